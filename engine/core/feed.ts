@@ -1,0 +1,77 @@
+/**
+ * The sink port: results are fed from state, not from queues.
+ *
+ * The live store numbers every change of a merged cell. What an outer sink has settled is one durable mark in that
+ * numbering; what it still needs is every cell changed since. A sink that is away misses nothing and costs no memory.
+ */
+
+import type { CellKind, MergedCell } from './cell.ts';
+import type { ResultSchema } from './pipeline.ts';
+
+/** Cells changed after a mark, each once with its latest value, in order of change. */
+export interface ChangedCells {
+  readonly cells: readonly MergedCell[];
+  /** The mark to settle once `cells` are written. */
+  readonly mark: number;
+}
+
+/** What sinks read from. Implemented by the live store; all calls on the main thread. */
+export interface ResultFeed {
+  readonly schema: ResultSchema;
+  /** Raised by savepoint restore and promotion; a sink refuses a lower (generation, revision). */
+  readonly generation: number;
+  /** Names the state directory; 32 hex digits. */
+  readonly instance: string;
+  /** The newest change number; 0 before the first. */
+  readonly latest: number;
+  changedSince(mark: number, limit: number): ChangedCells;
+  /** All merged cells of one kind and window, or only those whose first dimension is `resultKey`; at most `limit`, in key order. */
+  window(kind: CellKind, windowStartMs: number, resultKey: string | null, limit: number): readonly MergedCell[];
+  settledMark(sink: string): number;
+  /** Durable with the live store's next transaction. */
+  settle(sink: string, mark: number): void;
+  /** Calls back after changes, at most once per merge; returns how to stop it. */
+  onChange(listener: () => void): () => void;
+  /** Closed = every partition has passed it; epoch ms. */
+  readonly finalUpToMs: number;
+  /** Lowest watermark of all partitions; epoch ms, -1 before the first. */
+  readonly watermarkMs: number;
+}
+
+/** What a sink remembers on its own side; null when it was flushed, replaced or is new. */
+export interface SinkMarker {
+  readonly instance: string;
+  readonly generation: number;
+  readonly settled: number;
+}
+
+/**
+ * One outer system. Implemented per sink folder; driven by `sinks/sink-writer.ts`, which does retry, backoff, health and marks:
+ * methods here either do their work or raise an EngineError (SINK_UNAVAILABLE or SINK_REFUSED).
+ */
+export interface Sink {
+  readonly name: string;
+  /** At least this long between two writes; 0 for as soon as something changed. Milliseconds. */
+  readonly intervalMs: number;
+  /** Connects and reads the marker. Called again after every failure. */
+  open(): Promise<SinkMarker | null>;
+  /** Writes the latest values of `changed` (and what hangs on them). A refusal by revision counts as written. */
+  write(changed: ChangedCells, feed: ResultFeed): Promise<void>;
+  /** Stores the marker on the sink's side, after `write`. */
+  mark(marker: SinkMarker): Promise<void>;
+  /** Reads the marker back; the writer calls it each minute. */
+  check(): Promise<SinkMarker | null>;
+  close(): Promise<void>;
+}
+
+export interface SinkHealth {
+  readonly name: string;
+  readonly healthy: boolean;
+  readonly settledMark: number;
+  /** Age of the oldest change that is not settled. Milliseconds. */
+  readonly lagMs: number;
+  readonly lastError: string | null;
+  readonly writes: number;
+  readonly failures: number;
+  readonly cellsWritten: number;
+}

@@ -1,0 +1,129 @@
+/**
+ * What a pipeline declares, and nothing of how it runs: the engine folds any pipeline of this shape.
+ *
+ * One file under actors/ declares dimensions, measures, windows, identity and partition key; `/v1/definitions`, the lake's
+ * columns and every sink's row shape are generated from it.
+ */
+
+import type { RejectCode } from './record.ts';
+import type { DedupeMode } from './rules.ts';
+
+/** What a person needs to know of a dimension or measure. */
+export interface Meaning {
+  readonly title: string;
+  readonly formula: string;
+  readonly sourceFields: readonly string[];
+  /** What AppsFlyer's own reports call it, where they do. */
+  readonly externalName?: string;
+}
+
+export interface DimensionDefinition<Event> {
+  readonly name: string;
+  readonly of: (event: Event) => string;
+  /** Default limit of distinct values (see Rules.dimensionLimits). */
+  readonly valuesMax: number;
+  readonly meaning: Meaning;
+}
+
+/** Distinct values allowed, by dimension name. */
+export type DimensionLimits = Readonly<Record<string, number>>;
+
+export interface MeasureDefinition<Event, DomainRules> {
+  readonly name: string;
+  /** `count` is a whole number; `micros` is money in millionths, shown by sinks as a decimal too (`revenue_micros` → `revenue`). */
+  readonly unit: 'count' | 'micros';
+  /** What one event adds; 0 for nothing. A safe integer, may be negative. */
+  readonly amount: (event: Event, rules: DomainRules) => number;
+  readonly meaning: Meaning;
+}
+
+/** Counts split by a name from a bounded list, such as conversions by event name. */
+export interface BreakdownDefinition<Event, DomainRules> {
+  readonly name: string;
+  /** The name to count under, or null for none. */
+  readonly nameOf: (event: Event, rules: DomainRules) => string | null;
+  readonly meaning: Meaning;
+}
+
+/** A text shown beside a cell, not part of its key: the one with the latest event time wins (ties: the greater text). */
+export interface LabelDefinition<Event> {
+  readonly name: string;
+  readonly of: (event: Event) => string;
+  readonly meaning: Meaning;
+}
+
+export type LakeColumnType = 'text' | 'dictionary' | 'timestamp_micros' | 'decimal_micros' | 'boolean';
+
+/** What the lake adds to an event: facts of the fold, not of the message. */
+export interface LakeContext {
+  /** 32 hex digits, or `p<partition>-<sequence>` with dedupe `none`. */
+  readonly eventId: string;
+  readonly late: boolean;
+  readonly receivedAtMs: number;
+}
+
+export interface LakeColumn<Event> {
+  readonly name: string;
+  readonly type: LakeColumnType;
+  /** text and dictionary: string; timestamp: epoch **milliseconds**; decimal: micros; null where there is none. */
+  readonly of: (event: Event, context: LakeContext) => string | number | boolean | null;
+}
+
+/** A window of event time. Judged windows close and then call records late; the others take whatever is accepted or late. */
+export interface WindowDefinition {
+  readonly kind: 'hour' | 'day';
+  readonly sizeMs: number;
+  readonly judged: boolean;
+}
+
+/** How the door finds whose a record is, without parsing: the partition is the hash of `scope` and the first of `users` that is there. */
+export interface PartitionKeySpec {
+  /** A top-level key, such as the app. */
+  readonly scope: string;
+  /** Top-level keys in order of preference. */
+  readonly users: readonly string[];
+  /** True for a value that stands for no user (all zeros, `null`, ...). Given the value as text, trimmed of nothing. */
+  readonly isPlaceholder: (value: string) => boolean;
+}
+
+export interface PipelineDefinition<Event, DomainRules> {
+  readonly name: string;
+  /** Raised with any change that could change a verdict or a cell; journaled with the rules. */
+  readonly version: number;
+  readonly partitionKey: PartitionKeySpec;
+  readonly windows: readonly WindowDefinition[];
+  /** The first one is the result key: cells sort by it within a window, and keyed sinks use it. */
+  readonly dimensions: readonly DimensionDefinition<Event>[];
+  readonly measures: readonly MeasureDefinition<Event, DomainRules>[];
+  readonly breakdown: BreakdownDefinition<Event, DomainRules>;
+  readonly labels: readonly LabelDefinition<Event>[];
+  readonly lakeColumns: readonly LakeColumn<Event>[];
+  /** Parses `rules.domain`; raises on what it does not know. */
+  readonly domainRules: (raw: unknown) => DomainRules;
+  /**
+   * Decodes and validates one record. The event may be one reused object: it is valid until the next call.
+   * Never raises, whatever the bytes.
+   */
+  readonly decode: (bytes: Buffer, start: number, end: number) => Event | RejectCode;
+  /** Epoch ms of the event. */
+  readonly eventTimeMs: (event: Event) => number;
+  /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */
+  readonly fingerprint: (event: Event, mode: DedupeMode, out: Uint32Array) => boolean;
+  /** A few words on an event for `tail` and the live page. */
+  readonly describe: (event: Event) => Readonly<Record<string, string>>;
+}
+
+/** The parts of a pipeline that are data: safe to send to any thread and to give to sinks. */
+export interface ResultSchema {
+  readonly dimensions: readonly string[];
+  readonly measures: readonly { readonly name: string; readonly unit: 'count' | 'micros' }[];
+  readonly breakdown: string;
+  readonly labels: readonly string[];
+}
+
+export const resultSchema = <Event, DomainRules>(pipeline: PipelineDefinition<Event, DomainRules>): ResultSchema => ({
+  dimensions: pipeline.dimensions.map((dimension) => dimension.name),
+  measures: pipeline.measures.map((measure) => ({ name: measure.name, unit: measure.unit })),
+  breakdown: pipeline.breakdown.name,
+  labels: pipeline.labels.map((label) => label.name),
+});

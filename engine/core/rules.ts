@@ -1,0 +1,50 @@
+/**
+ * Control records: rules and facts that can change a verdict or a cell, journaled and effective at their offset.
+ *
+ * A replay folds each record under the rules of its day; nothing in the fold reads the configuration.
+ */
+
+import type { DimensionLimits } from './pipeline.ts';
+
+/** How an event's identity is built (see the pipeline's `identity`); `none` switches dedupe off. */
+export type DedupeMode = 'push-ms' | 'push+pull-seconds' | 'none';
+
+/** Every setting the fold obeys. All times in milliseconds. */
+export interface Rules {
+  readonly pipelineVersion: number;
+  /** How far past a window's end the watermark may go while events still count in it. */
+  readonly allowedLatenessMs: number;
+  /** How far beyond `receivedAt` an event time may lie. */
+  readonly futureSkewMs: number;
+  /** Running time without records after which a partition is idle and its watermark follows `receivedAt`. */
+  readonly idleAfterMs: number;
+  readonly dedupe: DedupeMode;
+  /** Running time for which an identity is remembered. */
+  readonly dedupeHorizonMs: number;
+  /** How long past their end day and late cells are kept and still take records. */
+  readonly cellRetentionMs: number;
+  /** Distinct values per dimension, partition and day; further ones count as `other`. */
+  readonly dimensionLimits: DimensionLimits;
+  /** Distinct cells per partition and day; further combinations count as `other` in every dimension. */
+  readonly cellsPerDayMax: number;
+  /** A lake slot ends at a multiple of this much log time ... */
+  readonly slotMs: number;
+  /** ... or after this many journal bytes, whichever comes first. */
+  readonly slotBytesMax: number;
+  /** The pipeline's own rules (for example which events are conversions); JSON, read by the pipeline alone. */
+  readonly domain: unknown;
+}
+
+/** One control record. `generation` stands first in every journal. */
+export type ControlRecord =
+  | { readonly type: 'generation'; readonly generation: number; readonly instance: string; readonly partitionCount: number }
+  | { readonly type: 'rules'; readonly rules: Rules };
+
+export const encodeControl = (record: ControlRecord): Uint8Array => new TextEncoder().encode(JSON.stringify(record));
+
+/** Reads back what {@link encodeControl} wrote; the journal's CRC vouches for the bytes. */
+export function decodeControl(bytes: Uint8Array): ControlRecord {
+  const record = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as ControlRecord;
+  if (record.type !== 'generation' && record.type !== 'rules') throw new Error(`bug: unknown control record ${JSON.stringify(record)}`);
+  return record;
+}
