@@ -48,7 +48,7 @@ export interface PartialCell extends CellName, CellTotals {
 export interface MergedCell extends CellName, CellTotals {
   /** Sum of the partials' revisions, plus 1 once final: rises with every change, the same after any replay. */
   readonly revision: number;
-  /** The window has closed in all partitions: nothing of it changes again. Never set on day cells before their end, nor on late cells while retained. */
+  /** The hour has closed in all partitions: nothing of it changes again. Never set on day and late cells, which take late records while retained. */
   readonly final: boolean;
   /** Epoch ms of the merge that wrote it; not part of its value. */
   readonly updatedAtMs: number;

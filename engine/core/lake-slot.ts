@@ -20,7 +20,7 @@ export interface SlotShare {
   readonly dedupe: DedupeMode;
   /** Rows in this share: accepted and late records. */
   readonly rowCount: number;
-  /** Positions and verdicts, as `VerdictWriter` in actors/partition/outbox.ts packs them. */
+  /** Positions and verdicts, as core/verdict-log.ts packs them. */
   readonly entries: Uint8Array;
 }
 

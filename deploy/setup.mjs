@@ -1,0 +1,75 @@
+/**
+ * Makes a bare checkout runnable, then runs it: installs what package-lock.json pins, builds, and starts or tests.
+ * Plain JavaScript without a dependency, for it runs before there are any. Each step is skipped when it would change nothing.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+
+const root = new URL('..', import.meta.url).pathname;
+process.chdir(root);
+const SOURCE_FOLDERS = ['engine', 'actors', 'ingress', 'sinks', 'bench', 'test'];
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 15) || major === 21 || (major === 22 && minor < 2)) {
+  fail(`Millrace needs Node 20.15 or later of 20, or 22.2 and later; this is ${process.version}.`);
+}
+
+const [command = 'build', ...rest] = process.argv.slice(2);
+install();
+build();
+if (command === 'start') exit(run(process.execPath, ['dist/engine/cli.js', 'start', ...rest]));
+if (command === 'test') exit(run(process.execPath, ['test/run.mjs', ...rest]));
+
+function install() {
+  const stamp = 'node_modules/.millrace-installed';
+  const wanted = createHash('sha256').update(readFileSync('package-lock.json')).update(process.versions.modules).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  say('installing dependencies (once)');
+  // Install scripts are not needed: the native packages ship prebuilt binaries.
+  if (run(npm(), ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) fail('npm ci failed: see above.');
+  writeFileSync(stamp, wanted);
+}
+
+function build() {
+  const stamp = 'dist/.built';
+  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  if (newest(SOURCE_FOLDERS) <= built && statSync('tsconfig.json').mtimeMs <= built) return;
+  say('building');
+  if (run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']) !== 0) fail('the build failed: see above.');
+  writeFileSync(stamp, '');
+}
+
+function newest(folders) {
+  let latest = 0;
+  for (const folder of folders) {
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile() && /\.(ts|html|js|css)$/.test(entry.name)) latest = Math.max(latest, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs);
+    }
+  }
+  return latest;
+}
+
+function npm() {
+  return process.platform === 'win32' ? 'npm.cmd' : 'npm';
+}
+
+function run(program, args) {
+  const result = spawnSync(program, args, { stdio: 'inherit' });
+  if (result.error) fail(`${program}: ${result.error.message}`);
+  return result.status ?? 1;
+}
+
+function exit(status) {
+  process.exit(status);
+}
+
+function say(text) {
+  process.stderr.write(`millrace: ${text}\n`);
+}
+
+function fail(text) {
+  say(text);
+  process.exit(1);
+}
