@@ -1,0 +1,91 @@
+/**
+ * Every message between the main thread and its workers, as closed unions. Errors travel as plain records: a thread
+ * message would lose their class and code.
+ */
+
+import type { CellName } from '../core/cell.ts';
+import type { ErrorRecord } from '../core/errors.ts';
+import type { SlotId, SlotShare } from '../core/lake-slot.ts';
+
+/** What an actor thread is started with. `settings` is the wiring's own, plain data. */
+export interface ActorStart<Settings> {
+  readonly role: 'actor';
+  readonly thread: number;
+  readonly words: SharedArrayBuffer;
+  readonly lane: { readonly first: number; readonly count: number };
+  readonly settings: Settings;
+  /** `[batch sequence, index]` of records that may not be folded again. */
+  readonly poison: readonly (readonly [number, number])[];
+}
+
+export interface IngressStart<Settings> {
+  readonly role: 'ingress';
+  readonly words: SharedArrayBuffer;
+  /** Highest offset known to be durable from elsewhere: checkpoints, or the shared word of a thread that died. */
+  readonly provenOffset: number;
+  /** Control records to journal before the door opens. */
+  readonly controls: readonly Uint8Array[];
+  readonly settings: Settings;
+}
+
+export interface SettledPartition {
+  readonly partition: number;
+  readonly sequence: number;
+}
+
+export interface TailEntry {
+  readonly partition: number;
+  readonly batchOffset: number;
+  readonly batchSequence: number;
+  readonly index: number;
+  readonly receivedAtMs: number;
+  readonly verdict: number;
+  readonly rejectCode: number;
+  readonly windowStartMs: number;
+  readonly dimensions: string;
+}
+
+export interface PartitionStats {
+  readonly partition: number;
+  readonly [figure: string]: number | string | readonly string[] | Readonly<Record<string, number>>;
+}
+
+export type MainToActor =
+  /** The journal is open and live store has these settled: replay to `durable`, then report all and say complete. */
+  | { readonly type: 'go'; readonly durable: number; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
+  /** The last report is merged and stored; the next may be sent. */
+  | { readonly type: 'credit' }
+  | { readonly type: 'settled'; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
+  | { readonly type: 'request'; readonly requestId: number; readonly names: readonly CellName[] }
+  | { readonly type: 'spooled'; readonly slot: SlotId }
+  /** A question for the live page or the command line; answered once, with the same id. */
+  | { readonly type: 'ask'; readonly id: number; readonly what: 'tail' | 'state-hash' | 'dead-letters' | 'savepoint'; readonly limit: number; readonly directory: string };
+
+export type ActorToMain =
+  | { readonly type: 'restored'; readonly partitions: readonly { readonly partition: number; readonly offset: number; readonly sequence: number }[] }
+  | {
+      readonly type: 'report';
+      /** `pack(PartitionReport[])`. */
+      readonly reports: Uint8Array;
+      readonly answered: readonly number[];
+      /** Set on the first report after recovery. */
+      readonly complete: boolean;
+    }
+  | { readonly type: 'flushed'; readonly partition: number; readonly offset: number; readonly needed: number }
+  | { readonly type: 'shares'; readonly shares: readonly SlotShare[] }
+  | { readonly type: 'stats'; readonly partitions: readonly PartitionStats[]; readonly offset: number; readonly batches: number; readonly busyMs: number; readonly checkpoints: number; readonly checkpointFailures: number }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown; readonly error?: ErrorRecord }
+  | { readonly type: 'stopped' }
+  | { readonly type: 'failed'; readonly error: ErrorRecord };
+
+export type MainToIngress =
+  | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'drain'; readonly deadlineMs: number };
+
+export type IngressToMain<Stats, Recovery> =
+  | { readonly type: 'opened'; readonly durable: number; readonly oldest: number; readonly recovery: Recovery }
+  | { readonly type: 'listening'; readonly door: string; readonly fallbackReason: string | null; readonly port: number; readonly host: string }
+  | { readonly type: 'stats'; readonly stats: Stats }
+  | { readonly type: 'controlled'; readonly id: number; readonly error?: ErrorRecord }
+  | { readonly type: 'stopped' }
+  | { readonly type: 'failed'; readonly error: ErrorRecord };

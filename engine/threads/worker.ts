@@ -1,0 +1,95 @@
+/**
+ * The only door to worker_threads: starts a thread from a built module, types its messages, and ends it for certain.
+ *
+ * A thread is asked to stop by a flag and a message, never killed in the middle of a store transaction. One that does not leave
+ * within a deadline is terminated; one that survives that cannot be helped from inside the process.
+ */
+
+import { Worker, isMainThread, parentPort, threadId, workerData } from 'node:worker_threads';
+import { assert } from '../core/types.ts';
+
+export { isMainThread, threadId };
+
+export interface ThreadHandlers<In> {
+  readonly onMessage: (message: In) => void;
+  /** Called once, however the thread ended. `expected` after {@link Thread.expectExit}. */
+  readonly onExit: (end: { readonly expected: boolean; readonly error: Error | null }) => void;
+}
+
+export class Thread<Out, In> {
+  readonly name: string;
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
+  #expected = false;
+  #ended = false;
+
+  constructor(name: string, module: URL, start: unknown, handlers: ThreadHandlers<In>) {
+    this.name = name;
+    this.#worker = new Worker(module, { workerData: start, name });
+    let error: Error | null = null;
+    this.#worker.on('message', (message: In) => {
+      handlers.onMessage(message);
+    });
+    this.#worker.on('error', (thrown) => {
+      error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', () => {
+        this.#ended = true;
+        handlers.onExit({ expected: this.#expected, error });
+        resolve();
+      });
+    });
+  }
+
+  post(message: Out, transfer: readonly ArrayBuffer[] = []): void {
+    if (!this.#ended) this.#worker.postMessage(message, [...transfer]);
+  }
+
+  expectExit(): void {
+    this.#expected = true;
+  }
+
+  /** True when the thread has ended within `deadlineMs`. */
+  async exitedWithin(deadlineMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => {
+        resolve(this.#ended);
+      }, deadlineMs);
+    });
+    const exited = await Promise.race([this.#exited.then(() => true), late]);
+    clearTimeout(timer);
+    return exited;
+  }
+
+  /** Kills the thread; false when it has not ended `deadlineMs` later (a native call that never returns). */
+  async terminate(deadlineMs: number): Promise<boolean> {
+    this.#expected = true;
+    void this.#worker.terminate();
+    return this.exitedWithin(deadlineMs);
+  }
+
+  /** For fault tests: the thread dies as from a bug, without `expected`. */
+  async kill(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+/** The inside of a thread: its start data and the port to its parent. */
+export function insideThread<Start, Out, In>(): { start: Start; post: (message: Out, transfer?: readonly ArrayBuffer[]) => void; onMessage: (handler: (message: In) => void) => void; close: () => void } {
+  const port = parentPort;
+  assert(port !== null, 'this module runs as a worker thread only');
+  return {
+    start: workerData as Start,
+    post: (message, transfer = []) => {
+      port.postMessage(message, [...transfer]);
+    },
+    onMessage: (handler) => {
+      port.on('message', handler);
+    },
+    close: () => {
+      port.close();
+    },
+  };
+}
