@@ -1,0 +1,207 @@
+/**
+ * The data directory: who it is, who holds it, and whether it may be used at all.
+ *
+ * `instance.json` names the directory (instance, generation, partition count, segment size) and is written once, atomically.
+ * One daemon at a time: the lock is an abstract socket named by the directory's device and inode, which the kernel frees with the
+ * process, so that no stale lock is left by a kill. Journal and LMDB on a network file system are refused: neither's syncs can be trusted there.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, statfsSync, writeSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { EngineError, messageOf } from '../core/errors.ts';
+import { z } from '../core/schema.ts';
+
+const FORMAT_VERSION = 1;
+
+/** File system types (statfs) whose syncs or locks cannot be relied on. */
+const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x517b, 'SMB'],
+  [0x00c36400, 'Ceph'],
+  [0x5346414f, 'AFS'],
+  [0x01021997, '9p'],
+  [0x47504653, 'GPFS'],
+  [0x0bd00bd0, 'Lustre'],
+]);
+
+const instanceSchema = z.object({
+  version: z.number().int(),
+  instance: z.string().regex(/^[0-9a-f]{32}$/),
+  generation: z.number().int().positive(),
+  partitionCount: z.number().int().positive(),
+  segmentBytes: z.number().int().positive(),
+});
+
+/** What is fixed for the life of a data directory. `generation` is its creation time, raised by savepoint restore. */
+export type InstanceFacts = z.infer<typeof instanceSchema>;
+
+export interface DataDirectory extends InstanceFacts {
+  readonly path: string;
+  readonly journal: string;
+  readonly state: string;
+  readonly live: string;
+  readonly spool: string;
+  readonly created: boolean;
+  release(): Promise<void>;
+}
+
+export interface DataDirectoryOptions {
+  readonly path: string;
+  readonly partitionCount: number;
+  readonly segmentBytes: number;
+  readonly nowMs: number;
+}
+
+/** Creates or opens, checks and locks the directory. Raises DATA_DIR_* and DATA_VERSION. */
+export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
+  const path = resolve(options.path);
+  prepare(path);
+  const lock = await acquireLock(path);
+  try {
+    const existing = readInstance(path);
+    const facts = existing ?? createInstance(path, options);
+    if (facts.partitionCount !== options.partitionCount) {
+      throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
+    }
+    const directories = directoriesOf(path);
+    for (const directory of [directories.journal, directories.state, directories.live, directories.spool]) mkdirSync(directory, { recursive: true });
+    return { ...facts, ...directories, path, created: existing === null, release: () => releaseLock(lock) };
+  } catch (error) {
+    await releaseLock(lock);
+    throw error instanceof EngineError ? error : unusable(path, error);
+  }
+}
+
+export const directoriesOf = (path: string): { journal: string; state: string; live: string; spool: string } => ({
+  journal: join(path, 'journal'),
+  state: join(path, 'state'),
+  live: join(path, 'live'),
+  spool: join(path, 'spool'),
+});
+
+/** The facts of a directory without locking it; null when there is none. */
+export function readInstance(path: string): InstanceFacts | null {
+  const file = join(path, 'instance.json');
+  if (!existsSync(file)) {
+    if (existsSync(join(path, 'journal')) && statSync(join(path, 'journal')).isDirectory() && existsSync(join(path, 'state'))) {
+      throw new EngineError('DATA_DIR_FOREIGN', `${path} holds a journal and state but no instance.json`, { where: { path }, fix: 'restore instance.json from a savepoint, or choose an empty data_dir' });
+    }
+    return null;
+  }
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new EngineError('DATA_DIR_UNUSABLE', `${file} cannot be read: ${messageOf(error)}`, { where: { path }, fix: 'restore it from a savepoint' });
+  }
+  const version = (raw as { version?: unknown } | null)?.version;
+  if (typeof version === 'number' && version > FORMAT_VERSION) {
+    throw new EngineError('DATA_VERSION', `${path} was written by a newer Millrace (format ${version}, this one knows ${FORMAT_VERSION})`, { where: { path }, fix: 'start the newer version' });
+  }
+  const parsed = instanceSchema.safeParse(raw);
+  if (!parsed.success) throw new EngineError('DATA_DIR_UNUSABLE', `${file} is damaged`, { where: { path }, fix: 'restore it from a savepoint' });
+  return parsed.data;
+}
+
+/** Bytes free to this process on the file system of `path`. */
+export function freeBytes(path: string): number {
+  const stats = statfsSync(path);
+  return stats.bavail * stats.bsize;
+}
+
+export function totalBytes(path: string): number {
+  const stats = statfsSync(path);
+  return stats.blocks * stats.bsize;
+}
+
+/** Writes a small file so that it is there whole or not at all, whatever fails. */
+export function writeFileAtomically(file: string, text: string): void {
+  const temporary = `${file}.tmp`;
+  const handle = openSync(temporary, 'w');
+  try {
+    writeSync(handle, text);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(temporary, file);
+  syncDirectory(resolve(file, '..'));
+}
+
+export function syncDirectory(path: string): void {
+  const handle = openSync(path, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function prepare(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    // Root passes every permission check: only a write tells of a read-only file system.
+    closeSync(openSync(join(path, '.writable'), 'w'));
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  const network = NETWORK_FILE_SYSTEMS.get(statfsSync(path).type >>> 0);
+  if (network !== undefined) {
+    throw new EngineError('DATA_DIR_NETWORK', `data_dir ${path} lies on a network file system (${network})`, { where: { path }, fix: 'put data_dir on a local disk; savepoints and logs may stay there' });
+  }
+}
+
+function unusable(path: string, error: unknown): EngineError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new EngineError('DISK_FULL', `data_dir ${path} cannot be written: the disk is full`, { where: { path }, fix: 'free space or choose another data_dir', cause: error });
+  return new EngineError('DATA_DIR_UNUSABLE', `data_dir ${path} cannot be used: ${messageOf(error)}`, { where: { path }, fix: 'make it a writable directory or set data_dir (MILLRACE_DATA_DIR)', cause: error });
+}
+
+function createInstance(path: string, options: DataDirectoryOptions): InstanceFacts {
+  const facts: InstanceFacts = {
+    version: FORMAT_VERSION,
+    instance: randomBytes(16).toString('hex'),
+    generation: options.nowMs,
+    partitionCount: options.partitionCount,
+    segmentBytes: options.segmentBytes,
+  };
+  writeFileAtomically(join(path, 'instance.json'), `${JSON.stringify(facts, null, 2)}\n`);
+  return facts;
+}
+
+function lockName(path: string): string {
+  const { dev, ino } = statSync(path);
+  const name = `millrace-${dev}-${ino}`;
+  // Abstract names are Linux's; elsewhere a socket file stands in, and a stale one is told apart by nobody answering.
+  return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
+}
+
+async function acquireLock(path: string): Promise<Server> {
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  await new Promise<void>((settle, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new EngineError('DATA_DIR_LOCKED', `data_dir ${path} is in use by another Millrace daemon`, { where: { path }, fix: 'stop that daemon, or set another data_dir (MILLRACE_DATA_DIR)' })
+          : unusable(path, error),
+      );
+    });
+    server.listen(lockName(path), settle);
+  });
+  return server;
+}
+
+async function releaseLock(server: Server): Promise<void> {
+  await new Promise<void>((settle) => {
+    server.close(() => {
+      settle();
+    });
+  });
+}

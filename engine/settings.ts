@@ -1,0 +1,70 @@
+/**
+ * Every setting of the daemon, in one schema: names, units, bounds and defaults. The sections of ingress and sinks are theirs.
+ */
+
+import { z, wholeNumber, flag } from './core/schema.ts';
+import { ingressOptionsSchema } from '../ingress/options.ts';
+import { lakeOptionsSchema } from '../sinks/lake/options.ts';
+import { redisOptionsSchema } from '../sinks/redis/options.ts';
+
+const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+
+export const settingsSchema = z.strictObject({
+  data_dir: z.string().min(1).default('./data').describe('journal, state and live store; a local disk'),
+  door: z.enum(['auto', 'uws', 'node']).default('auto').describe('HTTP server of the ingest port: uWebSockets.js, node:http, or the first that loads'),
+  partitions: wholeNumber(1, 1_024).default(32).describe('fixed for the life of a data directory'),
+  ingest: ingressOptionsSchema.prefault({}),
+  admin: z.strictObject({
+    host: z.string().min(1).default('127.0.0.1'),
+    port: wholeNumber(0, 65_535).default(8081),
+  }).prefault({}),
+  threads: z.strictObject({
+    actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
+    pool: wholeNumber(1, 64).default(1).describe('threads that encode the lake'),
+  }).prefault({}),
+  windows: z.strictObject({
+    allowed_lateness_seconds: wholeNumber(0, 86_400).default(300),
+    future_skew_seconds: wholeNumber(0, 86_400).default(300),
+    idle_after_seconds: wholeNumber(1, 86_400).default(60),
+  }).prefault({}),
+  dedupe: z.strictObject({
+    mode: z.enum(['push-ms', 'push+pull-seconds', 'none']).default('push-ms'),
+    horizon_hours: wholeNumber(1, 24 * 90).default(24),
+    memory_bytes_max: wholeNumber(MIB).default(GIB),
+  }).prefault({}),
+  metrics: z.strictObject({
+    conversion_events: z.array(z.string().min(1).max(100)).max(200).default(['af_purchase', 'af_subscribe', 'af_start_trial', 'af_complete_registration']),
+  }).prefault({}),
+  cells: z.strictObject({
+    retention_days: wholeNumber(1, 3_650).default(40),
+    per_day_max: wholeNumber(1_000).default(1_000_000).describe('distinct cells per day over all partitions; further ones count as other'),
+    dimension_limits: z.record(z.string(), wholeNumber(1)).default({}).describe('distinct values by dimension, per partition and day'),
+  }).prefault({}),
+  emit: z.strictObject({
+    interval_ms: wholeNumber(1, 60_000).default(25),
+  }).prefault({}),
+  checkpoint: z.strictObject({
+    interval_ms: wholeNumber(100, 3_600_000).default(10_000).describe('each partition checkpoints once in this time, in rotation'),
+  }).prefault({}),
+  journal: z.strictObject({
+    retention_hours: wholeNumber(1, 24 * 365).default(24),
+    bytes_max: wholeNumber(0).default(0).describe('0: the smaller of 20 GiB and a quarter of the file system'),
+    segment_bytes: wholeNumber(MIB, GIB).default(64 * MIB).describe('fixed for the life of a data directory'),
+  }).prefault({}),
+  disk: z.strictObject({
+    reserve_bytes: wholeNumber(0).default(GIB).describe('the door answers 503 while less than this is free'),
+  }).prefault({}),
+  dead_letters: z.strictObject({
+    bytes_max: wholeNumber(MIB).default(GIB),
+  }).prefault({}),
+  redis: redisOptionsSchema.prefault({}),
+  lake: lakeOptionsSchema.prefault({}),
+  log: z.strictObject({
+    level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  }).prefault({}),
+  /** For fault tests: routes that kill threads on demand. */
+  fault_injection: flag().default(false),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
