@@ -1,0 +1,332 @@
+/**
+ * The loop of one actor thread: folds its lane of the log into its partitions, reports what changed, checkpoints in rotation.
+ *
+ * Guarantees: a partition reports nothing before it has replayed to the durable end it was given; one report is in flight until
+ * the merge grants credit for the next (so nothing queues up, changed cells wait in their partitions); checkpoints are
+ * encoded at batch boundaries and one is in flight per thread. Live folding is replay that has caught up: one code path.
+ *
+ * Hot path: one call of `fold` per partition and batch; bench/micro/partition.ts and bench/load guard it.
+ */
+
+import { pack } from '../core/codec.ts';
+import type { CellName, PartitionReport } from '../core/cell.ts';
+import type { Clock } from '../core/clock.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
+import type { SlotId, SlotShare } from '../core/lake-slot.ts';
+import type { LogBatch, LogReader, LogSlice, RecordCursor } from '../core/log.ts';
+import type { OrderedStore, StoreOperation } from '../core/store.ts';
+import type { Epoch, Offset, PartitionId } from '../core/types.ts';
+import type { ActorToMain, MainToActor, PartitionStats, TailEntry } from '../threads/messages.ts';
+import type { SharedWords } from '../threads/shared-words.ts';
+
+/** One partition as the loop drives it; actors/partition implements it. */
+export interface PartitionActor {
+  readonly id: PartitionId;
+  readonly offset: Offset;
+  readonly sequence: number;
+  readonly hasChanges: boolean;
+  readonly checkpointPressure: number;
+  fold(batch: LogBatch, slice: LogSlice | null, cursor: RecordCursor): void;
+  report(scope: 'changed' | 'all'): PartitionReport;
+  request(names: readonly CellName[]): void;
+  settled(message: { sequence: number; finalUpToMs: number }): void;
+  checkpoint(): { operations: StoreOperation[]; offset: Offset; epoch: Epoch } | null;
+  checkpointCommitted(epoch: Epoch): void;
+  checkpointFailed(epoch: Epoch): void;
+  takeShares(): SlotShare[];
+  spooled(slot: SlotId): void;
+  pendingSlotOffset(): Offset;
+  tail(limit: number): Omit<TailEntry, 'partition'>[];
+  deadLetters(limit: number): readonly unknown[];
+  stats(): Omit<PartitionStats, 'partition'>;
+  stateHash(): string;
+}
+
+export interface ActorLoopOptions {
+  readonly partitions: readonly { readonly actor: PartitionActor; readonly store: OrderedStore }[];
+  readonly openReader: (from: Offset) => LogReader;
+  readonly cursor: RecordCursor;
+  readonly words: SharedWords;
+  readonly post: (message: ActorToMain, transfer?: readonly ArrayBuffer[]) => void;
+  readonly clock: Clock;
+  readonly emitIntervalMs: number;
+  readonly checkpointIntervalMs: number;
+  /** Bytes that a partition's next checkpoint may grow to before it is taken early. */
+  readonly checkpointBytesMax: number;
+}
+
+/** Folding gives way to messages and disk after this long, so that they wait no longer. Chosen: a fraction of the emit interval. */
+const FOLD_SLICE_MS = 4;
+/** Progress (watermark, sequence) is reported at least this often, even when no cell changed. */
+const PROGRESS_INTERVAL_MS = 1_000;
+/** How long a stopping thread may fold what is already durable before it checkpoints where it stands. */
+const STOP_FOLD_MS = 1_500;
+const CHECKPOINT_RETRY_MS = 1_000;
+
+type Entry = ActorLoopOptions['partitions'][number];
+
+export class ActorLoop {
+  readonly #options: ActorLoopOptions;
+  readonly #partitions: readonly Entry[];
+  #reader: LogReader | null = null;
+  #recoveryEnd: Offset | null = null;
+  #complete = false;
+  #credit = true;
+  #answered: number[] = [];
+  #lastReportMs = -Infinity;
+  #lastProgressMs = 0;
+  #nextCheckpointMs: number;
+  #checkpointTurn = 0;
+  #checkpointing: Promise<void> | null = null;
+  #checkpoints = 0;
+  #checkpointFailures = 0;
+  #batches = 0;
+  #busyMs = 0;
+  #failure: Error | null = null;
+
+  constructor(options: ActorLoopOptions) {
+    this.#options = options;
+    this.#partitions = options.partitions;
+    this.#nextCheckpointMs = options.clock.monotonicMs() + options.checkpointIntervalMs / options.partitions.length;
+  }
+
+  /** Never raises: what a message breaks stops the loop. */
+  onMessage(message: MainToActor): void {
+    try {
+      this.#handle(message);
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+      this.#options.words.wake();
+    }
+  }
+
+  /** Runs until the stop flag is up; then every partition is checkpointed and flushed. Rejects on a bug or a fault that needs a restart. */
+  async run(): Promise<void> {
+    const { words, clock, post } = this.#options;
+    post({ type: 'restored', partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, offset: actor.offset, sequence: actor.sequence })) });
+    while (!words.stopping) {
+      this.#raiseFailure();
+      const seen = words.wakeCount;
+      const caughtUp = this.#foldFor(FOLD_SLICE_MS);
+      const nowMs = clock.monotonicMs();
+      this.#emit(nowMs);
+      this.#checkpointWhenDue(nowMs);
+      if (caughtUp) await words.waitForWake(seen, this.#idleMs(nowMs));
+      else await new Promise(setImmediate);
+    }
+    await this.#finish();
+  }
+
+  #handle(message: MainToActor): void {
+    switch (message.type) {
+      case 'go':
+        this.#start(message);
+        break;
+      case 'credit':
+        this.#credit = true;
+        break;
+      case 'settled':
+        this.#settle(message.settled, message.finalUpToMs);
+        break;
+      case 'request':
+        for (const { actor } of this.#partitions) actor.request(message.names);
+        this.#answered.push(message.requestId);
+        break;
+      case 'spooled':
+        for (const { actor } of this.#partitions) actor.spooled(message.slot);
+        break;
+      case 'ask':
+        this.#answer(message);
+        break;
+    }
+    this.#options.words.wake();
+  }
+
+  #start(message: Extract<MainToActor, { type: 'go' }>): void {
+    this.#settle(message.settled, message.finalUpToMs);
+    this.#recoveryEnd = message.durable as Offset;
+    this.#reader = this.#options.openReader(Math.min(...this.#partitions.map(({ actor }) => actor.offset)) as Offset);
+  }
+
+  #settle(settled: readonly { partition: number; sequence: number }[], finalUpToMs: number): void {
+    const sequences = new Map(settled.map((entry) => [entry.partition, entry.sequence]));
+    for (const { actor } of this.#partitions) {
+      const sequence = sequences.get(actor.id);
+      if (sequence !== undefined) actor.settled({ sequence, finalUpToMs });
+    }
+  }
+
+  /** Folds what is durable for at most `sliceMs`; true when caught up. */
+  #foldFor(sliceMs: number): boolean {
+    const reader = this.#reader;
+    if (reader === null) return true;
+    const { words, clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    let nowMs = startMs;
+    let caughtUp = false;
+    while (nowMs - startMs < sliceMs) {
+      const batch = reader.read(words.durableOffset);
+      if (batch === null) {
+        caughtUp = true;
+        break;
+      }
+      this.#foldBatch(batch);
+      nowMs = clock.monotonicMs();
+    }
+    this.#busyMs += clock.monotonicMs() - startMs;
+    if (!this.#complete && this.#recoveryEnd !== null && reader.position >= this.#recoveryEnd) this.#reportComplete();
+    return caughtUp;
+  }
+
+  #foldBatch(batch: LogBatch): void {
+    const { cursor } = this.#options;
+    let slice = 0;
+    for (const { actor } of this.#partitions) {
+      const candidate = batch.slices[slice];
+      const own = candidate !== undefined && candidate.partition === actor.id ? candidate : null;
+      if (own !== null) slice++;
+      // Partitions checkpoint in rotation: after a restart some are ahead of where the thread must read again.
+      if (batch.offset >= actor.offset) actor.fold(batch, own, cursor);
+    }
+    this.#batches++;
+  }
+
+  #reportComplete(): void {
+    this.#complete = true;
+    this.#send(this.#partitions, 'all', true);
+  }
+
+  #emit(nowMs: number): void {
+    if (!this.#complete) return;
+    this.#postShares();
+    if (!this.#credit || nowMs - this.#lastReportMs < this.#options.emitIntervalMs) return;
+    const progress = nowMs - this.#lastProgressMs >= PROGRESS_INTERVAL_MS;
+    if (progress) this.#postStats(nowMs);
+    const changed = progress ? this.#partitions : this.#partitions.filter(({ actor }) => actor.hasChanges);
+    if (changed.length > 0 || this.#answered.length > 0) this.#send(changed, 'changed', false);
+  }
+
+  #send(entries: readonly Entry[], scope: 'changed' | 'all', complete: boolean): void {
+    const reports = pack(entries.map(({ actor }) => actor.report(scope)));
+    const answered = this.#answered;
+    this.#answered = [];
+    this.#credit = false;
+    this.#lastReportMs = this.#options.clock.monotonicMs();
+    this.#options.post({ type: 'report', reports, answered, complete }, [reports.buffer as ArrayBuffer]);
+  }
+
+  #postShares(): void {
+    for (const { actor } of this.#partitions) {
+      const shares = actor.takeShares();
+      if (shares.length > 0) this.#options.post({ type: 'shares', shares });
+    }
+  }
+
+  #postStats(nowMs: number): void {
+    this.#lastProgressMs = nowMs;
+    this.#options.post({
+      type: 'stats',
+      partitions: this.#partitions.map(({ actor }) => ({ ...actor.stats(), partition: actor.id }) as PartitionStats),
+      offset: this.#reader?.position ?? 0,
+      batches: this.#batches,
+      busyMs: this.#busyMs,
+      checkpoints: this.#checkpoints,
+      checkpointFailures: this.#checkpointFailures,
+    });
+  }
+
+  #checkpointWhenDue(nowMs: number): void {
+    if (this.#checkpointing !== null || this.#reader === null) return;
+    const pressed = this.#partitions.find(({ actor }) => actor.checkpointPressure > this.#options.checkpointBytesMax);
+    if (pressed === undefined && nowMs < this.#nextCheckpointMs) return;
+    const entry = pressed ?? (this.#partitions[this.#checkpointTurn++ % this.#partitions.length] as Entry);
+    const spacingMs = this.#options.checkpointIntervalMs / this.#partitions.length;
+    // Keep the rotation's pace, but never make up for a long pause with a burst.
+    this.#nextCheckpointMs = Math.max(this.#nextCheckpointMs + spacingMs, nowMs);
+    this.#checkpointing = this.#checkpoint(entry)
+      .catch((error: unknown) => {
+        this.#checkpointFailures++;
+        this.#nextCheckpointMs = this.#options.clock.monotonicMs() + CHECKPOINT_RETRY_MS;
+        if (!(error instanceof EngineError)) this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+      })
+      .finally(() => {
+        this.#checkpointing = null;
+      });
+  }
+
+  async #checkpoint({ actor, store }: Entry): Promise<void> {
+    const checkpoint = actor.checkpoint();
+    if (checkpoint === null) return;
+    try {
+      await store.commit(checkpoint.operations);
+    } catch (error) {
+      actor.checkpointFailed(checkpoint.epoch);
+      throw error;
+    }
+    actor.checkpointCommitted(checkpoint.epoch);
+    this.#checkpoints++;
+    await store.flushed();
+    const needed = Math.min(checkpoint.offset, actor.pendingSlotOffset());
+    this.#options.post({ type: 'flushed', partition: actor.id, offset: checkpoint.offset, needed });
+  }
+
+  #answer(ask: Extract<MainToActor, { type: 'ask' }>): void {
+    const { post } = this.#options;
+    const actors = this.#partitions.map(({ actor }) => actor);
+    switch (ask.what) {
+      case 'tail':
+        post({ type: 'answer', id: ask.id, value: actors.flatMap((actor) => actor.tail(ask.limit).map((entry) => ({ ...entry, partition: actor.id }))) });
+        break;
+      case 'state-hash':
+        post({ type: 'answer', id: ask.id, value: actors.map((actor) => ({ partition: actor.id, hash: actor.stateHash() })) });
+        break;
+      case 'dead-letters':
+        post({ type: 'answer', id: ask.id, value: actors.flatMap((actor) => actor.deadLetters(ask.limit).map((letter) => ({ ...(letter as object), partition: actor.id }))) });
+        break;
+      case 'savepoint':
+        void this.#savepoint(ask);
+        break;
+    }
+  }
+
+  async #savepoint(ask: Extract<MainToActor, { type: 'ask' }>): Promise<void> {
+    try {
+      for (const { actor, store } of this.#partitions) {
+        await store.copyTo(`${ask.directory}/${partitionFile(actor.id)}`);
+      }
+      this.#options.post({ type: 'answer', id: ask.id, value: this.#partitions.length });
+    } catch (error) {
+      const record = error instanceof EngineError ? error.toRecord() : new EngineError('STATE_WRITE_FAILED', messageOf(error)).toRecord();
+      this.#options.post({ type: 'answer', id: ask.id, value: null, error: record });
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const { clock } = this.#options;
+    const deadlineMs = clock.monotonicMs() + STOP_FOLD_MS;
+    while (!this.#foldFor(FOLD_SLICE_MS) && clock.monotonicMs() < deadlineMs) await new Promise(setImmediate);
+    if (this.#complete) this.#send(this.#partitions, 'changed', false);
+    await this.#checkpointing;
+    // A thread that never got its log has nothing new to save.
+    if (this.#reader !== null) {
+      for (const entry of this.#partitions) await this.#checkpoint(entry);
+    }
+    this.#reader?.close();
+    for (const { store } of this.#partitions) await store.close();
+  }
+
+  #idleMs(nowMs: number): number {
+    if (!this.#complete) return 50;
+    const emitMs = this.#credit && this.#partitions.some(({ actor }) => actor.hasChanges) ? this.#lastReportMs + this.#options.emitIntervalMs - nowMs : Infinity;
+    const progressMs = this.#lastProgressMs + PROGRESS_INTERVAL_MS - nowMs;
+    const checkpointMs = this.#checkpointing === null ? this.#nextCheckpointMs - nowMs : Infinity;
+    return Math.max(1, Math.min(emitMs, progressMs, checkpointMs, PROGRESS_INTERVAL_MS));
+  }
+
+  #raiseFailure(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+}
+
+/** Name of a partition's state file. */
+export const partitionFile = (partition: number): string => `p${String(partition).padStart(3, '0')}.mdb`;
