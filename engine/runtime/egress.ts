@@ -1,0 +1,221 @@
+/**
+ * Egress on the main thread: takes the actors' reports, merges them, writes the live store, and grants credit for the next ones.
+ *
+ * Guarantees: nothing is emitted before every partition is complete; a report is credited only when the live store holds it, so a
+ * slow disk stretches the interval instead of filling memory; merge and store together stay under a quarter of this thread.
+ */
+
+import { unpack } from '../core/codec.ts';
+import type { CellName, MergedCell, PartitionReport } from '../core/cell.ts';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+import { LatencyHistogram } from '../core/histogram.ts';
+import type { ActorToMain, MainToActor, SettledPartition } from '../threads/messages.ts';
+
+/** What a merge hands over to be made durable; actors/merge builds it, the live store takes it. */
+export interface EgressOutput {
+  readonly changed: readonly MergedCell[];
+  readonly settledSequences: ReadonlyMap<number, number>;
+  readonly finalUpToMs: number;
+}
+
+/** The merge as egress drives it. */
+export interface EgressMerge<Output extends EgressOutput> {
+  accept(report: PartitionReport): void;
+  recovering(partitions: readonly number[]): void;
+  complete(partition: number): void;
+  readonly ready: boolean;
+  answered(partition: number, requestId: number): void;
+  drain(nowMs: number): Output | null;
+  settled(output: Output): void;
+  takeRequests(): { readonly requestId: number; readonly names: readonly CellName[] } | null;
+}
+
+/** The live store as egress drives it. */
+export interface EgressStore<Output extends EgressOutput> {
+  apply(output: Output, nowMs: number): Promise<void>;
+  flushed(): Promise<void>;
+  settledSequences(): ReadonlyMap<number, number>;
+  readonly finalUpToMs: number;
+}
+
+export interface ActorPort {
+  /** Partitions of the thread. */
+  readonly lane: { readonly first: number; readonly count: number };
+  post(message: MainToActor): void;
+}
+
+export interface EgressOptions<Output extends EgressOutput> {
+  readonly merge: EgressMerge<Output>;
+  readonly store: EgressStore<Output>;
+  readonly actors: () => readonly ActorPort[];
+  readonly clock: Clock;
+  readonly intervalMs: number;
+  readonly onFault: (error: unknown) => void;
+  readonly onReady: () => void;
+}
+
+/** Egress rests this many times as long as it worked: under a quarter of a core. */
+const REST_PER_WORK = 3;
+/** Settled marks go to the actors at most this often; they only free memory. */
+const SETTLED_INTERVAL_MS = 1_000;
+const RETRY_MS = 1_000;
+
+export class Egress<Output extends EgressOutput> {
+  readonly #options: EgressOptions<Output>;
+  /** Actors that wait for credit. */
+  readonly #waiting = new Set<number>();
+  #running = false;
+  #timer: NodeJS.Timeout | null = null;
+  #notBeforeMs = 0;
+  #lastSettledMs = 0;
+  #wasReady = false;
+  #closed = false;
+  #pending: Output | null = null;
+  #cycles = 0;
+  #cellsWritten = 0;
+  #faults = 0;
+  readonly cycleTime = new LatencyHistogram();
+
+  constructor(options: EgressOptions<Output>) {
+    this.#options = options;
+  }
+
+  stats(): { cycles: number; cellsWritten: number; faults: number } {
+    return { cycles: this.#cycles, cellsWritten: this.#cellsWritten, faults: this.#faults };
+  }
+
+  /** A thread is about to recover: its partitions report nothing until they are complete. */
+  recovering(actorIndex: number): void {
+    const { lane } = this.#actor(actorIndex);
+    this.#waiting.delete(actorIndex);
+    this.#options.merge.recovering(partitionsOf(lane));
+  }
+
+  /** What a thread is sent to start folding. */
+  go(actorIndex: number, durable: number): void {
+    const actor = this.#actor(actorIndex);
+    actor.post({ type: 'go', durable, settled: this.#settledOf(actor.lane), finalUpToMs: this.#options.store.finalUpToMs });
+  }
+
+  report(actorIndex: number, message: Extract<ActorToMain, { type: 'report' }>): void {
+    const { merge } = this.#options;
+    const reports = unpack<PartitionReport[]>(message.reports);
+    for (const report of reports) merge.accept(report);
+    const partitions = partitionsOf(this.#actor(actorIndex).lane);
+    for (const requestId of message.answered) for (const partition of partitions) merge.answered(partition, requestId);
+    if (message.complete) for (const partition of partitions) merge.complete(partition);
+    this.#waiting.add(actorIndex);
+    if (merge.ready && !this.#wasReady) {
+      this.#wasReady = true;
+      this.#options.onReady();
+    }
+    // Before every partition is complete nothing may be drained, and nobody may be kept waiting for it.
+    if (!merge.ready) this.#grantCredit();
+    else this.#schedule();
+  }
+
+  /** Writes what is still pending; call when the actors have sent their last report. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    while (this.#running) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (this.#options.merge.ready || this.#pending !== null) await this.#cycle();
+    await this.#options.store.flushed();
+  }
+
+  #schedule(): void {
+    if (this.#running || this.#timer !== null || this.#closed) return;
+    const delayMs = Math.max(0, this.#notBeforeMs - this.#options.clock.monotonicMs());
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#run();
+    }, delayMs);
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      await this.#cycle();
+    } finally {
+      this.#running = false;
+    }
+    if (this.#waiting.size > 0 || this.#pending !== null) this.#schedule();
+  }
+
+  async #cycle(): Promise<void> {
+    const { merge, store, clock, intervalMs } = this.#options;
+    const startMs = clock.monotonicMs();
+    this.#postRequests();
+    // Reports that arrive while the store commits are for the next cycle.
+    const credited = [...this.#waiting];
+    const output = this.#pending ?? merge.drain(clock.nowMs());
+    let workMs = clock.monotonicMs() - startMs;
+    if (output !== null) {
+      this.#pending = output;
+      try {
+        const applying = store.apply(output, clock.nowMs());
+        workMs = clock.monotonicMs() - startMs;
+        await applying;
+      } catch (error) {
+        this.#faults++;
+        this.#notBeforeMs = clock.monotonicMs() + RETRY_MS;
+        this.#options.onFault(error);
+        return;
+      }
+      this.#pending = null;
+      merge.settled(output);
+      this.#cellsWritten += output.changed.length;
+    }
+    this.#cycles++;
+    this.cycleTime.record(clock.monotonicMs() - startMs);
+    this.#notBeforeMs = Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
+    this.#grantCredit(credited);
+    void this.#postSettled();
+  }
+
+  #grantCredit(actors: readonly number[] = [...this.#waiting]): void {
+    for (const index of actors) {
+      this.#waiting.delete(index);
+      this.#actor(index).post({ type: 'credit' });
+    }
+  }
+
+  #postRequests(): void {
+    for (let request = this.#options.merge.takeRequests(); request !== null; request = this.#options.merge.takeRequests()) {
+      for (const actor of this.#options.actors()) actor.post({ type: 'request', requestId: request.requestId, names: request.names });
+    }
+  }
+
+  async #postSettled(): Promise<void> {
+    const { store, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#lastSettledMs < SETTLED_INTERVAL_MS) return;
+    this.#lastSettledMs = nowMs;
+    const finalUpToMs = store.finalUpToMs;
+    const settled = this.#options.actors().map((actor) => this.#settledOf(actor.lane));
+    try {
+      // What a partition drops must not come back missing after a power cut: settled means flushed here.
+      await store.flushed();
+    } catch (error) {
+      this.#options.onFault(new Error(`live store flush: ${messageOf(error)}`, { cause: error }));
+      return;
+    }
+    for (const [index, actor] of this.#options.actors().entries()) {
+      actor.post({ type: 'settled', settled: settled[index] as SettledPartition[], finalUpToMs });
+    }
+  }
+
+  #settledOf(lane: { first: number; count: number }): SettledPartition[] {
+    const sequences = this.#options.store.settledSequences();
+    return partitionsOf(lane).map((partition) => ({ partition, sequence: sequences.get(partition) ?? 0 }));
+  }
+
+  #actor(index: number): ActorPort {
+    const actor = this.#options.actors()[index];
+    if (actor === undefined) throw new Error(`bug: no actor thread ${index}`);
+    return actor;
+  }
+}
+
+const partitionsOf = (lane: { first: number; count: number }): number[] => Array.from({ length: lane.count }, (_, index) => lane.first + index);

@@ -1,0 +1,21 @@
+/** Thread counts by cores, and which partitions each actor thread owns. */
+
+import { availableParallelism } from 'node:os';
+
+/** A contiguous range of partitions. */
+export interface Lane {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** `configured` threads, or 0 for max(1, floor(0.3 x cores)); never more than partitions. */
+export const actorThreadCount = (configured: number, partitionCount: number, cores: number = availableParallelism()): number =>
+  Math.min(partitionCount, configured > 0 ? configured : Math.max(1, Math.floor(0.3 * cores)));
+
+/** Splits partitions over threads, in order, sizes differing by at most one. */
+export function lanesOf(partitionCount: number, threads: number): Lane[] {
+  return Array.from({ length: threads }, (_, index) => {
+    const first = Math.floor((index * partitionCount) / threads);
+    return { first, count: Math.floor(((index + 1) * partitionCount) / threads) - first };
+  });
+}
