@@ -1,0 +1,131 @@
+/**
+ * The ingress thread: started once the actors know what they need, replaced when it dies, drained at shutdown.
+ *
+ * A replacement reopens the journal like a restarted daemon would: what the shared word published is proof, the tail
+ * beyond it is rewritten. Clients of the dead thread see their connections reset and resend. Runs on the main thread.
+ */
+
+import { EngineError, type ErrorRecord } from '../core/errors.ts';
+import type { IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
+import type { SharedWords } from '../threads/shared-words.ts';
+import { Thread } from '../threads/worker.ts';
+
+export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
+  readonly module: URL;
+  readonly settings: Settings;
+  readonly words: SharedWords;
+  readonly controls: () => readonly Uint8Array[];
+  readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
+  readonly onOpened: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'opened' }>) => void;
+  readonly onListening: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'listening' }>) => void;
+  readonly onStats: (stats: Stats) => void;
+  readonly onFatal: (error: EngineError) => void;
+}
+
+const RESTART_PAUSE_MS = 200;
+const DEATHS_IN_A_ROW_MAX = 5;
+const STEADY_MS = 30_000;
+
+export class IngressSupervisor<Settings, Stats, Recovery> {
+  readonly #options: IngressSupervisorOptions<Settings, Stats, Recovery>;
+  readonly #controls = new Map<number, { resolve: () => void; reject: (error: EngineError) => void }>();
+  #thread: Thread<MainToIngress, IngressToMain<Stats, Recovery>> | null = null;
+  #stopping = false;
+  #failure: EngineError | null = null;
+  #deaths = 0;
+  #startedMs = 0;
+  #nextControl = 1;
+  restarts = 0;
+
+  constructor(options: IngressSupervisorOptions<Settings, Stats, Recovery>) {
+    this.#options = options;
+  }
+
+  start(provenOffset: number): void {
+    const { module, settings, words, controls } = this.#options;
+    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), settings };
+    this.#failure = null;
+    this.#startedMs = performance.now();
+    this.#thread = new Thread<MainToIngress, IngressToMain<Stats, Recovery>>('ingress', module, start, {
+      onMessage: (message) => {
+        this.#receive(message);
+      },
+      onExit: (end) => {
+        this.#ended(end.expected, end.error);
+      },
+    });
+  }
+
+  /** Journals a control record; resolves once it is durable. */
+  async control(bytes: Uint8Array): Promise<void> {
+    const id = this.#nextControl++;
+    const thread = this.#thread;
+    if (thread === null) throw new EngineError('NOT_READY', 'the ingress thread is restarting');
+    return new Promise((resolve, reject) => {
+      this.#controls.set(id, { resolve, reject });
+      thread.post({ type: 'control', id, bytes });
+    });
+  }
+
+  /** Closes the door, answers what is in flight, closes the journal. False when the thread had to be left behind. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    this.#stopping = true;
+    const thread = this.#thread;
+    if (thread === null) return true;
+    thread.expectExit();
+    thread.post({ type: 'drain', deadlineMs });
+    return (await thread.exitedWithin(deadlineMs + 1_000)) || thread.terminate(1_000);
+  }
+
+  /** For fault tests: ends the thread as a bug would. */
+  async kill(): Promise<void> {
+    await this.#thread?.kill();
+  }
+
+  #receive(message: IngressToMain<Stats, Recovery>): void {
+    switch (message.type) {
+      case 'opened':
+        this.#options.onOpened(message);
+        break;
+      case 'listening':
+        this.#options.onListening(message);
+        break;
+      case 'stats':
+        this.#options.onStats(message.stats);
+        break;
+      case 'controlled':
+        this.#settleControl(message.id, message.error);
+        break;
+      case 'failed':
+        this.#failure = EngineError.fromRecord(message.error);
+        break;
+      case 'stopped':
+        break;
+    }
+  }
+
+  #settleControl(id: number, error: ErrorRecord | undefined): void {
+    const waiting = this.#controls.get(id);
+    this.#controls.delete(id);
+    if (error === undefined) waiting?.resolve();
+    else waiting?.reject(EngineError.fromRecord(error));
+  }
+
+  #ended(expected: boolean, error: Error | null): void {
+    this.#thread = null;
+    for (const waiting of this.#controls.values()) waiting.reject(new EngineError('THREAD_DIED', 'the ingress thread ended'));
+    this.#controls.clear();
+    if (this.#stopping || expected) return;
+    const failure = this.#failure;
+    this.#deaths = performance.now() - this.#startedMs > STEADY_MS ? 1 : this.#deaths + 1;
+    if ((failure !== null && !failure.retryable) || this.#deaths > DEATHS_IN_A_ROW_MAX) {
+      this.#options.onFatal(failure ?? new EngineError('THREAD_DIED', `the ingress thread ended ${this.#deaths} times in a row: ${error?.message ?? 'no reason given'}`));
+      return;
+    }
+    this.restarts++;
+    this.#options.log.error({ reason: error?.message ?? failure?.message ?? 'ended', restartInMs: RESTART_PAUSE_MS }, 'ingress thread died; restarting it');
+    setTimeout(() => {
+      if (!this.#stopping) this.start(this.#options.words.durableOffset);
+    }, RESTART_PAUSE_MS);
+  }
+}
