@@ -1,0 +1,133 @@
+/**
+ * The admin HTTP server: routes are declared as data by the wiring, answered on the main thread. The only door to fastify.
+ *
+ * Requests are bounded (no bodies, short headers, few connections); an unexpected error answers 500 with a code and is logged, never a stack.
+ * The OpenAPI document is generated from the same declarations, so that it cannot disagree with the routes.
+ */
+
+import type { Readable } from 'node:stream';
+import fastifySwagger from '@fastify/swagger';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { EngineError, messageOf } from '../core/errors.ts';
+import { z } from '../core/schema.ts';
+
+export interface AdminReply {
+  readonly status?: number;
+  readonly contentType: string;
+  readonly body: string | Uint8Array | Readable;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface AdminRequest {
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
+  readonly params: Readonly<Record<string, string>>;
+  /** Calls back when the client has gone. */
+  onClose(listener: () => void): void;
+}
+
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly summary: string;
+  /** Of the query string, for the OpenAPI document; values are checked by the handler. */
+  readonly query?: z.ZodType;
+  readonly answers: Readonly<Record<number, string>>;
+  readonly contentType: string;
+  readonly handle: (request: AdminRequest) => AdminReply | Promise<AdminReply>;
+}
+
+export interface AdminServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface AdminServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly version: string;
+  readonly routes: readonly AdminRoute[];
+  readonly onError: (error: unknown, path: string) => void;
+}
+
+const CONNECTIONS_MAX = 1_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+export const json = (value: unknown, status = 200): AdminReply => ({ status, contentType: 'application/json; charset=utf-8', body: JSON.stringify(value) });
+
+/** An error body in the one shape that all of Millrace's HTTP answers share. */
+export const errorReply = (status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}): AdminReply => ({
+  ...json({ error: { code, message } }, status),
+  headers,
+});
+
+/** Listens, or raises PORT_IN_USE. */
+export async function openAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const server = Fastify({ bodyLimit: 64 * 1024, requestTimeout: REQUEST_TIMEOUT_MS, connectionTimeout: 0, forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
+  server.server.maxConnections = CONNECTIONS_MAX;
+  server.server.headersTimeout = 10_000;
+  await server.register(fastifySwagger, { openapi: { openapi: '3.1.0', info: { title: 'Millrace admin API', version: options.version } } });
+  for (const route of options.routes) addRoute(server, route, options.onError);
+  server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger());
+  server.setNotFoundHandler(async (request, reply) => {
+    const { status, body, contentType } = errorReply(404, 'NOT_FOUND', `${request.method} ${request.url.slice(0, 200)}: no such route: see /openapi.json`);
+    return reply.code(status ?? 404).type(contentType).send(body);
+  });
+  try {
+    await server.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await server.close();
+    throw listenError(error, options);
+  }
+  const address = server.server.address();
+  return { port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() };
+}
+
+function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServerOptions['onError']): void {
+  server.route({
+    method: route.method,
+    url: route.path,
+    schema: {
+      summary: route.summary,
+      ...(route.query === undefined ? {} : { querystring: z.toJSONSchema(route.query, { io: 'input', unrepresentable: 'any' }) }),
+      response: Object.fromEntries(Object.entries(route.answers).map(([status, description]) => [status, { description, content: { [route.contentType]: { schema: {} } } }])),
+    },
+    // The handler judges the query itself, with messages that name key, value and fix.
+    validatorCompiler: () => () => true,
+    serializerCompiler: () => (value) => value as string,
+    handler: async (request, reply) => {
+      let answer: AdminReply;
+      try {
+        answer = await route.handle({
+          query: request.query as AdminRequest['query'],
+          params: request.params as AdminRequest['params'],
+          onClose: (listener) => {
+            request.raw.socket.once('close', listener);
+          },
+        });
+      } catch (error) {
+        answer = replyOf(error, route.path, onError);
+      }
+      return reply
+        .code(answer.status ?? 200)
+        .headers(answer.headers ?? {})
+        .type(answer.contentType)
+        .send(answer.body);
+    },
+  });
+}
+
+function replyOf(error: unknown, path: string, onError: AdminServerOptions['onError']): AdminReply {
+  if (error instanceof EngineError) {
+    if (error.code === 'NOT_READY') return errorReply(503, error.code, error.message, { 'retry-after': '1' });
+    if (error.domain === 'input') return errorReply(400, error.code, error.message);
+  }
+  onError(error, path);
+  return errorReply(500, error instanceof EngineError ? error.code : 'INTERNAL', error instanceof EngineError ? messageOf(error) : 'an unexpected error: see the log');
+}
+
+function listenError(error: unknown, options: AdminServerOptions): EngineError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const where = { host: options.host, port: options.port };
+  if (code === 'EADDRINUSE') return new EngineError('PORT_IN_USE', `admin port ${options.port} on ${options.host} is in use`, { where, fix: 'stop what listens there or set admin.port (MILLRACE_ADMIN_PORT)', cause: error });
+  return new EngineError('CONFIG_INVALID', `admin.host ${options.host}, admin.port ${options.port}: cannot listen: ${messageOf(error)}`, { where, fix: 'set admin.host and admin.port to an address of this machine', cause: error });
+}
