@@ -1,0 +1,80 @@
+/** Wiring of one actor thread: state files, partitions of the AppsFlyer pipeline, journal reader, actor loop. */
+
+import { join } from 'node:path';
+import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import { PARTITION_TABLES, Partition } from '../actors/partition/index.ts';
+import { systemClock } from './core/clock.ts';
+import { EngineError } from './core/errors.ts';
+import type { OrderedStore } from './core/store.ts';
+import { partitionId } from './core/types.ts';
+import { createRecordCursor, openLogReader } from './log/index.ts';
+import { ActorLoop, partitionFile } from './runtime/actor-loop.ts';
+import { openStore } from './state/index.ts';
+import type { ActorStart, ActorToMain, MainToActor } from './threads/messages.ts';
+import { SharedWords } from './threads/shared-words.ts';
+import { insideThread } from './threads/worker.ts';
+
+/** Everything an actor thread needs to know, plain data. */
+export interface ActorSettings {
+  readonly journalDirectory: string;
+  readonly stateDirectory: string;
+  readonly instance: string;
+  readonly partitionCount: number;
+  readonly emitIntervalMs: number;
+  readonly checkpointIntervalMs: number;
+  /** Per partition. */
+  readonly dedupeMemoryBytesMax: number;
+  readonly deadLetterBytesMax: number;
+}
+
+const CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024;
+
+const { start, post, onMessage, close } = insideThread<ActorStart<ActorSettings>, ActorToMain, MainToActor>();
+const { settings, lane } = start;
+const words = new SharedWords(start.words);
+
+async function run(): Promise<void> {
+  const poison = new Set(start.poison.map((name) => name.join(':')));
+  const current = words.current(start.thread);
+  const partitions = Array.from({ length: lane.count }, (_, at) => {
+    const id = partitionId(lane.first + at);
+    const store: OrderedStore = openStore({ path: join(settings.stateDirectory, partitionFile(id)), tables: PARTITION_TABLES });
+    const actor = Partition.open({
+      id,
+      partitionCount: settings.partitionCount,
+      instance: settings.instance,
+      pipeline: appsflyerPipeline,
+      store,
+      dedupeMemoryBytesMax: settings.dedupeMemoryBytesMax,
+      deadLetterBytesMax: settings.deadLetterBytesMax,
+      current,
+      isPoison: (batchSequence, index) => poison.size > 0 && poison.has(`${batchSequence}:${index}`),
+    });
+    return { actor, store };
+  });
+  const loop = new ActorLoop({
+    partitions,
+    openReader: (from) => openLogReader({ directory: settings.journalDirectory, lane, from }),
+    cursor: createRecordCursor(),
+    words,
+    post,
+    clock: systemClock,
+    emitIntervalMs: settings.emitIntervalMs,
+    checkpointIntervalMs: settings.checkpointIntervalMs,
+    checkpointBytesMax: CHECKPOINT_BYTES_MAX,
+  });
+  onMessage((message) => {
+    loop.onMessage(message);
+  });
+  await loop.run();
+  post({ type: 'stopped' });
+  close();
+}
+
+run().catch((error: unknown) => {
+  if (error instanceof EngineError) post({ type: 'failed', error: error.toRecord() });
+  // A bug ends the thread with its stack; the supervisor starts it again from its checkpoint.
+  setImmediate(() => {
+    throw error;
+  });
+});

@@ -1,0 +1,108 @@
+/** Wiring of the ingress thread: journal, rules of this start, door, and the timers of both. */
+
+import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import { openIngress, type Ingress, type IngressOptions, type IngressStats } from '../ingress/index.ts';
+import { systemClock } from './core/clock.ts';
+import { EngineError, messageOf } from './core/errors.ts';
+import { createPartitioner } from './core/partition-key.ts';
+import type { Offset } from './core/types.ts';
+import { openJournal, type JournalRecovery, type JournalStats } from './log/index.ts';
+import type { IngressStart, IngressToMain, MainToIngress } from './threads/messages.ts';
+import { SharedWords } from './threads/shared-words.ts';
+import { insideThread } from './threads/worker.ts';
+
+export interface IngressSettings {
+  readonly journalDirectory: string;
+  readonly instance: string;
+  readonly partitionCount: number;
+  readonly segmentBytes: number;
+  readonly retentionMs: number;
+  readonly journalBytesMax: number;
+  readonly door: 'auto' | 'uws' | 'node';
+  readonly options: IngressOptions;
+}
+
+export interface IngressThreadStats {
+  readonly door: IngressStats;
+  readonly journal: JournalStats;
+}
+
+const RETAIN_INTERVAL_MS = 5_000;
+const STATS_INTERVAL_MS = 500;
+
+const { start, post, onMessage, close } = insideThread<IngressStart<IngressSettings>, IngressToMain<IngressThreadStats, JournalRecovery>, MainToIngress>();
+const { settings } = start;
+const words = new SharedWords(start.words);
+
+async function run(): Promise<void> {
+  const { writer, recovery } = await openJournal({
+    directory: settings.journalDirectory,
+    instance: settings.instance,
+    partitionCount: settings.partitionCount,
+    segmentBytes: settings.segmentBytes,
+    provenOffset: start.provenOffset as Offset,
+    clock: systemClock,
+    publish: (durable) => {
+      words.publishDurable(durable);
+    },
+  });
+  for (const control of start.controls) writer.appendControl(control);
+  await writer.commit();
+  post({ type: 'opened', durable: writer.durableOffset, oldest: writer.stats().oldestOffset, recovery });
+
+  const ingress = await openIngress({
+    options: settings.options,
+    door: settings.door,
+    writer,
+    partitioner: createPartitioner(appsflyerPipeline.partitionKey, settings.partitionCount),
+    diskReserveExhausted: () => words.diskReserveExhausted,
+    clock: systemClock,
+  });
+  const postStats = (): void => {
+    post({ type: 'stats', stats: { door: ingress.stats(), journal: writer.stats() } });
+  };
+  postStats();
+  post({ type: 'listening', door: ingress.door.kind, fallbackReason: ingress.door.fallbackReason, port: ingress.door.port, host: settings.options.host });
+  const timers = [
+    setInterval(postStats, STATS_INTERVAL_MS),
+    setInterval(() => {
+      writer.retain({ needOffset: words.neededOffset, maxAgeMs: settings.retentionMs, maxBytes: settings.journalBytesMax });
+    }, RETAIN_INTERVAL_MS),
+  ];
+  onMessage((message) => {
+    switch (message.type) {
+      case 'control':
+        void control(ingress, message.id, message.bytes);
+        break;
+      case 'drain':
+        for (const timer of timers) clearInterval(timer);
+        void ingress
+          .drain(message.deadlineMs)
+          .then(() => writer.close())
+          .then(() => {
+            postStats();
+            post({ type: 'stopped' });
+            close();
+          }, fail);
+        break;
+    }
+  });
+}
+
+async function control(ingress: Ingress, id: number, bytes: Uint8Array): Promise<void> {
+  try {
+    await ingress.writeControl(bytes);
+    post({ type: 'controlled', id });
+  } catch (error) {
+    post({ type: 'controlled', id, error: error instanceof EngineError ? error.toRecord() : new EngineError('JOURNAL_WRITE_FAILED', messageOf(error)).toRecord() });
+  }
+}
+
+function fail(error: unknown): void {
+  if (error instanceof EngineError) post({ type: 'failed', error: error.toRecord() });
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+run().catch(fail);
