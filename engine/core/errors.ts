@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   THREAD_DIED: { domain: 'internal', retryable: true, meaning: 'a worker thread ended without being asked to' },
   SINK_UNAVAILABLE: { domain: 'external', retryable: true, meaning: 'a sink does not answer' },
   SINK_REFUSED: { domain: 'external', retryable: true, meaning: 'a sink answered with an error' },
+  SINK_STALE: { domain: 'external', retryable: false, meaning: 'a sink holds results of a newer generation: this daemon is the stale writer' },
   NOT_READY: { domain: 'internal', retryable: true, meaning: 'recovery has not finished' },
 } as const satisfies Record<string, { domain: ErrorDomain; retryable: boolean; meaning: string }>;
 

@@ -82,6 +82,7 @@ export class ActorLoop {
   #checkpointFailures = 0;
   #batches = 0;
   #busyMs = 0;
+  #oldestReceivedAtMs = 0;
   #failure: Error | null = null;
 
   constructor(options: ActorLoopOptions) {
@@ -189,6 +190,7 @@ export class ActorLoop {
       if (batch.offset >= actor.offset) actor.fold(batch, own, cursor);
     }
     this.#batches++;
+    if (this.#oldestReceivedAtMs === 0 && batch.slices.length > 0) this.#oldestReceivedAtMs = batch.receivedAtMs;
   }
 
   #reportComplete(): void {
@@ -212,7 +214,9 @@ export class ActorLoop {
     this.#answered = [];
     this.#credit = false;
     this.#lastReportMs = this.#options.clock.monotonicMs();
-    this.#options.post({ type: 'report', reports, answered, complete }, [reports.buffer as ArrayBuffer]);
+    const oldestReceivedAtMs = this.#oldestReceivedAtMs;
+    this.#oldestReceivedAtMs = 0;
+    this.#options.post({ type: 'report', reports, answered, complete, oldestReceivedAtMs }, [reports.buffer as ArrayBuffer]);
   }
 
   #postShares(): void {

@@ -70,6 +70,8 @@ export type ActorToMain =
       readonly answered: readonly number[];
       /** Set on the first report after recovery. */
       readonly complete: boolean;
+      /** `receivedAt` of the oldest record folded since the last report; 0 when there was none. */
+      readonly oldestReceivedAtMs: number;
     }
   | { readonly type: 'flushed'; readonly partition: number; readonly offset: number; readonly needed: number }
   | { readonly type: 'shares'; readonly shares: readonly SlotShare[] }

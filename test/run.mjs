@@ -1,0 +1,65 @@
+/**
+ * `npm test`: tidy rules, types, lint, then the unit and integration suites, the latter on both doors and at one and three actor
+ * threads. Prints one closing line with the sums. Plain JavaScript: it only starts other programs.
+ *
+ * `npm test -- unit` (or tidy, integration, smoke) runs one part.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const part = process.argv[2] ?? 'all';
+const scratch = mkdtempSync(join(tmpdir(), 'millrace-test-'));
+const sums = { passed: 0, failed: 0, skipped: 0 };
+const vitest = 'node_modules/vitest/vitest.mjs';
+
+try {
+  if (part === 'all' || part === 'tidy') {
+    await check('types', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']);
+    await check('lint', ['node_modules/eslint/bin/eslint.js', '-c', 'test/tidy/eslint.config.js', '--max-warnings', '0', 'engine', 'actors', 'ingress', 'sinks', 'bench', 'test']);
+    await suite('tidy', ['--project', 'tidy']);
+  }
+  if (part === 'all' || part === 'unit') await suite('unit', ['--project', 'unit']);
+  if (part === 'all' || part === 'integration') {
+    await suite('integration', ['--project', 'integration']);
+    // The end-to-end suite again with the other thread count, and on the other door where the first one has loaded.
+    await suite('end to end, three actor threads', ['--project', 'integration', 'test/integration/daemon'], { MILLRACE_TEST_ACTORS: '3' });
+    await suite('end to end, node:http door', ['--project', 'integration', 'test/integration/daemon'], { MILLRACE_TEST_DOOR: 'node' });
+  }
+  if (part === 'smoke') await suite('smoke', ['--project', 'integration', 'test/integration/daemon/smoke']);
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+process.stdout.write(`\n${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped\n`);
+process.exit(sums.failed > 0 || sums.passed === 0 ? 1 : 0);
+
+async function check(name, args) {
+  process.stdout.write(`\n== ${name}\n`);
+  const status = await run(args);
+  if (status === 0) sums.passed++;
+  else sums.failed++;
+}
+
+async function suite(name, args, env = {}) {
+  process.stdout.write(`\n== ${name}\n`);
+  const report = join(scratch, `${name.replace(/\W+/g, '-')}.json`);
+  const status = await run([vitest, 'run', '--config', 'test/vitest.config.ts', '--reporter', 'default', '--reporter', 'json', '--outputFile.json', report, ...args], env);
+  if (!existsSync(report)) {
+    sums.failed++;
+    return;
+  }
+  const result = JSON.parse(readFileSync(report, 'utf8'));
+  sums.passed += result.numPassedTests;
+  sums.failed += result.numFailedTests;
+  sums.skipped += result.numPendingTests + result.numTodoTests;
+  // A file that does not load, or an error outside a test, fails the run without failing a test.
+  if (status !== 0 && result.numFailedTests === 0) sums.failed++;
+}
+
+function run(args, env = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } });
+    child.on('exit', (status) => resolve(status ?? 1));
+  });
+}
