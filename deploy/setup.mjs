@@ -6,8 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 const SOURCE_FOLDERS = ['engine', 'actors', 'ingress', 'sinks', 'bench', 'test'];
 
@@ -19,8 +20,12 @@ if (major < 20 || (major === 20 && minor < 15) || major === 21 || (major === 22 
 const [command = 'build', ...rest] = process.argv.slice(2);
 install();
 build();
-if (command === 'start') exit(run(process.execPath, ['dist/engine/cli.js', 'start', ...rest]));
-if (command === 'test') exit(run(process.execPath, ['test/run.mjs', ...rest]));
+// In this process, so that signals reach the program and not a middleman.
+if (command === 'start' || command === 'test') {
+  const program = command === 'start' ? 'dist/engine/cli.js' : 'test/run.mjs';
+  process.argv.splice(1, process.argv.length, join(root, program), ...(command === 'start' ? ['start'] : []), ...rest);
+  await import(pathToFileURL(join(root, program)).href);
+}
 
 function install() {
   const stamp = 'node_modules/.millrace-installed';
@@ -59,10 +64,6 @@ function run(program, args) {
   const result = spawnSync(program, args, { stdio: 'inherit' });
   if (result.error) fail(`${program}: ${result.error.message}`);
   return result.status ?? 1;
-}
-
-function exit(status) {
-  process.exit(status);
 }
 
 function say(text) {
