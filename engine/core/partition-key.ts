@@ -8,8 +8,8 @@
  *
  * The partition is `hash32(user, hash32(scope, 0)) mod P` over UTF-8 bytes; for a body without either, `hash32(body, 0) mod P`.
  *
- * Why the search can be trusted. In JSON an unescaped quote opens or closes a string. `,"key":"` or `{"key":"` then is a whole
- * key with a string value, for no valid JSON has a name outside of a string. It is a key of the outermost object if no inner
+ * Why the search can be trusted. In JSON an unescaped quote opens or closes a string. `,"key":"` or `{"key":"`, give or take white
+ * space, then is a whole key with a string value, for no valid JSON has a name outside of a string. It is a key of the outermost object if no inner
  * object has keys: no `{` after the first is followed by a quote or white space. It is the only one of that name if the name
  * followed by a quote occurs nowhere else and no `\u00` could spell it another way.
  */
@@ -35,6 +35,7 @@ export function createPartitioner(spec: PartitionKeySpec, partitionCount: number
   return new KeyPartitioner(spec, partitionCount);
 }
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
@@ -72,8 +73,10 @@ class KeyPartitioner implements Partitioner {
 
   /** The fast path; false when in doubt. */
   #search(bytes: Buffer, start: number, end: number): boolean {
-    if (bytes[start] !== OPEN_BRACE || bytes[end - 1] !== CLOSE_BRACE) return false;
-    const text = bytes.latin1Slice(start, end);
+    let last = end - 1;
+    while (last > start && (bytes[last] as number) <= SPACE) last--;
+    if (bytes[start] !== OPEN_BRACE || bytes[last] !== CLOSE_BRACE) return false;
+    const text = bytes.toString('latin1', start, end);
     if (hasInnerKeys(text) || text.includes('\\u00') || !isUtf8(bytes.subarray(start, end))) return false;
     const scope = this.#scope;
     const scopeFound = scope.find(text);
@@ -100,7 +103,7 @@ class KeyPartitioner implements Partitioner {
       this.flags = RecordFlag.malformed;
       return;
     }
-    const text = bytes.utf8Slice(start, end);
+    const text = bytes.toString('utf8', start, end);
     let body: unknown;
     try {
       body = JSON.parse(text);
@@ -161,12 +164,15 @@ class KeySearch {
       at = opening;
     }
     if (at < 0) return Found.absent;
-    const before = text.charCodeAt(at - 1);
-    const colon = at + this.#quoted.length;
-    if ((before !== COMMA && before !== OPEN_BRACE) || text.charCodeAt(colon) !== COLON || text.charCodeAt(colon + 1) !== QUOTE) {
+    let before = at - 1;
+    while (text.charCodeAt(before) <= SPACE) before--;
+    const previous = text.charCodeAt(before);
+    const colon = skipSpace(text, at + this.#quoted.length);
+    const value = skipSpace(text, colon + 1);
+    if ((previous !== COMMA && previous !== OPEN_BRACE) || text.charCodeAt(colon) !== COLON || text.charCodeAt(value) !== QUOTE) {
       return Found.doubt;
     }
-    return this.#readValue(text, colon + 2);
+    return this.#readValue(text, value + 1);
   }
 
   #readValue(text: string, from: number): Found {
@@ -202,6 +208,13 @@ const commonness = (character: string): number => {
   const rank = COMMON.indexOf(character);
   return rank < 0 ? 0 : COMMON.length - rank;
 };
+
+/** White space is at most one blank here or there; anything at or below it in valid JSON outside of a string is white space. */
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (text.charCodeAt(at) <= SPACE) at++;
+  return at;
+}
 
 /** Whether an object inside the outermost one may have keys. */
 function hasInnerKeys(text: string): boolean {
