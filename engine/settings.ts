@@ -59,7 +59,10 @@ export const settingsSchema = z.strictObject({
     bytes_max: wholeNumber(MIB).default(GIB),
   }).prefault({}),
   redis: redisOptionsSchema.prefault({}),
-  lake: lakeOptionsSchema.prefault({}),
+  lake: lakeOptionsSchema.extend({
+    slot_minutes: wholeNumber(1, 1_440).default(15).describe('log time that one set of files of events/ covers'),
+    slot_bytes_max: wholeNumber(16 * MIB).default(4 * GIB).describe('journal bytes that end a slot early'),
+  }).prefault({}),
   log: z.strictObject({
     level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   }).prefault({}),

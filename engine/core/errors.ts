@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   SINK_UNAVAILABLE: { domain: 'external', retryable: true, meaning: 'a sink does not answer' },
   SINK_REFUSED: { domain: 'external', retryable: true, meaning: 'a sink answered with an error' },
   SINK_STALE: { domain: 'external', retryable: false, meaning: 'a sink holds results of a newer generation: this daemon is the stale writer' },
+  QUERY_INVALID: { domain: 'input', retryable: false, meaning: 'a query parameter is unknown or has a value that cannot be used' },
   NOT_READY: { domain: 'internal', retryable: true, meaning: 'recovery has not finished' },
 } as const satisfies Record<string, { domain: ErrorDomain; retryable: boolean; meaning: string }>;
 

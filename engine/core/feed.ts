@@ -7,6 +7,21 @@
 
 import type { CellKind, MergedCell } from './cell.ts';
 import type { ResultSchema } from './pipeline.ts';
+import type { Conservation } from './record.ts';
+
+/** What the merge hands to the live store, to be written in one transaction or not at all. */
+export interface MergeOutput {
+  /** Cells whose merged value changed, each once, absolute. */
+  readonly changed: readonly MergedCell[];
+  /** By partition: every change at or before this sequence number is in the live store once `changed` is. */
+  readonly settledSequences: readonly number[];
+  /** Every hour that ends at or before this is closed in all partitions, and all its cells are written as final. */
+  readonly finalUpToMs: number;
+  /** Lowest watermark of all partitions; -1 before the first. */
+  readonly watermarkMs: number;
+  /** Summed over the partitions. */
+  readonly counters: Readonly<Conservation>;
+}
 
 /** Cells changed after a mark, each once with its latest value, in order of change. */
 export interface ChangedCells {
