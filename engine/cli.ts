@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+/**
+ * The `millrace` command line: argument parsing and nothing else. The only door to commander.
+ *
+ * Each command lives in commands/ and returns its exit code (runtime/exit-codes.ts). Errors are one line: what, where, how to mend it.
+ */
+
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { check } from './commands/check.ts';
+import { generate } from './commands/generate.ts';
+import { inspect } from './commands/inspect.ts';
+import { replay } from './commands/replay.ts';
+import { restoreSavepoint, takeSavepoint } from './commands/savepoint.ts';
+import { start } from './commands/start.ts';
+import { tail } from './commands/tail.ts';
+import { EngineError, messageOf } from './core/errors.ts';
+import { exitCodeOf, exitCodes } from './runtime/exit-codes.ts';
+
+const count = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('give a whole number');
+  return value;
+};
+const rate = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('give a number above 0');
+  return value;
+};
+
+let exitCode: number = exitCodes.ok;
+const run = (work: Promise<number>): Promise<void> =>
+  work.then((code) => {
+    exitCode = code;
+  });
+
+const program = new Command('millrace').description("exact hourly and daily metrics from AppsFlyer's event stream").version('0.1.0').exitOverride().showHelpAfterError();
+const CONFIG = ['-c, --config <file>', 'configuration file (default: millrace.yaml where it is there; or MILLRACE_CONFIG)'] as const;
+const ADMIN = ['-a, --admin <url>', 'admin address of the daemon (default: from the configuration)'] as const;
+
+program
+  .command('start')
+  .description('run the daemon; restarts it when it dies')
+  .option(...CONFIG)
+  .option('--no-supervise', 'no restarting parent (systemd or a container restarts)')
+  .action((options: { config?: string; supervise: boolean }) => run(start(options)));
+
+program
+  .command('check')
+  .description('check the configuration and say what disk and memory it needs')
+  .option(...CONFIG)
+  .option('--rate <events per minute>', 'expected load', rate, 100_000)
+  .action((options: { config?: string; rate: number }) => run(check(options)));
+
+program
+  .command('generate')
+  .description('send faithful AppsFlyer messages, made from a seed')
+  .option(...CONFIG)
+  .option('-u, --url <url>', 'ingest address of the daemon (default: from the configuration)')
+  .option('-r, --rate <events per minute>', 'how fast', rate, 6_000)
+  .option('-n, --count <events>', 'how many; without it until interrupted', count)
+  .option('-s, --seed <number>', 'the same seed makes the same messages', count, 1)
+  .option('--start <iso time>', 'event time of the first message (default: now, following the clock)')
+  .option('--expect', 'print the totals that must come out, as JSON on stdout', false)
+  .option('--dry-run', 'print messages on stdout instead of sending them', false)
+  .option('--garbage <share>', 'share of malformed messages, 0 to 1', Number, 0)
+  .action((options: { config?: string; url?: string; rate: number; count?: number; seed: number; start?: string; expect: boolean; dryRun: boolean; garbage: number }) => run(generate(options)));
+
+program
+  .command('tail')
+  .description('the last records with outcome, reason and cell: did mine arrive?')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .option('-n, --limit <records>', 'how many', count, 20)
+  .option('-f, --follow', 'go on showing new ones', false)
+  .option('--app <app_id>', 'only this app')
+  .option('--outcome <outcome>', 'only accepted, late, duplicate or rejected')
+  .option('--json', 'one JSON object a line', false)
+  .action((options: { config?: string; admin?: string; limit: number; follow: boolean; app?: string; outcome?: string; json: boolean }) => run(tail(options)));
+
+program
+  .command('inspect')
+  .description('look into a data directory: journal, checkpoints, live store (the daemon may run, except for --state-hash)')
+  .option(...CONFIG)
+  .option('--state-hash', 'one hash over all state, equal for any replay of the same log', false)
+  .option('--json', 'as JSON', false)
+  .action((options: { config?: string; stateHash: boolean; json: boolean }) => run(inspect(options)));
+
+program
+  .command('replay')
+  .description('fold the journal of one data directory into a fresh one, without a door and without sinks')
+  .requiredOption('--from <data dir>', 'where the journal is read; not changed')
+  .requiredOption('--into <data dir>', 'where state and live store are made')
+  .option('--threads <count>', 'actor threads', count, 1)
+  .option(...CONFIG)
+  .action((options: { config?: string; from: string; into: string; threads: number }) => run(replay(options)));
+
+const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
+savepoint
+  .command('take <directory>')
+  .description('write a savepoint of the running daemon into a directory that does not exist yet')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .action((directory: string, options: { config?: string; admin?: string }) => run(takeSavepoint(directory, options)));
+savepoint
+  .command('restore <directory>')
+  .description('make a data directory from a savepoint, with a higher generation')
+  .requiredOption('--into <data dir>', 'the new data directory; must not exist yet')
+  .action((directory: string, options: { into: string }) => run(restoreSavepoint(directory, options.into)));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.config;
+  else {
+    const text = error instanceof EngineError ? `${error.code}: ${error.message}${error.fix === undefined ? '' : `: ${error.fix}`}` : error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+    process.stderr.write(`millrace: ${text}\n`);
+    exitCode = exitCodeOf(error);
+  }
+}
+process.exitCode = exitCode;

@@ -1,0 +1,98 @@
+/** `millrace start`: the supervising parent, or with --no-supervise the daemon itself. */
+
+import { fileURLToPath } from 'node:url';
+import { EngineError, messageOf } from '../core/errors.ts';
+import { startDaemon, type Daemon } from '../main.ts';
+import { exitCodeOf, exitCodes } from '../runtime/exit-codes.ts';
+import { createLogger, type Logger } from '../runtime/logger.ts';
+import { superviseDaemon } from '../runtime/parent.ts';
+import type { Settings } from '../settings.ts';
+import { loadSettings } from './settings.ts';
+
+/** SIGTERM drains within 10 s; what has not ended by then is left to the journal. */
+const DRAIN_LIMIT_MS = 9_500;
+
+export async function start(options: { readonly config?: string | undefined; readonly supervise: boolean }): Promise<number> {
+  const settings = loadSettings(options);
+  const log = createLogger(settings.log.level);
+  if (options.supervise) {
+    const args = ['start', '--no-supervise', ...(options.config === undefined ? [] : ['--config', options.config])];
+    return superviseDaemon(fileURLToPath(new URL('../cli.js', import.meta.url)), args, log);
+  }
+  return runDaemon(settings, log);
+}
+
+async function runDaemon(settings: Settings, log: Logger): Promise<number> {
+  const ended = deferred<number>();
+  let daemon: Daemon | null = null;
+  let stopping = false;
+  const stop = (reason: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ reason }, 'draining');
+    setTimeout(() => {
+      log.error({ limitMs: DRAIN_LIMIT_MS }, 'the drain took too long; what is missing is replayed from the journal at the next start');
+      process.exit(exitCodes.ok);
+    }, DRAIN_LIMIT_MS).unref();
+    void (async () => {
+      const clean = daemon === null || (await daemon.stop());
+      log.info({ clean }, 'stopped');
+      ended.resolve(exitCodes.ok);
+    })().catch((error: unknown) => {
+      log.error({ error: messageOf(error) }, 'the drain failed');
+      ended.resolve(exitCodes.failure);
+    });
+  };
+  process.on('SIGTERM', () => {
+    stop('SIGTERM');
+  });
+  process.on('SIGINT', () => {
+    stop('SIGINT');
+  });
+  // No daemon outlives its supervising parent unseen.
+  process.on('disconnect', () => {
+    stop('the supervising parent is gone');
+  });
+  const fatal = (error: EngineError): void => {
+    log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
+    process.exit(exitCodeOf(error));
+  };
+  try {
+    daemon = await startDaemon(settings, log, fatal);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
+    process.exit(exitCodeOf(error));
+  }
+  greet(settings, daemon, log);
+  const code = await ended.promise;
+  process.exit(code);
+}
+
+/** Where to look, and how to send a first event: on stderr, so that stdout stays JSON lines. */
+function greet(settings: Settings, daemon: Daemon, log: Logger): void {
+  log.info({ ingestPort: daemon.ingestPort, adminPort: daemon.adminPort, door: daemon.door }, 'millrace is up');
+  const host = settings.ingest.host === '0.0.0.0' || settings.ingest.host === '::' ? '127.0.0.1' : settings.ingest.host;
+  const ingest = `http://${host}:${daemon.ingestPort}`;
+  const admin = `http://${settings.admin.host === '0.0.0.0' ? '127.0.0.1' : settings.admin.host}:${daemon.adminPort}`;
+  process.stderr.write(`
+Millrace is up.
+  live page   ${admin}/
+  metrics     ${admin}/v1/metrics/hourly
+  API         ${admin}/openapi.json
+
+Send a first event:
+  curl ${ingest}/v1/appsflyer/push -d '{"app_id":"com.example.shop","appsflyer_id":"1718000000123-4500123456789012345","event_name":"install","conversion_type":"install","campaign_type":"ua","media_source":"googleadwords_int","campaign":"spring_fr","af_c_id":"21421952087","country_code":"FR","event_time":"'"$(date -u '+%Y-%m-%d %H:%M:%S.000')"'"}'
+and look:
+  curl '${admin}/v1/metrics/hourly?group_by=campaign_id,country'
+
+`);
+}
+
+function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => undefined;
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
