@@ -1,0 +1,43 @@
+/** `millrace savepoint take | restore`: asks the daemon for a savepoint; makes a data directory from one. */
+
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { EngineError } from '../core/errors.ts';
+import { systemClock } from '../core/clock.ts';
+import { readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
+import { exitCodes } from '../runtime/exit-codes.ts';
+import { SAVEPOINT_FILE } from '../runtime/savepoint.ts';
+import { adminUrl, loadSettings } from './settings.ts';
+import { fetchJson } from './tail.ts';
+
+export async function takeSavepoint(directory: string, options: { readonly config?: string; readonly admin?: string }): Promise<number> {
+  const base = adminUrl(loadSettings(options), options.admin);
+  const query = new URLSearchParams({ directory: resolve(directory) });
+  const answer = await fetchJson<{ directory: string; bytes: number }>(`${base}/v1/savepoints?${query.toString()}`, { method: 'POST' });
+  process.stdout.write(`savepoint of ${answer.bytes} bytes in ${answer.directory}\n`);
+  return exitCodes.ok;
+}
+
+/** The copy gets a higher generation: sinks then refuse the daemon it was taken from. */
+export async function restoreSavepoint(directory: string, into: string): Promise<number> {
+  const source = resolve(directory);
+  const target = resolve(into);
+  if (!existsSync(join(source, SAVEPOINT_FILE))) {
+    throw new EngineError('DATA_DIR_FOREIGN', `${source} is no complete savepoint (${SAVEPOINT_FILE} is missing)`, { fix: 'name a directory that `millrace savepoint take` has finished' });
+  }
+  if (existsSync(target)) throw new EngineError('DATA_DIR_UNUSABLE', `${target} exists already`, { fix: 'name a directory that does not exist yet' });
+  const facts = readInstance(source);
+  if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} holds no instance.json`);
+  mkdirSync(target, { recursive: true });
+  for (const part of ['journal', 'state', 'live', 'spool', 'poison.json']) {
+    if (existsSync(join(source, part))) cpSync(join(source, part), join(target, part), { recursive: true, errorOnExist: true });
+  }
+  const taken = JSON.parse(readFileSync(join(source, SAVEPOINT_FILE), 'utf8')) as { generation: number };
+  const generation = Math.max(systemClock.nowMs(), facts.generation + 1, taken.generation + 1);
+  // Written last: without it the copy is refused as incomplete.
+  writeFileAtomically(join(target, 'instance.json'), `${JSON.stringify({ ...facts, generation }, null, 2)}\n`);
+  rmSync(join(target, SAVEPOINT_FILE), { force: true });
+  syncDirectory(target);
+  process.stdout.write(`restored into ${target}, generation ${generation}\n`);
+  return exitCodes.ok;
+}

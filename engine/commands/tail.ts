@@ -1,0 +1,63 @@
+/** `millrace tail`: asks the running daemon for its last records, and goes on asking. */
+
+import { EngineError, messageOf } from '../core/errors.ts';
+import { VERDICT_NAMES } from '../core/record.ts';
+import { exitCodes } from '../runtime/exit-codes.ts';
+import { adminUrl, loadSettings } from './settings.ts';
+
+export interface TailRecord {
+  readonly received_at: string;
+  readonly outcome: string;
+  readonly reason: string | null;
+  readonly partition: number;
+  readonly offset: number;
+  readonly batch: number;
+  readonly index: number;
+  readonly cell: { readonly window_start: string; readonly dimensions: Readonly<Record<string, string>> } | null;
+  readonly event: Readonly<Record<string, string>> | null;
+  readonly bytes: string;
+}
+
+const FOLLOW_INTERVAL_MS = 500;
+const FOLLOW_LIMIT = 500;
+
+export async function tail(options: { readonly config?: string; readonly admin?: string; readonly limit: number; readonly follow: boolean; readonly app?: string; readonly outcome?: string; readonly json: boolean }): Promise<number> {
+  if (options.outcome !== undefined && !(VERDICT_NAMES as readonly string[]).includes(options.outcome)) {
+    throw new EngineError('CONFIG_INVALID', `--outcome ${options.outcome}: use one of ${VERDICT_NAMES.join(', ')}`);
+  }
+  const base = adminUrl(loadSettings(options), options.admin);
+  let after = '';
+  let limit = options.limit;
+  do {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (options.app !== undefined) query.set('app_id', options.app);
+    if (options.outcome !== undefined) query.set('outcome', options.outcome);
+    if (after !== '') query.set('after', after);
+    const answer = await fetchJson<{ records: TailRecord[]; cursor: string }>(`${base}/v1/tail?${query.toString()}`);
+    for (const record of answer.records) process.stdout.write(`${options.json ? JSON.stringify(record) : line(record)}\n`);
+    after = answer.cursor;
+    limit = FOLLOW_LIMIT;
+    if (options.follow) await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL_MS));
+  } while (options.follow);
+  return exitCodes.ok;
+}
+
+/** Raises NOT_READY when the daemon does not answer, or the error it answered with. */
+export async function fetchJson<Value>(url: string, init: RequestInit = {}): Promise<Value> {
+  let response: Response;
+  try {
+    response = await fetch(url, { ...init, signal: AbortSignal.timeout(60_000) });
+  } catch (error) {
+    throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
+  }
+  const body = (await response.json().catch(() => null)) as { error?: { message?: string } } | null;
+  if (!response.ok) throw new EngineError('NOT_READY', `${url} answered ${response.status}: ${body?.error?.message ?? 'no reason given'}`);
+  return body as Value;
+}
+
+function line(record: TailRecord): string {
+  const what = record.event === null ? record.bytes.slice(0, 80) : Object.values(record.event).join(' ');
+  const where = record.cell === null ? '' : ` → ${record.cell.window_start} ${Object.values(record.cell.dimensions).join(' / ')}`;
+  const reason = record.reason === null ? '' : ` ${record.reason}`;
+  return `${record.received_at} ${record.outcome}${reason} p${record.partition} ${what}${where}`;
+}

@@ -1,0 +1,242 @@
+/**
+ * The state port on LMDB: one file, a few named tables, binary keys and values. The only door to the lmdb package.
+ *
+ * Guarantees: a commit is one transaction, applied whole or not at all, in call order; reads see the last settled commit; a range
+ * sees one snapshot; what is returned is a copy. lmdb's `transactionSync` is never used after opening: a worker that is terminated inside
+ * one takes the writer lock with it and hangs the process. The asynchronous batch hands the native writer a complete
+ * list of instructions (`batchStartThreshold` keeps it from starting on half a list), so a thread may die at any point.
+ *
+ * Owned by the thread that opened it. Files, not directories: `p017.mdb` and its `-lock`.
+ */
+
+import { closeSync, fsyncSync, openSync, statSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { EngineError, messageOf, type ErrorCode } from '../core/errors.ts';
+import { STORE_KEY_BYTES_MAX, type KeyRange, type OrderedStore, type StoreEntry, type StoreOperation } from '../core/store.ts';
+import { assert } from '../core/types.ts';
+
+export interface StoreOptions {
+  /** The file; its directory is created. */
+  readonly path: string;
+  /** Names of the tables. Tables that are not named here stay as they are. */
+  readonly tables: readonly string[];
+  /** A file at or above this size takes no more values: DISK_FULL. Bytes. */
+  readonly bytesMax?: number;
+}
+
+const BYTES_MAX_DEFAULT = 64 * 1024 ** 3;
+/** lmdb starts a batch before its end once this many operations are queued: never. */
+const NEVER = 2 ** 30;
+/** A disk with less than this beside what a transaction writes counts as full. Chosen: a few b-tree paths. */
+const FULL_MARGIN_BYTES = 1024 * 1024;
+/** After a failed commit lmdb's own close waits for a flush that never comes. Milliseconds. */
+const CLOSE_PATIENCE_MS = 1_000;
+
+const ENOSPC = 28;
+const EDQUOT = 122;
+const MDB_MAP_FULL = -30_792;
+const MDB_INVALID = -30_793;
+const MDB_VERSION_MISMATCH = -30_794;
+const MDB_CORRUPTED = -30_796;
+
+const BINARY = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
+
+type Table = Database<Uint8Array, Uint8Array>;
+
+/** lmdb's options, those included that its types leave out. */
+type RootOptions = Parameters<typeof open>[0] & { readonly batchStartThreshold: number };
+
+/** Opens or creates the file. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
+export function openStore(options: StoreOptions): OrderedStore {
+  try {
+    const root = open({
+      ...BINARY,
+      path: options.path,
+      noSubdir: true,
+      maxDbs: options.tables.length + 8,
+      overlappingSync: true,
+      eventTurnBatching: false,
+      batchStartThreshold: NEVER,
+    } as RootOptions) as RootDatabase<Uint8Array, Uint8Array>;
+    const tables = new Map(options.tables.map((name) => [name, root.openDB<Uint8Array, Uint8Array>(name, BINARY) as Table]));
+    return new LmdbStore(options.path, root, tables, options.bytesMax ?? BYTES_MAX_DEFAULT);
+  } catch (error) {
+    throw openFault(options.path, error);
+  }
+}
+
+class LmdbStore implements OrderedStore {
+  readonly #path: string;
+  readonly #root: RootDatabase<Uint8Array, Uint8Array>;
+  readonly #tables: ReadonlyMap<string, Table>;
+  readonly #bytesMax: number;
+  /** The end of the commit that was called last; never rejects. */
+  #lastCommit: Promise<void> = Promise.resolve();
+  #lastFlush: Promise<unknown> = Promise.resolve();
+  #failed = false;
+  #closed: Promise<void> | null = null;
+
+  constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>, tables: ReadonlyMap<string, Table>, bytesMax: number) {
+    this.#path = path;
+    this.#root = root;
+    this.#tables = tables;
+    this.#bytesMax = bytesMax;
+  }
+
+  get(table: string, key: Uint8Array): Uint8Array | null {
+    try {
+      return this.#table(table).getBinary(key) ?? null;
+    } catch (error) {
+      throw readFault(this.#path, error);
+    }
+  }
+
+  *range(table: string, range: KeyRange): Generator<StoreEntry> {
+    const { from, to, limit, reverse = false } = range;
+    // lmdb walks from `start` to `end`; in reverse the exclusive bound is where the walk starts.
+    const options = reverse
+      ? { reverse, exclusiveStart: true, inclusiveEnd: true, ...(to && { start: to }), ...(from && { end: from }), ...(limit !== undefined && { limit }) }
+      : { ...(from && { start: from }), ...(to && { end: to }), ...(limit !== undefined && { limit }) };
+    try {
+      for (const entry of this.#table(table).getRange(options)) yield entry;
+    } catch (error) {
+      throw readFault(this.#path, error);
+    }
+  }
+
+  commit(operations: readonly StoreOperation[]): Promise<void> {
+    const done = this.#lastCommit.then(() => this.#commitNow(operations));
+    this.#lastCommit = done.catch(() => undefined);
+    return done;
+  }
+
+  async flushed(): Promise<void> {
+    await this.#lastCommit;
+    await this.#lastFlush;
+  }
+
+  async copyTo(path: string): Promise<void> {
+    try {
+      await this.#root.backup(path, true);
+      syncPath(path);
+      syncPath(dirname(path));
+    } catch (error) {
+      throw writeFault(path, error, 0);
+    }
+  }
+
+  sizeBytes(): number {
+    return statSync(this.#path).size;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#closeNow();
+    return this.#closed;
+  }
+
+  async #commitNow(operations: readonly StoreOperation[]): Promise<void> {
+    assert(this.#closed === null, 'a commit on a closed store');
+    if (operations.length === 0) return;
+    const bytes = this.#checkedBytes(operations);
+    if (bytes > 0 && this.sizeBytes() >= this.#bytesMax) {
+      throw new EngineError('DISK_FULL', `${this.#path} has reached its limit of ${this.#bytesMax} bytes`, { where: { file: this.#path }, fix: 'shorten retention or horizon, or lower the limits on distinct values' });
+    }
+    try {
+      await this.#root.batch(() => {
+        for (const { table, key, value } of operations) {
+          if (value === null) void this.#table(table).remove(key);
+          else void this.#table(table).put(key, value);
+        }
+      });
+      this.#lastFlush = Promise.resolve(this.#root.flushed);
+      this.#failed = false;
+    } catch (error) {
+      this.#failed = true;
+      throw writeFault(this.#path, await causeOf(error), bytes);
+    }
+  }
+
+  /** Checks every operation before the first is queued, so that a bug applies nothing. Returns the bytes of all values. */
+  #checkedBytes(operations: readonly StoreOperation[]): number {
+    let bytes = 0;
+    for (const { table, key, value } of operations) {
+      this.#table(table);
+      assert(key.byteLength > 0 && key.byteLength <= STORE_KEY_BYTES_MAX, `a store key has ${key.byteLength} bytes`);
+      if (value !== null) bytes += key.byteLength + value.byteLength;
+    }
+    return bytes;
+  }
+
+  async #closeNow(): Promise<void> {
+    await this.#lastCommit;
+    const closing = Promise.resolve(this.#root.close()).catch(() => undefined);
+    if (!this.#failed) return closing;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((settle) => {
+      timer = setTimeout(settle, CLOSE_PATIENCE_MS);
+    });
+    await Promise.race([closing, patience]);
+    clearTimeout(timer);
+  }
+
+  #table(name: string): Table {
+    const table = this.#tables.get(name);
+    assert(table !== undefined, `no table ${name} in ${this.#path}`);
+    return table;
+  }
+}
+
+/** lmdb rejects with a general error and tells the reason by a second promise. */
+async function causeOf(error: unknown): Promise<unknown> {
+  const reason = (error as { commitError?: Promise<unknown> }).commitError;
+  return reason === undefined ? error : reason.then(() => error).catch((cause: unknown) => cause);
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
+
+/** A short write on a full disk reaches lmdb as EIO: what is left on the file system tells the two apart. */
+function diskIsFull(path: string, code: unknown, bytes: number): boolean {
+  if (code === ENOSPC || code === EDQUOT || code === MDB_MAP_FULL || code === 'ENOSPC' || code === 'EDQUOT') return true;
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < bytes + FULL_MARGIN_BYTES;
+  } catch {
+    return false;
+  }
+}
+
+function writeFault(path: string, error: unknown, bytes: number): EngineError {
+  const where = { file: path };
+  return diskIsFull(path, codeOf(error), bytes)
+    ? new EngineError('DISK_FULL', `${path} cannot be written: the disk is full`, { where, cause: error, fix: 'free space on the file system of data_dir' })
+    : new EngineError('STATE_WRITE_FAILED', `${path} cannot be written: ${messageOf(error)}`, { where, cause: error, fix: 'check the disk and its mount' });
+}
+
+const readFault = (path: string, error: unknown): unknown =>
+  typeof codeOf(error) === 'number'
+    ? new EngineError('STATE_CORRUPT', `${path} cannot be read: ${messageOf(error)}`, { where: { file: path }, cause: error, fix: 'restore it from a savepoint' })
+    : error;
+
+function openFault(path: string, error: unknown): unknown {
+  const code = codeOf(error);
+  const faults: readonly (readonly [boolean, ErrorCode, string])[] = [
+    [code === MDB_VERSION_MISMATCH, 'DATA_VERSION', 'start the version of Millrace that wrote it'],
+    [code === MDB_INVALID || code === MDB_CORRUPTED, 'STATE_CORRUPT', 'restore it from a savepoint'],
+    [typeof code === 'number' && diskIsFull(path, code, 0), 'DISK_FULL', 'free space on the file system of data_dir'],
+    [true, 'DATA_DIR_UNUSABLE', 'make it readable and writable, or set data_dir (MILLRACE_DATA_DIR)'],
+  ];
+  for (const [applies, faultCode, fix] of faults) {
+    if (applies) return new EngineError(faultCode, `${path} cannot be opened: ${messageOf(error)}`, { where: { file: path }, cause: error, fix });
+  }
+  return error;
+}
+
+function syncPath(path: string): void {
+  const handle = openSync(path, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
