@@ -96,7 +96,7 @@ export async function startDaemon(settings: Settings, log: Logger, onFatal: (err
     partitions: new Map(),
     threads: new Map(),
   };
-  const closers: (() => Promise<unknown>)[] = [() => directory.release()];
+  const closers: (() => Promise<unknown>)[] = [() => directory.release({ clean: false })];
   try {
     return await assemble(settings, log, onFatal, directory, state, closers);
   } catch (error) {
@@ -337,7 +337,7 @@ async function assemble(settings: Settings, log: Logger, onFatal: (error: Engine
       clearInterval(diskTimer);
       const clean = await stopAll(stopParts, 8_000);
       await admin.close();
-      await directory.release();
+      await directory.release({ clean });
       return clean;
     },
   };

@@ -2,12 +2,14 @@
  * The data directory: who it is, who holds it, and whether it may be used at all.
  *
  * `instance.json` names the directory (instance, generation, partition count, segment size) and is written once, atomically.
+ * `running.json` holds the directory's inode while a daemon runs in it: found in a directory with another inode it tells of a copy
+ * made by hand under a running daemon, whose files do not fit together; such a copy is refused.
  * One daemon at a time: the lock is an abstract socket named by the directory's device and inode, which the kernel frees with the
  * process, so that no stale lock is left by a kill. Journal and LMDB on a network file system are refused: neither's syncs can be trusted there.
  */
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, statfsSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,6 +17,7 @@ import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
 
 const FORMAT_VERSION = 1;
+const RUNNING_FILE = 'running.json';
 
 /** File system types (statfs) whose syncs or locks cannot be relied on. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -47,7 +50,8 @@ export interface DataDirectory extends InstanceFacts {
   readonly live: string;
   readonly spool: string;
   readonly created: boolean;
-  release(): Promise<void>;
+  /** Lets others in; `clean` when every file was closed, so that a copy made from now on is whole. */
+  release(end: { readonly clean: boolean }): Promise<void>;
 }
 
 export interface DataDirectoryOptions {
@@ -64,13 +68,24 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const lock = await acquireLock(path);
   try {
     const existing = readInstance(path);
+    refuseCopy(path);
     const facts = existing ?? createInstance(path, options);
     if (facts.partitionCount !== options.partitionCount) {
       throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
     }
     const directories = directoriesOf(path);
     for (const directory of [directories.journal, directories.state, directories.live, directories.spool]) mkdirSync(directory, { recursive: true });
-    return { ...facts, ...directories, path, created: existing === null, release: () => releaseLock(lock) };
+    writeFileAtomically(join(path, RUNNING_FILE), `${JSON.stringify({ inode: statSync(path).ino })}\n`);
+    return {
+      ...facts,
+      ...directories,
+      path,
+      created: existing === null,
+      release: async ({ clean }) => {
+        if (clean) rmSync(join(path, RUNNING_FILE), { force: true });
+        await releaseLock(lock);
+      },
+    };
   } catch (error) {
     await releaseLock(lock);
     throw error instanceof EngineError ? error : unusable(path, error);
@@ -139,6 +154,15 @@ export function syncDirectory(path: string): void {
     fsyncSync(handle);
   } finally {
     closeSync(handle);
+  }
+}
+
+function refuseCopy(path: string): void {
+  const file = join(path, RUNNING_FILE);
+  if (!existsSync(file)) return;
+  const { inode } = JSON.parse(readFileSync(file, 'utf8')) as { inode: unknown };
+  if (inode !== statSync(path).ino) {
+    throw new EngineError('DATA_DIR_FOREIGN', `${path} is a copy of a data directory made while its daemon ran`, { where: { path }, fix: 'take a savepoint instead (millrace savepoint take) and restore that' });
   }
 }
 
