@@ -1,0 +1,300 @@
+/**
+ * All sorted runs of one partition in its store: look-up, what a checkpoint writes, compacts and removes, and the way back.
+ *
+ * Only what a settled checkpoint wrote is ever read; a failed one leaves no trace. Removal of expired buckets is bounded per
+ * checkpoint and may lag: whoever asks names the oldest bucket that counts. Actor thread.
+ *
+ * ```
+ * key 0   meta: version, oldest bucket that counts, the unfinished merge's target (JSON)
+ * key 1…  runs (dedupe-run.ts)
+ * ```
+ */
+
+import { EngineError } from '../../engine/core/errors.ts';
+import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
+import { assert } from '../../engine/core/types.ts';
+import { chooseMerge, mergeStep, readChunk, writeChunks, type Merge, type MergeStep } from './dedupe-compaction.ts';
+import {
+  ALL_RUNS,
+  FINGERPRINT_WORDS,
+  RunLevel,
+  chunkContains,
+  chunkWords,
+  lastFenceAtMost,
+  parseRunKey,
+  runKey,
+  sameRun,
+  sortFingerprints,
+  type Run,
+  type RunName,
+} from './dedupe-run.ts';
+
+const META_KEY = Uint8Array.of(0);
+const META_VERSION = 1;
+/** Keys of one piece of a removal, and pieces per checkpoint (chosen: 4,096 keys are a million fingerprints). */
+const PURGE_PIECE_KEYS = 512;
+const PURGE_PIECES_MAX = 8;
+/** Fingerprints compacted per checkpoint at least (chosen: 1 to 2 ms of reading, sorting and writing) ... */
+const MERGE_ENTRIES_MIN = 16_384;
+/** ... and per fingerprint that the checkpoint writes, so that compaction keeps pace: three tiers and the final run. */
+const MERGE_ENTRIES_PER_NEW = 4;
+
+interface Meta {
+  readonly version: number;
+  readonly bucketMin: number;
+  readonly merging: RunName | null;
+}
+
+/** Fingerprints of one bucket that no settled checkpoint holds yet: `count` of them, in arrival order. */
+export interface NewFingerprints {
+  readonly bucket: number;
+  readonly count: number;
+  readonly words: Uint32Array;
+}
+
+/** Chunks [from, to) of a run that is to be removed. */
+interface Purge {
+  readonly name: RunName;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a checkpoint will have changed once it settles. `purged`: pieces from the front of the list of removals. */
+interface Plan {
+  readonly epoch: number;
+  readonly bucketMin: number;
+  readonly written: readonly Run[];
+  readonly step: MergeStep | null;
+  readonly purged: number;
+}
+
+/** A run as far as a restore has read it, from its last chunk backwards. */
+interface RestoredRun {
+  readonly name: RunName;
+  readonly counts: boolean;
+  readonly fences: number[];
+  count: number;
+  chunkFirst: number;
+  readonly chunkLast: number;
+}
+
+/** Told of each stored fingerprint that counts, newest bucket first. */
+export type Restored = (words: Uint32Array, at: number, bucket: number) => void;
+
+export class DedupeRuns {
+  readonly #store: OrderedStore;
+  readonly #table: string;
+  readonly #mergeEntriesMin: number;
+  #buckets = new Map<number, Run[]>();
+  #merge: Merge | null = null;
+  #purges: Purge[] = [];
+  #plan: Plan | null = null;
+  /** The oldest bucket that counts: now, and as the last settled checkpoint has it. */
+  #bucketMin = 0;
+  #bucketMinSettled = 0;
+  #fenceBytes = 0;
+
+  constructor(store: OrderedStore, table: string, mergeEntriesMin = MERGE_ENTRIES_MIN) {
+    this.#store = store;
+    this.#table = table;
+    this.#mergeEntriesMin = mergeEntriesMin;
+  }
+
+  /** Bytes of the fences in memory. */
+  get byteLength(): number {
+    return this.#fenceBytes;
+  }
+
+  /** The oldest bucket that counts. */
+  get bucketMin(): number {
+    return this.#bucketMin;
+  }
+
+  get runCount(): number {
+    let count = 0;
+    for (const runs of this.#buckets.values()) count += runs.length;
+    return count;
+  }
+
+  /** Whether a settled run of buckets [bucketMin, bucketMax] holds the fingerprint. Newest bucket first. */
+  contains(fingerprint: Uint32Array, bucketMin: number, bucketMax: number): boolean {
+    for (let bucket = bucketMax; bucket >= bucketMin; bucket--) {
+      const runs = this.#buckets.get(bucket);
+      if (runs === undefined) continue;
+      for (const run of runs) if (this.#runContains(run, fingerprint)) return true;
+    }
+    return false;
+  }
+
+  #runContains(run: Run, fingerprint: Uint32Array): boolean {
+    const word = fingerprint[0] as number;
+    for (let chunk = lastFenceAtMost(run.fences, word); chunk >= 0; chunk--) {
+      if (chunkContains(readChunk(this.#store, this.#table, run, chunk), fingerprint)) return true;
+      // The chunk before can hold it only if this one begins with the same first word.
+      if (run.fences[chunk] !== word) return false;
+    }
+    return false;
+  }
+
+  /** Reads the store, newest bucket first: lists the runs and tells of every fingerprint that counts. */
+  restore(restored: Restored): void {
+    const { bucketMin, merging } = this.#readMeta();
+    this.#bucketMin = bucketMin;
+    this.#bucketMinSettled = bucketMin;
+    let run: RestoredRun | null = null;
+    for (const { key, value } of this.#store.range(this.#table, { ...ALL_RUNS, reverse: true })) {
+      const { name, chunk } = parseRunKey(key);
+      if (run === null || !sameRun(run.name, name)) {
+        if (run !== null) this.#restoreRun(run);
+        // Chunks of a merge that never finished repeat what its inputs hold.
+        const counts = name.bucket >= bucketMin && !(merging !== null && sameRun(name, merging));
+        run = { name, counts, count: 0, fences: [], chunkFirst: chunk, chunkLast: chunk };
+      }
+      run.chunkFirst = chunk;
+      if (!run.counts) continue;
+      const words = chunkWords(value);
+      run.fences.push(words[0] as number);
+      run.count += words.length / FINGERPRINT_WORDS;
+      for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) restored(words, at, name.bucket);
+    }
+    if (run !== null) this.#restoreRun(run);
+  }
+
+  #restoreRun({ name, counts, count, fences, chunkFirst, chunkLast }: RestoredRun): void {
+    if (!counts) {
+      this.#purge(name, chunkFirst, chunkLast + 1);
+      return;
+    }
+    if (chunkFirst !== 0 || fences.length !== chunkLast + 1) {
+      throw new EngineError('STATE_CORRUPT', `a dedupe run has ${fences.length} chunks of ${chunkLast + 1}`, {
+        where: { bucket: name.bucket, epoch: name.epoch },
+        fix: 'restore this partition from a savepoint',
+      });
+    }
+    this.#addRun({ ...name, count, fences: Uint32Array.from(fences.reverse()) });
+  }
+
+  /** Visits every fingerprint of the settled runs that counts. */
+  forEach(visit: Restored): void {
+    for (const [bucket, runs] of this.#buckets) {
+      for (const run of runs) {
+        for (let chunk = 0; chunk < run.fences.length; chunk++) {
+          const words = readChunk(this.#store, this.#table, run, chunk);
+          for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) visit(words, at, bucket);
+        }
+      }
+    }
+  }
+
+  /** Buckets before `bucketMin` no longer count: dropped here at once, removed from the store by later checkpoints. */
+  expireBefore(bucketMin: number): void {
+    this.#bucketMin = bucketMin;
+    const merge = this.#merge;
+    if (merge !== null && merge.target.bucket < bucketMin) {
+      // A step under way may write more of the target than has settled; removing a key that is not there harms nothing.
+      this.#purge(merge.target, 0, Math.max(merge.fences.length, this.#plan?.step?.after.fences.length ?? 0));
+      this.#merge = null;
+    }
+    for (const [bucket, runs] of this.#buckets) {
+      if (bucket >= bucketMin) continue;
+      for (const run of [...runs]) {
+        this.#dropRun(run);
+        this.#purge(run, 0, run.fences.length);
+      }
+    }
+  }
+
+  /** What this checkpoint writes: new runs, one slice of compaction, removals. Buckets before `bucketOpen` get no new runs. */
+  checkpoint(epoch: number, fresh: readonly NewFingerprints[], bucketOpen: number): StoreOperation[] {
+    assert(this.#plan === null, `dedupe checkpoint ${epoch} begins before ${this.#plan?.epoch} has settled`);
+    const operations: StoreOperation[] = [];
+    const written = fresh.map(({ bucket, count, words }) => this.#writeRun({ bucket, epoch, level: RunLevel.written }, words, count, operations));
+    const freshCount = written.reduce((sum, run) => sum + run.count, 0);
+    // A bucket whose last run is only now being written has not ended yet.
+    const bucketGrowing = Math.min(bucketOpen, written[0]?.bucket ?? bucketOpen);
+    this.#merge ??= chooseMerge(this.#buckets, bucketGrowing, epoch, Math.max(this.#mergeEntriesMin, freshCount * MERGE_ENTRIES_PER_NEW));
+    const step = this.#merge === null ? null : mergeStep(this.#store, this.#table, this.#merge);
+    for (const operation of step?.operations ?? []) operations.push(operation);
+    const purged = this.#removePurges(operations);
+    const merging = step === null || step.finished !== null ? null : step.after.target;
+    const meta = { version: META_VERSION, bucketMin: this.#bucketMin, merging };
+    if (operations.length > 0 || meta.bucketMin !== this.#bucketMinSettled) {
+      operations.push({ table: this.#table, key: META_KEY, value: new TextEncoder().encode(JSON.stringify(meta)) });
+    }
+    this.#plan = { epoch, bucketMin: meta.bucketMin, written, step, purged };
+    return operations;
+  }
+
+  committed(epoch: number): void {
+    const { bucketMin, written, step, purged } = this.#settle(epoch);
+    this.#bucketMinSettled = bucketMin;
+    this.#purges = this.#purges.slice(purged);
+    for (const run of written) this.#addRun(run);
+    // No merge any more: its bucket expired meanwhile, and what the step wrote is on the list of removals.
+    if (step !== null && this.#merge !== null) {
+      this.#merge = step.finished === null ? step.after : null;
+      if (step.finished !== null) {
+        for (const input of step.after.inputs) this.#dropRun(input);
+        this.#addRun(step.finished);
+      }
+    }
+    this.expireBefore(this.#bucketMin);
+  }
+
+  failed(epoch: number): void {
+    this.#settle(epoch);
+  }
+
+  #settle(epoch: number): Plan {
+    const plan = this.#plan;
+    assert(plan !== null && plan.epoch === epoch, `dedupe checkpoint ${epoch} settles, but ${plan?.epoch ?? 'none'} is under way`);
+    this.#plan = null;
+    return plan;
+  }
+
+  #writeRun(name: RunName, words: Uint32Array, count: number, operations: StoreOperation[]): Run {
+    const fences: number[] = [];
+    writeChunks(this.#table, name, sortFingerprints(words, count), fences, operations);
+    return { ...name, count, fences: Uint32Array.from(fences) };
+  }
+
+  #addRun(run: Run): void {
+    const runs = this.#buckets.get(run.bucket);
+    if (runs === undefined) this.#buckets.set(run.bucket, [run]);
+    else runs.push(run);
+    this.#fenceBytes += run.fences.byteLength;
+  }
+
+  #dropRun(run: Run): void {
+    const runs = (this.#buckets.get(run.bucket) ?? []).filter((other) => other !== run);
+    if (runs.length === 0) this.#buckets.delete(run.bucket);
+    else this.#buckets.set(run.bucket, runs);
+    this.#fenceBytes -= run.fences.byteLength;
+  }
+
+  /** Lists chunks [from, to) for removal, in pieces that a checkpoint can take whole. */
+  #purge(name: RunName, from: number, to: number): void {
+    for (let at = from; at < to; at += PURGE_PIECE_KEYS) this.#purges.push({ name, from: at, to: Math.min(to, at + PURGE_PIECE_KEYS) });
+  }
+
+  /** How many pieces, from the front of the list, `operations` now remove. */
+  #removePurges(operations: StoreOperation[]): number {
+    const pieces = this.#purges.slice(0, PURGE_PIECES_MAX);
+    for (const { name, from, to } of pieces) {
+      for (let chunk = from; chunk < to; chunk++) operations.push({ table: this.#table, key: runKey(name, chunk), value: null });
+    }
+    return pieces.length;
+  }
+
+  #readMeta(): Meta {
+    const stored = this.#store.get(this.#table, META_KEY);
+    if (stored === null) return { version: META_VERSION, bucketMin: 0, merging: null };
+    const meta = JSON.parse(new TextDecoder().decode(stored)) as Meta;
+    if (meta.version !== META_VERSION) {
+      throw new EngineError('DATA_VERSION', `the dedupe state has version ${meta.version}; this program reads ${META_VERSION}`, {
+        fix: 'start the program version that wrote it, or a newer one',
+      });
+    }
+    return meta;
+  }
+}
