@@ -13,7 +13,6 @@ const REPLACEMENT = '\ufffd';
 const CUT_MARK = '~';
 /** Hex digits after the mark: enough for billions of values of one prefix. */
 const CUT_HASH_DIGITS = 16;
-// eslint-disable-next-line no-control-regex
 const UNFIT = /[\u0000-\u001f\u007f-\u009f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** The value itself where it is fit, else the nearest fit one. */

@@ -80,10 +80,10 @@ export function checkMeta(meta: JournalMeta, expected: { readonly instance: stri
   }
 }
 
-/** The error for a directory that cannot be used, in the words of the system. */
-export function unusable(directory: string, cause: unknown): EngineError {
-  if (cause instanceof EngineError) return cause;
+/** What to raise when a disk call failed during open, in the words of the system; anything else passes as it is. */
+export function unusable(directory: string, cause: unknown): unknown {
   const code = diskErrorCode(cause);
+  if (cause instanceof EngineError || code === '') return cause;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new EngineError('DISK_FULL', `no space for the journal: ${messageOf(cause)}`, { cause, where: { directory }, fix: 'free disk space' });
   }

@@ -84,7 +84,14 @@ export interface OpenedJournal {
  * The caller holds the data directory's lock.
  */
 export async function openJournal(options: JournalOptions): Promise<OpenedJournal> {
-  const disk = options.disk ?? nodeDisk;
+  try {
+    return await open(options.disk ?? nodeDisk, options);
+  } catch (error) {
+    throw unusable(options.directory, error);
+  }
+}
+
+async function open(disk: Disk, options: JournalOptions): Promise<OpenedJournal> {
   const { directory } = options;
   const provenOffset = options.provenOffset ?? offset(0);
   const meta = loadMeta(disk, options);
@@ -122,7 +129,7 @@ export async function openJournal(options: JournalOptions): Promise<OpenedJourna
     return { writer, recovery: recoveryReport(started.state, tail, catalog) };
   } catch (error) {
     await spares.close();
-    throw unusable(directory, error);
+    throw error;
   }
 }
 
@@ -149,7 +156,7 @@ function hasSegments(disk: Disk, directory: string): boolean {
     return segmentNumbers(disk.list(directory)).length > 0;
   } catch (error) {
     if (diskErrorCode(error) === 'ENOENT') return false;
-    throw unusable(directory, error);
+    throw error;
   }
 }
 
@@ -191,6 +198,7 @@ async function startFirstSegment(
   const { meta, chain, tail, spares } = found;
   const number = chain.nextNumber;
   const spare = spares.take();
+  const path = join(options.directory, segmentFileName(number));
   try {
     const { state, firstReceivedAtMs } = writeFirstSegment({
       file: spare.file,
@@ -202,13 +210,14 @@ async function startFirstSegment(
       tail: { bytes: tail?.bytes ?? Buffer.alloc(0), positions: tail?.unproven ?? [] },
     });
     await spare.file.syncAsync();
-    disk.rename(spare.path, join(options.directory, segmentFileName(number)));
+    disk.rename(spare.path, path);
     await disk.syncDirectoryAsync(options.directory);
     const fileBytes = Math.max(spare.fileBytes, state.position);
     const entry = { number, endPosition: state.position, firstReceivedAtMs, lastReceivedAtMs: state.receivedAtMs, fileBytes };
     return { state, file: spare.file, entry };
   } catch (error) {
     discard(disk, spare);
+    removeQuietly(disk, path);
     throw error;
   }
 }

@@ -12,12 +12,13 @@
 import { closeSync, fsyncSync, openSync, statSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
-import { EngineError, messageOf, type ErrorCode } from '../core/errors.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 import { STORE_KEY_BYTES_MAX, type KeyRange, type OrderedStore, type StoreEntry, type StoreOperation } from '../core/store.ts';
 import { assert } from '../core/types.ts';
+import { inspectStateFile } from './inspect-file.ts';
 
 export interface StoreOptions {
-  /** The file; its directory is created. */
+  /** The file; it and its directory are created. */
   readonly path: string;
   /** Names of the tables. Tables that are not named here stay as they are. */
   readonly tables: readonly string[];
@@ -32,13 +33,12 @@ const NEVER = 2 ** 30;
 const FULL_MARGIN_BYTES = 1024 * 1024;
 /** After a failed commit lmdb's own close waits for a flush that never comes. Milliseconds. */
 const CLOSE_PATIENCE_MS = 1_000;
+/** When writing its meta page fails, lmdb never settles the next transaction. Chosen far above any slow disk. */
+const COMMIT_PATIENCE_MS = 120_000;
 
 const ENOSPC = 28;
 const EDQUOT = 122;
 const MDB_MAP_FULL = -30_792;
-const MDB_INVALID = -30_793;
-const MDB_VERSION_MISMATCH = -30_794;
-const MDB_CORRUPTED = -30_796;
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
 
@@ -49,6 +49,7 @@ type RootOptions = Parameters<typeof open>[0] & { readonly batchStartThreshold: 
 
 /** Opens or creates the file. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
 export function openStore(options: StoreOptions): OrderedStore {
+  inspectStateFile(options.path);
   try {
     const root = open({
       ...BINARY,
@@ -75,6 +76,7 @@ class LmdbStore implements OrderedStore {
   #lastCommit: Promise<void> = Promise.resolve();
   #lastFlush: Promise<unknown> = Promise.resolve();
   #failed = false;
+  #stuck = false;
   #closed: Promise<void> | null = null;
 
   constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>, tables: ReadonlyMap<string, Table>, bytesMax: number) {
@@ -139,16 +141,21 @@ class LmdbStore implements OrderedStore {
     assert(this.#closed === null, 'a commit on a closed store');
     if (operations.length === 0) return;
     const bytes = this.#checkedBytes(operations);
+    if (this.#stuck) throw writeFault(this.#path, new Error('an earlier transaction never settled; the daemon must be restarted'), 0);
     if (bytes > 0 && this.sizeBytes() >= this.#bytesMax) {
       throw new EngineError('DISK_FULL', `${this.#path} has reached its limit of ${this.#bytesMax} bytes`, { where: { file: this.#path }, fix: 'shorten retention or horizon, or lower the limits on distinct values' });
     }
     try {
-      await this.#root.batch(() => {
+      const batch = this.#root.batch(() => {
         for (const { table, key, value } of operations) {
           if (value === null) void this.#table(table).remove(key);
           else void this.#table(table).put(key, value);
         }
       });
+      if (!(await settlesWithin(batch, COMMIT_PATIENCE_MS))) {
+        this.#stuck = true;
+        throw new Error(`no answer in ${COMMIT_PATIENCE_MS} ms`);
+      }
       this.#lastFlush = Promise.resolve(this.#root.flushed);
       this.#failed = false;
     } catch (error) {
@@ -171,19 +178,27 @@ class LmdbStore implements OrderedStore {
   async #closeNow(): Promise<void> {
     await this.#lastCommit;
     const closing = Promise.resolve(this.#root.close()).catch(() => undefined);
-    if (!this.#failed) return closing;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((settle) => {
-      timer = setTimeout(settle, CLOSE_PATIENCE_MS);
-    });
-    await Promise.race([closing, patience]);
-    clearTimeout(timer);
+    if (this.#failed) await settlesWithin(closing, CLOSE_PATIENCE_MS);
+    else await closing;
   }
 
   #table(name: string): Table {
     const table = this.#tables.get(name);
     assert(table !== undefined, `no table ${name} in ${this.#path}`);
     return table;
+  }
+}
+
+/** True once `promise` has settled well, false after `patienceMs`; rejects as it does. */
+async function settlesWithin(promise: Promise<unknown>, patienceMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<false>((settle) => {
+    timer = setTimeout(settle, patienceMs, false);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), patience]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -218,18 +233,11 @@ const readFault = (path: string, error: unknown): unknown =>
     ? new EngineError('STATE_CORRUPT', `${path} cannot be read: ${messageOf(error)}`, { where: { file: path }, cause: error, fix: 'restore it from a savepoint' })
     : error;
 
-function openFault(path: string, error: unknown): unknown {
-  const code = codeOf(error);
-  const faults: readonly (readonly [boolean, ErrorCode, string])[] = [
-    [code === MDB_VERSION_MISMATCH, 'DATA_VERSION', 'start the version of Millrace that wrote it'],
-    [code === MDB_INVALID || code === MDB_CORRUPTED, 'STATE_CORRUPT', 'restore it from a savepoint'],
-    [typeof code === 'number' && diskIsFull(path, code, 0), 'DISK_FULL', 'free space on the file system of data_dir'],
-    [true, 'DATA_DIR_UNUSABLE', 'make it readable and writable, or set data_dir (MILLRACE_DATA_DIR)'],
-  ];
-  for (const [applies, faultCode, fix] of faults) {
-    if (applies) return new EngineError(faultCode, `${path} cannot be opened: ${messageOf(error)}`, { where: { file: path }, cause: error, fix });
-  }
-  return error;
+function openFault(path: string, error: unknown): EngineError {
+  const where = { file: path };
+  return typeof codeOf(error) === 'number' && diskIsFull(path, codeOf(error), 0)
+    ? new EngineError('DISK_FULL', `${path} cannot be opened: the disk is full`, { where, cause: error, fix: 'free space on the file system of data_dir' })
+    : new EngineError('STATE_CORRUPT', `${path} cannot be opened: ${messageOf(error)}`, { where, cause: error, fix: 'restore it from a savepoint' });
 }
 
 function syncPath(path: string): void {

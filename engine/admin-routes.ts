@@ -1,0 +1,242 @@
+/** The admin routes: what the running daemon tells, as declared facts. Each handler reads; only savepoints and fault injection act. */
+
+import { appsflyerDefinitions } from '../actors/appsflyer/definitions.ts';
+import { dashboardFile } from '../sinks/live/dashboard/index.ts';
+import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
+import { EngineError } from './core/errors.ts';
+import { z, wholeNumber } from './core/schema.ts';
+import { deadLetters, tailRecords } from './admin-records.ts';
+import { liveStream } from './admin-stream.ts';
+import { metricFamilies } from './daemon-metrics.ts';
+import type { DaemonView } from './main.ts';
+import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
+import { MetricsPage } from './runtime/metrics.ts';
+
+const JSON_TYPE = 'application/json';
+
+export function adminRoutes(view: DaemonView): AdminRoute[] {
+  return [...healthRoutes(view), ...resultRoutes(view), ...recordRoutes(view), ...pageRoutes(view), ...actionRoutes(view)];
+}
+
+/** Queries and sinks wait for recovery: an answer before it could show a revision that falls back. */
+function requireReady(view: DaemonView): void {
+  if (!view.state.ready) throw new EngineError('NOT_READY', 'recovery has not finished: try again shortly');
+}
+
+function healthRoutes(view: DaemonView): AdminRoute[] {
+  const page = new MetricsPage();
+  return [
+    {
+      method: 'GET',
+      path: '/healthz',
+      summary: 'The process is alive',
+      answers: { 200: 'alive' },
+      contentType: JSON_TYPE,
+      handle: () => json({ status: 'ok' }),
+    },
+    {
+      method: 'GET',
+      path: '/readyz',
+      summary: 'Recovery is complete, the door listens, the disk has room',
+      answers: { 200: 'ready', 503: 'not ready, with the reasons' },
+      contentType: JSON_TYPE,
+      handle: () => readiness(view),
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Prometheus metrics',
+      answers: { 200: 'text exposition format' },
+      contentType: 'text/plain',
+      handle: async () => ({ contentType: page.contentType, body: await page.render(metricFamilies(view)) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/pipeline',
+      summary: 'Conservation, partitions, sinks and journal',
+      answers: { 200: 'the state of the pipeline' },
+      contentType: JSON_TYPE,
+      handle: () => json(pipelineAnswer(view)),
+    },
+  ];
+}
+
+function readiness(view: DaemonView): AdminReply {
+  const { state } = view;
+  const reasons = [
+    ...(state.ready ? [] : ['recovery has not finished']),
+    ...(state.door === null ? ['the door does not listen'] : []),
+    ...(state.draining ? ['draining'] : []),
+    ...(state.diskReserveExhausted ? [`less than disk.reserve_bytes is free (${state.diskFreeBytes} bytes)`] : []),
+  ];
+  return reasons.length === 0 ? json({ status: 'ready' }) : json({ status: 'not ready', reasons }, 503);
+}
+
+const isoOrNull = (timeMs: number | undefined): string | null => (timeMs === undefined || timeMs < 0 ? null : new Date(timeMs).toISOString());
+
+export function pipelineAnswer(view: DaemonView): object {
+  const { live, state, sinks, events } = view;
+  const journal = state.ingress?.journal;
+  const durable = journal?.durableOffset ?? 0;
+  const partitions = live.partitionStates();
+  return {
+    conservation: live.conservation(),
+    partitions: partitions.map((partition) => {
+      const lagBytes = Math.max(0, durable - partition.offset);
+      return { id: partition.partition, watermark: isoOrNull(partition.watermarkMs), offset: partition.offset, lag_bytes: lagBytes, lag_records: lagRecords(view, lagBytes) };
+    }),
+    sinks: [...sinks.map((sink) => sink.health()), events.health()].map((sink) => ({
+      name: sink.name,
+      healthy: sink.healthy,
+      settled_revision: sink.settledMark,
+      lag_ms: Math.round(sink.lagMs),
+      last_error: sink.lastError,
+    })),
+    journal: { durable_offset: durable, bytes: journal?.bytes ?? 0, oldest: isoOrNull(journal?.oldestReceivedAtMs ?? undefined) },
+    watermark: isoOrNull(live.watermarkMs),
+    final_up_to: isoOrNull(live.finalUpToMs > 0 ? live.finalUpToMs : undefined),
+    generation: live.generation,
+    instance: live.instance,
+    ready: state.ready,
+    door: state.door,
+    thread_restarts: view.threadRestarts(),
+    alarms: [...new Set([...state.partitions.values()].flatMap((stats) => (Array.isArray(stats['alarms']) ? (stats['alarms'] as string[]) : [])))],
+  };
+}
+
+/**
+ * Records of one partition that are durable and not yet folded. 0 is exact; above it the journal would have to be read to count
+ * them, so the lag in bytes is divided by the mean record and spread evenly over the partitions.
+ */
+function lagRecords(view: DaemonView, lagBytes: number): number {
+  const journal = view.state.ingress?.journal;
+  if (lagBytes <= 0 || journal === undefined || journal.records === 0) return 0;
+  const meanBytes = Math.max(1, view.state.ingress?.door.recordBytes ?? 0) / Math.max(1, journal.records);
+  return Math.max(1, Math.round(lagBytes / Math.max(64, meanBytes) / view.settings.partitions));
+}
+
+function resultRoutes(view: DaemonView): AdminRoute[] {
+  const metrics = (kind: MetricsKind, path: string, summary: string): AdminRoute => ({
+    method: 'GET',
+    path,
+    summary,
+    query: metricsQuerySchema(view.live.schema),
+    answers: { 200: 'rows', 400: 'a parameter is wrong: key, value and fix', 503: 'recovery has not finished' },
+    contentType: JSON_TYPE,
+    handle: async (request) => {
+      requireReady(view);
+      return queryMetrics(view.live, kind, request.query);
+    },
+  });
+  return [
+    metrics('hourly', '/v1/metrics/hourly', 'Hourly metrics by any dimensions'),
+    metrics('daily', '/v1/metrics/daily', 'Daily metrics by any dimensions'),
+    {
+      method: 'GET',
+      path: '/v1/definitions',
+      summary: 'The dictionary: every dimension and measure, its formula, its source fields and AppsFlyer\'s own name',
+      answers: { 200: 'definitions' },
+      contentType: JSON_TYPE,
+      handle: () => json(appsflyerDefinitions()),
+    },
+    {
+      method: 'GET',
+      path: '/v1/stream',
+      summary: 'Server-sent events: a snapshot of the current hour, at most one a second; a slow client gets the latest, never a queue',
+      answers: { 200: 'text/event-stream' },
+      contentType: 'text/event-stream',
+      handle: (request) => {
+        requireReady(view);
+        return { contentType: 'text/event-stream', headers: { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }, body: liveStream(view, request) };
+      },
+    },
+  ];
+}
+
+const tailQuerySchema = z.strictObject({
+  limit: wholeNumber(1, 500).default(20),
+  app_id: z.string().max(200).optional(),
+  outcome: z.enum(['accepted', 'late', 'duplicate', 'rejected']).optional(),
+  after: z.string().max(100).optional(),
+});
+const deadLetterQuerySchema = z.strictObject({ limit: wholeNumber(1, 1_000).default(100) });
+
+/** Raises an input error that names key, value and fix. */
+export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: Readonly<Record<string, unknown>>): z.output<Schema> {
+  const parsed = schema.safeParse(query);
+  if (parsed.success) return parsed.data;
+  const text = parsed.error.issues.map((issue) => (issue.code === 'unrecognized_keys' ? `${issue.keys.join(', ')}: no such parameter: remove it` : `${issue.path.join('.')}: ${JSON.stringify(query[String(issue.path[0])])}: ${issue.message}`)).join('; ');
+  throw new EngineError('QUERY_INVALID', text);
+}
+
+function recordRoutes(view: DaemonView): AdminRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/tail',
+      summary: 'The last records with outcome, reason and cell',
+      query: tailQuerySchema,
+      answers: { 200: 'records, oldest first' },
+      contentType: JSON_TYPE,
+      handle: async (request) => json(await tailRecords(view, parseQuery(tailQuerySchema, request.query))),
+    },
+    {
+      method: 'GET',
+      path: '/v1/dead-letters',
+      summary: 'Rejected records: bytes, code, source, time, offset',
+      query: deadLetterQuerySchema,
+      answers: { 200: 'dead letters, newest first' },
+      contentType: JSON_TYPE,
+      handle: async (request) => json(await deadLetters(view, parseQuery(deadLetterQuerySchema, request.query).limit)),
+    },
+  ];
+}
+
+function pageRoutes(view: DaemonView): AdminRoute[] {
+  const file = (path: string, name: string): AdminRoute => ({
+    method: 'GET',
+    path,
+    summary: `The live page: ${name}`,
+    answers: { 200: name },
+    contentType: 'text/html',
+    handle: () => {
+      const { contentType, body } = dashboardFile(name);
+      return { contentType, body, headers: { 'cache-control': 'no-cache', 'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'", 'x-content-type-options': 'nosniff' } };
+    },
+  });
+  void view;
+  return [file('/', 'page.html'), file('/assets/page.js', 'page.js'), file('/assets/page.css', 'page.css')];
+}
+
+function actionRoutes(view: DaemonView): AdminRoute[] {
+  const savepointQuery = z.strictObject({ directory: z.string().min(1).max(4_000) });
+  const faultQuery = z.strictObject({ thread: z.string().regex(/^(ingress|\d{1,3})$/) });
+  const savepoint: AdminRoute = {
+    method: 'POST',
+    path: '/v1/savepoints',
+    summary: 'Take a savepoint into a directory that does not exist yet',
+    query: savepointQuery,
+    answers: { 200: 'taken' },
+    contentType: JSON_TYPE,
+    handle: async (request) => {
+      requireReady(view);
+      const { directory } = parseQuery(savepointQuery, request.query);
+      return json({ directory, bytes: await view.savepoint(directory) });
+    },
+  };
+  if (!view.settings.fault_injection) return [savepoint];
+  const fault: AdminRoute = {
+    method: 'POST',
+    path: '/v1/faults/kill-thread',
+    summary: 'Fault injection: end a thread as a bug would',
+    query: faultQuery,
+    answers: { 200: 'killed' },
+    contentType: JSON_TYPE,
+    handle: async (request) => {
+      await view.killThread(parseQuery(faultQuery, request.query).thread);
+      return json({ killed: true });
+    },
+  };
+  return [savepoint, fault];
+}
+
