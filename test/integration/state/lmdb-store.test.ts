@@ -1,0 +1,187 @@
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { build } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openStore } from '../../../engine/state/index.ts';
+import { key, storeSuite } from '../../unit/state/store-suite.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'millrace-state-'));
+let files = 0;
+const nextPath = (): string => join(root, `s${files++}.mdb`);
+const TABLES = ['a', 'b'];
+
+afterAll(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+storeSuite('a store on LMDB', async () => openStore({ path: nextPath(), tables: TABLES }));
+
+describe('a state file', () => {
+  it('holds after reopening what was committed', async () => {
+    const path = nextPath();
+    const first = openStore({ path, tables: TABLES });
+    await first.commit([{ table: 'a', key: key(1), value: key(7) }]);
+    await first.flushed();
+    await first.close();
+    const second = openStore({ path, tables: [...TABLES, 'later'] });
+    expect([second.get('a', key(1))?.[0], second.get('later', key(1))]).toEqual([7, null]);
+    await second.close();
+  });
+
+  it('is copied compactly and consistently while commits go on', async () => {
+    const path = nextPath();
+    const copy = join(root, 'copies', 'savepoint.mdb');
+    mkdirSync(join(root, 'copies'));
+    const store = openStore({ path, tables: TABLES });
+    const write = (version: number) => store.commit(Array.from({ length: 2_000 }, (_, at) => ({ table: 'a', key: key(at >>> 8, at & 255), value: new Uint8Array(200).fill(version) })));
+    await write(1);
+    let copying = true;
+    const copied = store.copyTo(copy).finally(() => {
+      copying = false;
+    });
+    let version = 1;
+    while (copying) await write(++version);
+    await copied;
+    const reopened = openStore({ path: copy, tables: TABLES });
+    const values = new Set([...reopened.range('a', {})].map((entry) => entry.value[0]));
+    expect(values.size).toBe(1);
+    expect(statSync(copy).size).toBeLessThan(statSync(path).size);
+    await Promise.all([store.close(), reopened.close()]);
+  });
+
+  it('takes no more values at its limit of bytes, but takes removals', async () => {
+    const store = openStore({ path: nextPath(), tables: TABLES, bytesMax: 1_000_000 });
+    await store.commit([{ table: 'a', key: key(1), value: new Uint8Array(1_200_000) }]);
+    await expect(store.commit([{ table: 'a', key: key(2), value: key(1) }])).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await store.commit([{ table: 'a', key: key(1), value: null }]);
+    expect(store.get('a', key(1))).toBeNull();
+    await store.close();
+  });
+
+  // lmdb itself ends the process on each of these.
+  it('is refused when it is no state file, of another version, or cut short', async () => {
+    const foreign = nextPath();
+    writeFileSync(foreign, Buffer.alloc(16_384, 'no database '));
+    expect(() => openStore({ path: foreign, tables: TABLES })).toThrowError(expect.objectContaining({ code: 'STATE_CORRUPT' }));
+
+    const path = nextPath();
+    const store = openStore({ path, tables: TABLES });
+    await store.commit([{ table: 'a', key: key(1), value: new Uint8Array(100_000) }]);
+    await store.close();
+    const bytes = readFileSync(path);
+    const short = nextPath();
+    writeFileSync(short, bytes.subarray(0, 8_192));
+    expect(() => openStore({ path: short, tables: TABLES })).toThrowError(expect.objectContaining({ code: 'STATE_CORRUPT' }));
+    const newer = nextPath();
+    bytes.writeUInt32LE(3, 28);
+    writeFileSync(newer, bytes);
+    expect(() => openStore({ path: newer, tables: TABLES })).toThrowError(expect.objectContaining({ code: 'DATA_VERSION' }));
+  });
+
+  it('is created anew where its creation was cut off', async () => {
+    const path = nextPath();
+    writeFileSync(path, Buffer.alloc(4_096));
+    const store = openStore({ path, tables: TABLES });
+    await store.commit([{ table: 'a', key: key(1), value: key(1) }]);
+    expect(store.get('a', key(1))?.[0]).toBe(1);
+    await store.close();
+  });
+});
+
+describe('a full disk', () => {
+  const mount = join(root, 'small');
+  const mounted = (() => {
+    try {
+      mkdirSync(mount);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  })();
+  afterAll(() => {
+    if (mounted) execFileSync('umount', ['-l', mount]);
+  });
+
+  it.runIf(mounted)('rejects DISK_FULL, applies nothing, and works again once there is room', async () => {
+    const path = join(mount, 'p000.mdb');
+    const store = openStore({ path, tables: TABLES });
+    const ballast = join(mount, 'ballast');
+    writeFileSync(ballast, Buffer.alloc(2_000_000));
+    const big = () => store.commit([{ table: 'a', key: key(1), value: key(1) }, { table: 'a', key: key(2), value: new Uint8Array(1_500_000) }]);
+    await expect(big()).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(store.get('a', key(1))).toBeNull();
+    rmSync(ballast);
+    await big();
+    await store.flushed();
+    expect(store.get('a', key(2))?.byteLength).toBe(1_500_000);
+    await store.close();
+  });
+
+  it.runIf(mounted)('refuses to create a file where there is no room for it', () => {
+    const ballast = join(mount, 'ballast');
+    try {
+      writeFileSync(ballast, Buffer.alloc(4_000_000));
+    } catch {
+      // Full is what was wanted.
+    }
+    expect(() => openStore({ path: join(mount, 'p002.mdb'), tables: TABLES })).toThrowError(expect.objectContaining({ code: 'DISK_FULL' }));
+    rmSync(ballast);
+  });
+
+  it.runIf(mounted)('closes in bounded time after a commit has failed', async () => {
+    const store = openStore({ path: join(mount, 'p001.mdb'), tables: TABLES });
+    await expect(store.commit([{ table: 'a', key: key(1), value: new Uint8Array(4_000_000) }])).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await store.close();
+  });
+});
+
+describe('a thread that is terminated while it commits', () => {
+  const script = join(root, 'worker', 'terminated-writer.mjs');
+  const worker = (path: string) => new Worker(script, { workerData: { path } });
+
+  // A worker of Node 20 reads no TypeScript: the sources are bundled for it.
+  beforeAll(async () => {
+    await build({
+      configFile: false,
+      logLevel: 'silent',
+      build: {
+        ssr: fileURLToPath(new URL('./terminated-writer.ts', import.meta.url)),
+        outDir: join(root, 'worker'),
+        target: 'node20',
+        rollupOptions: {
+          external: ['lmdb'],
+          output: { format: 'es', entryFileNames: 'terminated-writer.mjs', paths: { lmdb: pathToFileURL(createRequire(import.meta.url).resolve('lmdb')).href } },
+        },
+      },
+    });
+  });
+
+  it('leaves whole transactions, every acknowledged one among them, to the thread that opens the file next', async () => {
+    const path = nextPath();
+    let acknowledged = 0;
+    for (let round = 0; round < 12; round++) {
+      const writer = worker(path);
+      const problems: string[] = [];
+      await new Promise<void>((settle, reject) => {
+        writer.on('error', reject);
+        writer.on('message', (message: { opened?: number; torn?: boolean; version?: number }) => {
+          if (message.torn === true) problems.push('torn');
+          if (message.opened !== undefined) {
+            if (message.opened < acknowledged) problems.push(`lost ${acknowledged}, found ${message.opened}`);
+            setTimeout(settle, (round * 7) % 40);
+          }
+          if (message.version !== undefined) acknowledged = message.version;
+        });
+      });
+      await writer.terminate();
+      expect(problems).toEqual([]);
+    }
+    expect(acknowledged).toBeGreaterThan(3);
+  });
+});
