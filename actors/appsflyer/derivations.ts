@@ -1,0 +1,181 @@
+/**
+ * From raw fields to the canonical event: message type, dimensions, money, and the reasons for which a record is rejected.
+ *
+ * Each rule here is stated for users in pipeline.ts. Hot path, once per record; bench/micro/decode.ts. One instance per decoder.
+ */
+
+import { dimensionValue } from '../../engine/core/dimension-value.ts';
+import type { RejectCode } from '../../engine/core/record.ts';
+import { readMicros } from './amounts.ts';
+import { AppsflyerEvent, type Attribution } from './event.ts';
+import type { FieldTable } from './field-table.ts';
+import { Field, USER_FIELDS } from './fields.ts';
+import { messageType, ownKind, skanMessageType } from './message-type.ts';
+import { isPlaceholderBytes } from './placeholders.ts';
+import { TextCache } from './text-cache.ts';
+import { NO_TIME, readTimeMs } from './times.ts';
+
+export const UNKNOWN = 'unknown';
+const NO_CAMPAIGN = 'none';
+const ORGANIC = 'organic';
+
+/** Fills one reused event from a field table. */
+export class EventDerivation {
+  readonly #event: AppsflyerEvent;
+  readonly #fields: FieldTable;
+  readonly #cache = new TextCache();
+
+  constructor(fields: FieldTable) {
+    this.#fields = fields;
+    this.#event = new AppsflyerEvent(fields);
+  }
+
+  /** The event, or why it is rejected. */
+  derive(): AppsflyerEvent | RejectCode {
+    const fields = this.#fields;
+    const event = this.#event;
+    if (!fields.has(Field.appId)) return 'NO_APP_ID';
+    const skan = isSkan(fields);
+    const nameField = skan && !fields.has(Field.eventName) ? Field.eventType : Field.eventName;
+    if (!fields.has(nameField)) return 'NO_EVENT_NAME';
+    event.timeMs = skan ? this.#skanTimeMs() : this.#timeMs(Field.eventTime);
+    if (event.timeMs === NO_TIME) return 'BAD_EVENT_TIME';
+    event.userField = skan ? -1 : firstUser(fields);
+    if (skan ? !namesSomebody(fields, Field.eventUuid) : event.userField < 0) return 'NO_IDENTITY';
+    event.appId = this.#value(Field.appId);
+    event.eventName = this.#value(nameField);
+    this.#deriveType(skan);
+    this.#deriveDimensions(skan);
+    this.#deriveMoney(skan);
+    return event;
+  }
+
+  #deriveType(skan: boolean): void {
+    const event = this.#event;
+    const eventType = this.#value(Field.eventType);
+    const campaignType = this.#value(Field.campaignType).toLowerCase();
+    event.mediaSource = this.#mediaSource();
+    event.attribution = this.#attribution(campaignType, eventType);
+    event.conversionType = this.#value(Field.conversionType);
+    const own = skan ? undefined : ownKind(this.#value(Field.millraceKind));
+    const type = skan
+      ? skanMessageType(eventType, event.eventName, isTrue(this.#value(Field.skadRedownload)))
+      : (own ?? messageType(eventType, event.eventName, event.conversionType, event.attribution === ORGANIC));
+    event.action = type.action;
+    event.eventType = type.eventType;
+    event.isAttributed = !skan && own === undefined;
+    const secondary = isFalse(this.#value(Field.isPrimaryAttribution));
+    event.isPrimary = event.isAttributed && !secondary;
+    event.isSecondary = event.isAttributed && secondary;
+  }
+
+  /** By campaign_type, else is_retargeting; where both are absent, the media source or the message type may still say organic. */
+  #attribution(campaignType: string, eventType: string): Attribution {
+    if (campaignType === ORGANIC || campaignType === 'ua' || campaignType === 'retargeting') return campaignType;
+    if (isTrue(this.#value(Field.isRetargeting))) return 'retargeting';
+    return this.#event.mediaSource === ORGANIC || eventType.startsWith('organic-') ? ORGANIC : 'ua';
+  }
+
+  #mediaSource(): string {
+    const source = this.#value(Field.mediaSource);
+    if (source === '') return UNKNOWN;
+    return source.length === ORGANIC.length && source.toLowerCase() === ORGANIC ? ORGANIC : source;
+  }
+
+  #deriveDimensions(skan: boolean): void {
+    const event = this.#event;
+    event.platform = this.#value(Field.platform) || platformOfApp(event.appId);
+    event.country = upperCase(this.#value(Field.countryCode)) || UNKNOWN;
+    event.device = this.#value(Field.deviceCategory) || UNKNOWN;
+    event.campaign = this.#value(skan && !this.#fields.has(Field.campaign) ? Field.adNetworkCampaignName : Field.campaign);
+    const id = skan ? this.#skanCampaignId() : this.#value(Field.campaignId);
+    if (event.attribution === ORGANIC) {
+      event.campaignId = ORGANIC;
+      event.campaignIdKind = ORGANIC;
+    } else if (id !== '') {
+      event.campaignId = id;
+      event.campaignIdKind = 'id';
+    } else {
+      event.campaignId = event.campaign || NO_CAMPAIGN;
+      event.campaignIdKind = event.campaign === '' ? 'none' : 'name';
+    }
+  }
+
+  #skanCampaignId(): string {
+    return this.#value(Field.campaignId) || this.#value(Field.adNetworkCampaignId) || this.#value(Field.skadCampaignId);
+  }
+
+  /** event_revenue_usd; else event_revenue when it is in US dollars; else the amount, if there is one, has no price. */
+  #deriveMoney(skan: boolean): void {
+    const event = this.#event;
+    const fields = this.#fields;
+    const usdField = skan ? Field.skadRevenue : Field.eventRevenueUsd;
+    let micros = this.#micros(usdField);
+    if (Number.isNaN(micros) && !skan && this.#value(Field.eventRevenueCurrency).toUpperCase() === 'USD') {
+      micros = this.#micros(Field.eventRevenue);
+    }
+    event.isPriced = !Number.isNaN(micros);
+    event.revenueMicros = event.isPriced ? micros : 0;
+    event.isUnpriced = !event.isPriced && (fields.has(usdField) || fields.has(Field.eventRevenue));
+  }
+
+  #micros(field: Field): number {
+    const fields = this.#fields;
+    return fields.has(field) ? readMicros(fields.bufferOf(field), fields.startOf(field), fields.endOf(field)) : NaN;
+  }
+
+  #timeMs(field: Field): number {
+    const fields = this.#fields;
+    return fields.has(field) ? readTimeMs(fields.bufferOf(field), fields.startOf(field), fields.endOf(field)) : NO_TIME;
+  }
+
+  #skanTimeMs(): number {
+    const timeMs = this.#timeMs(Field.timestamp);
+    return timeMs === NO_TIME ? this.#timeMs(Field.eventTime) : timeMs;
+  }
+
+  #value(field: Field): string {
+    const fields = this.#fields;
+    return fields.has(field) ? this.#cache.value(fields.bufferOf(field), fields.startOf(field), fields.endOf(field)) : '';
+  }
+}
+
+/**
+ * SKAdNetwork messages carry fields of Apple's postback; those that were cut down to the least still have an `event_uuid`
+ * and a `timestamp` where others have an event_time.
+ */
+function isSkan(fields: FieldTable): boolean {
+  if (fields.has(Field.skadNetworkId) || fields.has(Field.skadTransactionId) || fields.has(Field.skadVersion)) return true;
+  return fields.has(Field.timestamp) && !fields.has(Field.eventTime) && fields.has(Field.eventUuid);
+}
+
+/** The first user field that names somebody, or -1. */
+function firstUser(fields: FieldTable): number {
+  for (let index = 0; index < USER_FIELDS.length; index++) {
+    const field = USER_FIELDS[index] as Field;
+    if (namesSomebody(fields, field)) return field;
+  }
+  return -1;
+}
+
+const namesSomebody = (fields: FieldTable, field: Field): boolean =>
+  fields.has(field) && !isPlaceholderBytes(fields.bufferOf(field), fields.startOf(field), fields.endOf(field));
+
+export const isTrue = (text: string): boolean => text === 'true' || text === '1' || (text.length === 4 && text.toLowerCase() === 'true');
+export const isFalse = (text: string): boolean => text === 'false' || text === '0' || (text.length === 5 && text.toLowerCase() === 'false');
+
+/** Upper case, without a new string for what is two capitals already. */
+function upperCase(country: string): string {
+  const isUpper = country.length === 2 && country.charCodeAt(0) <= 0x5a && country.charCodeAt(1) <= 0x5a;
+  return isUpper ? country : dimensionValue(country.toUpperCase());
+}
+
+/** App ids of these stores carry a prefix; iOS ids are `id` and digits, Android's are package names. */
+const STORE_PREFIX = /^([a-z]{3,12})-/;
+
+export function platformOfApp(appId: string): string {
+  if (/^id\d+$/.test(appId)) return 'ios';
+  const prefix = STORE_PREFIX.exec(appId)?.[1];
+  if (prefix !== undefined) return prefix;
+  return appId.includes('.') ? 'android' : UNKNOWN;
+}

@@ -1,0 +1,85 @@
+/**
+ * The canonical event: what the pipeline's dimensions, measures and columns read.
+ *
+ * One instance per decoder, written by decode.ts alone and valid until its next call; its strings may be kept, they hold on to nothing.
+ */
+
+import type { FieldTable } from './field-table.ts';
+import { Field } from './fields.ts';
+
+/**
+ * What a record reports. The first five count in the metrics of attribution; the others have measures of their own, or none, and
+ * touch nothing else.
+ */
+export type Action =
+  | 'install'
+  | 'reinstall'
+  | 're-engagement'
+  | 're-attribution'
+  | 'in-app'
+  | 'skan-install'
+  | 'skan-re-download'
+  | 'skan-in-app'
+  | 'skan-postback'
+  | 'skan-postbacks-copy'
+  | 'uninstall'
+  | 'blocked-install'
+  | 'ad-revenue'
+  | 's2s-copy';
+
+export type Attribution = 'organic' | 'ua' | 'retargeting';
+export type CampaignIdKind = 'id' | 'name' | 'organic' | 'none';
+
+/** Absent texts are ''. Dimension values have passed `dimensionValue`. */
+export class AppsflyerEvent {
+  /** The raw fields. */
+  readonly fields: FieldTable;
+  timeMs = 0;
+  action: Action = 'in-app';
+  /** AppsFlyer's name of the message type, or `skan-…`, `uninstall`, `blocked-install`, `ad-revenue`, `s2s-copy`. */
+  eventType = '';
+  /** False for SKAdNetwork, copies and rows of Pull reports with measures of their own. */
+  isAttributed = true;
+  /** Attributed, and not the second copy of a doubly attributed event. */
+  isPrimary = true;
+  /** Attributed, and the second copy. */
+  isSecondary = false;
+  appId = '';
+  eventName = '';
+  campaignId = '';
+  campaignIdKind: CampaignIdKind = 'none';
+  campaign = '';
+  platform = '';
+  mediaSource = '';
+  country = '';
+  device = '';
+  attribution: Attribution = 'ua';
+  conversionType = '';
+  /** Which field names the user; -1 when none does (SKAdNetwork). */
+  userField = -1;
+  /** In US dollars; 0 when there is none. */
+  revenueMicros = 0;
+  /** An amount that could be counted was there. */
+  isPriced = false;
+  /** An amount was there, but none that could be counted in US dollars. */
+  isUnpriced = false;
+
+  constructor(fields: FieldTable) {
+    this.fields = fields;
+  }
+
+  /** The user's id, whichever kind is there. */
+  userId(): string {
+    return this.userField < 0 ? '' : this.fields.text(this.userField as Field);
+  }
+
+  /** `SDK` or `S2S`, for the lake. */
+  eventSource(): string {
+    return this.fields.text(Field.eventSource);
+  }
+
+  /** The event's own parameters: JSON text as the app sent it, which may have been cut. */
+  eventValue(): string {
+    return this.fields.text(Field.eventValue);
+  }
+}
