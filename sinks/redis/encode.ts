@@ -1,0 +1,196 @@
+/**
+ * Renders one value: the newest state of one result key (the schema's first dimension) in one window, as JSON.
+ *
+ * Guarantees: a pure function of the cells; `timestamp`, `generation`, `revision` stand first and in this order, within the
+ * bytes that the compare script reads; sums cover all cells even where the list of cells is cut; late records are beside the
+ * sums. Knows no dimension or measure by name.
+ *
+ * Hot path: once per changed value and write, a value has up to 1,000 cells. Guarded by bench/micro/redis-encode.ts.
+ */
+
+import type { CellLabel, MergedCell } from '../../engine/core/cell.ts';
+import { DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
+import type { ResultSchema } from '../../engine/core/pipeline.ts';
+import { MICROS_PER_UNIT } from '../../engine/core/types.ts';
+
+/** Contract: more cells than this are cut, and `truncated` says so. */
+export const CELLS_PER_VALUE_MAX = 1_000;
+/** Dimension values whose JSON is kept; few values repeat in most cells. Chosen. */
+const TEXTS_MAX = 4_096;
+
+export interface ValueInput {
+  readonly resultKey: string;
+  readonly windowStartMs: number;
+  readonly generation: number;
+  /** All cells of the key in the window, in key order. */
+  readonly cells: readonly MergedCell[];
+  /** The window's late cells, in key order; null where late records are part of the sums already (days). */
+  readonly lateCells: readonly MergedCell[] | null;
+  /** Whether the window has closed in all partitions; asked only where there are no `cells`. */
+  readonly closed: boolean;
+}
+
+export interface EncodedValue {
+  readonly json: string;
+  readonly timestamp: string;
+  /** Sum of the revisions of all cells, late ones included: rises with every change of any. */
+  readonly revision: number;
+  readonly updatedAtMs: number;
+}
+
+/** 13610000 → `13.61`: a JSON number with every digit that is there. */
+export function decimalOfMicros(micros: number): string {
+  const absolute = Math.abs(micros);
+  const fraction = absolute % MICROS_PER_UNIT;
+  const whole = (absolute - fraction) / MICROS_PER_UNIT;
+  const sign = micros < 0 ? '-' : '';
+  return fraction === 0 ? `${sign}${whole}` : `${sign}${whole}.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`;
+}
+
+/** `2026-11-22T01:00:00Z`. */
+export const timestampOf = (windowStartMs: number): string => `${new Date(windowStartMs).toISOString().slice(0, 19)}Z`;
+
+interface MeasureFormat {
+  /** `,"revenue_micros":` */
+  readonly head: string;
+  /** `,"revenue":` where the measure is money, else null. */
+  readonly decimalHead: string | null;
+}
+
+export class ValueEncoder {
+  readonly #schema: ResultSchema;
+  /** `{"app_id":`, `,"country":`, ... without the first dimension. */
+  readonly #dimensionHeads: readonly string[];
+  readonly #measures: readonly MeasureFormat[];
+  readonly #zeros: readonly number[];
+  readonly #texts = new Map<string, string>();
+
+  constructor(schema: ResultSchema) {
+    this.#schema = schema;
+    this.#dimensionHeads = schema.dimensions.slice(1).map((name, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+    this.#measures = schema.measures.map(({ name, unit }) => ({
+      head: `,${JSON.stringify(name)}:`,
+      decimalHead: unit === 'micros' && name.endsWith('_micros') ? `,${JSON.stringify(name.slice(0, -'_micros'.length))}:` : null,
+    }));
+    this.#zeros = schema.measures.map(() => 0);
+  }
+
+  encode(input: ValueInput): EncodedValue {
+    const { cells, lateCells } = input;
+    const lateByDimensions = new Map((lateCells ?? []).map((cell) => [cell.dimensions, cell.records]));
+    const sums = this.#zeros.slice();
+    const breakdown = new Map<string, number>();
+    let revision = 0;
+    let updatedAtMs = 0;
+    let final = cells.length > 0 || input.closed;
+    for (const cell of cells) {
+      for (let index = 0; index < sums.length; index++) sums[index] = (sums[index] as number) + (cell.measures[index] ?? 0);
+      if (cell.breakdown !== null) for (const name of Object.keys(cell.breakdown)) breakdown.set(name, (breakdown.get(name) ?? 0) + (cell.breakdown[name] ?? 0));
+      if (!cell.final) final = false;
+      revision += cell.revision;
+      if (cell.updatedAtMs > updatedAtMs) updatedAtMs = cell.updatedAtMs;
+    }
+    let lateRecords = 0;
+    for (const cell of lateCells ?? []) {
+      lateRecords += cell.records;
+      revision += cell.revision;
+      if (cell.updatedAtMs > updatedAtMs) updatedAtMs = cell.updatedAtMs;
+    }
+    const timestamp = timestampOf(input.windowStartMs);
+    const rows = this.#rows(cells, lateCells ?? []);
+    const shown = largest(rows, CELLS_PER_VALUE_MAX);
+    let json = `{"timestamp":"${timestamp}","generation":${input.generation},"revision":${revision}`;
+    json += `,${JSON.stringify(this.#schema.dimensions[0])}:${JSON.stringify(input.resultKey)}${this.#labels(cells, lateCells ?? [])}${this.#measuresJson(sums)}`;
+    json += `,${JSON.stringify(this.#schema.breakdown)}:${breakdownJson(breakdown)}`;
+    if (lateCells !== null) json += `,"late_records":${lateRecords}`;
+    json += ',"cells":[';
+    for (let index = 0; index < shown.length; index++) {
+      const row = shown[index] as Row;
+      if (index > 0) json += ',';
+      json += this.#rowJson(row, lateByDimensions);
+    }
+    json += `]${shown.length < rows.length ? ',"truncated":true' : ''},"final":${final},"updated_at":"${new Date(updatedAtMs).toISOString()}"}`;
+    return { json, timestamp, revision, updatedAtMs };
+  }
+
+  /** One row per set of dimension values; those that have late records alone come last, with measures of 0. */
+  #rows(cells: readonly MergedCell[], lateCells: readonly MergedCell[]): Row[] {
+    const rows: Row[] = cells.map((cell) => ({ dimensions: cell.dimensions, measures: cell.measures }));
+    if (lateCells.length > 0) {
+      const known = new Set(cells.map((cell) => cell.dimensions));
+      for (const cell of lateCells) if (!known.has(cell.dimensions)) rows.push({ dimensions: cell.dimensions, measures: this.#zeros });
+    }
+    return rows;
+  }
+
+  #rowJson(row: Row, lateByDimensions: ReadonlyMap<string, number>): string {
+    const values = row.dimensions.split(DIMENSION_SEPARATOR);
+    let json = '';
+    for (let index = 0; index < this.#dimensionHeads.length; index++) json += (this.#dimensionHeads[index] as string) + this.#text(values[index + 1] ?? '');
+    const measures = this.#measuresJson(row.measures);
+    json += this.#dimensionHeads.length === 0 ? `{${measures.slice(1)}` : measures;
+    const late = lateByDimensions.size === 0 ? undefined : lateByDimensions.get(row.dimensions);
+    return late === undefined ? `${json}}` : `${json},"late":${late}}`;
+  }
+
+  #measuresJson(measures: readonly number[]): string {
+    let json = '';
+    for (let index = 0; index < this.#measures.length; index++) {
+      const format = this.#measures[index] as MeasureFormat;
+      const value = measures[index] ?? 0;
+      if (format.decimalHead !== null) json += format.decimalHead + decimalOfMicros(value);
+      json += format.head + value;
+    }
+    return json;
+  }
+
+  #labels(cells: readonly MergedCell[], lateCells: readonly MergedCell[]): string {
+    let json = '';
+    for (let index = 0; index < this.#schema.labels.length; index++) {
+      let best: CellLabel = { timeMs: -1, text: '' };
+      for (const list of [cells, lateCells]) for (const cell of list) best = laterLabel(best, cell.labels[index]);
+      json += `,${JSON.stringify(this.#schema.labels[index])}:${JSON.stringify(best.text)}`;
+    }
+    return json;
+  }
+
+  #text(value: string): string {
+    let json = this.#texts.get(value);
+    if (json === undefined) {
+      json = JSON.stringify(value);
+      if (this.#texts.size >= TEXTS_MAX) this.#texts.clear();
+      this.#texts.set(value, json);
+    }
+    return json;
+  }
+}
+
+interface Row {
+  readonly dimensions: string;
+  readonly measures: readonly number[];
+}
+
+/** The latest one; ties go to the greater text, as in the cells themselves. */
+function laterLabel(best: CellLabel, label: CellLabel | undefined): CellLabel {
+  if (label === undefined || label.timeMs < best.timeMs) return best;
+  return label.timeMs > best.timeMs || label.text > best.text ? label : best;
+}
+
+function breakdownJson(breakdown: ReadonlyMap<string, number>): string {
+  const names = [...breakdown.keys()].sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${breakdown.get(name)}`).join(',')}}`;
+}
+
+/** The `limit` rows with the largest first measure, largest first; equal ones in the order given. */
+function largest(rows: readonly Row[], limit: number): readonly Row[] {
+  const sizeOf = (row: Row): number => row.measures[0] ?? 0;
+  let candidates = rows;
+  if (rows.length > limit) {
+    // Numbers sort natively and fast: what is below the smallest size that still has a place is gone before rows are compared.
+    const sizes = Float64Array.from(rows, sizeOf).sort();
+    const threshold = sizes[rows.length - limit] as number;
+    let placesAtThreshold = limit - rows.reduce((count, row) => (sizeOf(row) > threshold ? count + 1 : count), 0);
+    candidates = rows.filter((row) => sizeOf(row) > threshold || (sizeOf(row) === threshold && placesAtThreshold-- > 0));
+  }
+  return [...candidates].sort((left, right) => sizeOf(right) - sizeOf(left));
+}
