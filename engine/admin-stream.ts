@@ -1,0 +1,56 @@
+/** Server-sent events for the live page: snapshots, never a queue: a client that has not read the last one is skipped. */
+
+import { Readable } from 'node:stream';
+import { liveSnapshot } from '../sinks/live/index.ts';
+import { deadLetters } from './admin-records.ts';
+import type { DaemonView } from './main.ts';
+import type { AdminRequest } from './runtime/admin-server.ts';
+
+const INTERVAL_MS = 1_000;
+const CAMPAIGNS = 25;
+const REJECTS = 8;
+const CLIENTS_MAX = 200;
+
+let clients = 0;
+
+/** One snapshot a second. Raises nothing once it runs; ends with the client. */
+export function liveStream(view: DaemonView, request: AdminRequest): Readable {
+  const stream = new Readable({ highWaterMark: 256 * 1024, read: () => undefined });
+  clients++;
+  const send = (): void => {
+    if (stream.readableLength > 0) return;
+    snapshot(view).then(
+      (value) => {
+        if (!stream.destroyed) stream.push(`data: ${JSON.stringify(value)}\n\n`);
+      },
+      () => undefined,
+    );
+  };
+  const timer = setInterval(send, INTERVAL_MS);
+  const end = (): void => {
+    clearInterval(timer);
+    if (stream.destroyed) return;
+    stream.destroy();
+  };
+  stream.once('close', () => {
+    clients--;
+    clearInterval(timer);
+  });
+  request.onClose(end);
+  if (clients > CLIENTS_MAX) stream.push(null);
+  else send();
+  return stream;
+}
+
+async function snapshot(view: DaemonView): Promise<object> {
+  const { letters } = await deadLetters(view, REJECTS).catch(() => ({ letters: [] }));
+  return {
+    at: new Date().toISOString(),
+    ...liveSnapshot(view.live, CAMPAIGNS),
+    conservation: view.live.conservation(),
+    door: view.state.door?.kind ?? null,
+    requests: view.state.ingress?.door.records ?? 0,
+    sinks: [...view.sinks.map((sink) => sink.health()), view.events.health()].map((sink) => ({ name: sink.name, healthy: sink.healthy, lag_ms: Math.round(sink.lagMs), last_error: sink.lastError })),
+    rejects: letters,
+  };
+}

@@ -1,0 +1,100 @@
+/** The daemon's figures as Prometheus families, gathered from threads, stores and sinks at each scrape. */
+
+import { VERDICT_NAMES } from './core/record.ts';
+import type { DaemonView } from './main.ts';
+import type { HistogramFamily, MetricFamily, Sample } from './runtime/metrics.ts';
+
+type Family = MetricFamily | HistogramFamily;
+
+const counter = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'counter', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
+const gauge = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'gauge', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
+
+export function metricFamilies(view: DaemonView): Family[] {
+  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...processFamilies(view)];
+}
+
+function conservationFamilies({ live, state }: DaemonView): Family[] {
+  const conservation = live.conservation();
+  const byCode = new Map<string, number>();
+  for (const stats of state.partitions.values()) {
+    for (const [code, count] of Object.entries((stats['rejectedByCode'] ?? {}) as Record<string, number>)) byCode.set(code, (byCode.get(code) ?? 0) + count);
+  }
+  return [
+    counter('millrace_records_received_total', 'Records counted from batch indexes; equals the sum of verdicts', conservation.received),
+    counter('millrace_records_total', 'Records by verdict', VERDICT_NAMES.map((verdict) => ({ labels: { verdict }, value: conservation[verdict] }))),
+    counter('millrace_rejected_total', 'Rejected records by code', [...byCode].map(([code, value]) => ({ labels: { code }, value }))),
+  ];
+}
+
+function doorFamilies({ state }: DaemonView): Family[] {
+  const door = state.ingress?.door;
+  if (door === undefined || state.door === null) return [];
+  return [
+    gauge('millrace_door', '1 for the HTTP door in use; fallback says why it is not uWebSockets.js', [{ labels: { door: state.door.kind, fallback: state.door.fallbackReason ?? '' }, value: 1 }]),
+    counter('millrace_requests_total', 'Requests by route and status', door.requests.map(({ route, status, count }) => ({ labels: { route, status: String(status) }, value: count }))),
+    counter('millrace_refused_total', 'Requests refused before they were received, by reason', Object.entries(door.refusals).map(([reason, value]) => ({ labels: { reason }, value }))),
+    counter('millrace_ingress_records_total', 'Records appended by this process', door.records),
+    gauge('millrace_in_flight_bytes', 'Body bytes received and not yet answered', door.inFlightBytes),
+    { name: 'millrace_ack_latency_seconds', help: 'From the last byte of a request to its durable answer', type: 'histogram', series: [{ snapshot: door.ackLatency }] },
+  ];
+}
+
+function journalFamilies({ state }: DaemonView): Family[] {
+  const journal = state.ingress?.journal;
+  if (journal === undefined) return [];
+  return [
+    gauge('millrace_journal_durable_offset', 'Offset up to which the journal is durable', journal.durableOffset),
+    gauge('millrace_journal_bytes', 'Bytes of journal on disk', journal.bytes),
+    counter('millrace_journal_batches_total', 'Batches written by this process, ticks included', journal.batches),
+    counter('millrace_journal_failed_commits_total', 'Batches that could not be made durable', journal.failedCommits),
+    { name: 'millrace_journal_sync_seconds', help: 'Duration of journal syncs', type: 'histogram', series: [{ snapshot: journal.syncLatency }] },
+    gauge('millrace_disk_free_bytes', 'Bytes free where the data directory lies', state.diskFreeBytes),
+    gauge('millrace_disk_reserve_exhausted', '1 while the door answers 503 for want of disk', state.diskReserveExhausted ? 1 : 0),
+  ];
+}
+
+function partitionFamilies({ live, state }: DaemonView): Family[] {
+  const partitions = live.partitionStates();
+  const threads = [...state.threads];
+  const sum = (figure: string): number => [...state.partitions.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
+  const durable = state.ingress?.journal.durableOffset ?? 0;
+  const watermarks = partitions.filter((partition) => partition.watermarkMs >= 0);
+  return [
+    gauge('millrace_watermark_lag_seconds', 'Age of each partition\'s watermark', watermarks.map((partition) => ({ labels: { partition: String(partition.partition) }, value: Math.max(0, (Date.now() - partition.watermarkMs) / 1_000) }))),
+    gauge('millrace_actor_lag_bytes', 'Journal bytes that an actor thread has not folded', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: Math.max(0, durable - stats.offset) }))),
+    counter('millrace_actor_busy_seconds_total', 'Time an actor thread spent folding', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.busyMs / 1_000 }))),
+    counter('millrace_checkpoints_total', 'Checkpoints flushed', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpoints }))),
+    counter('millrace_checkpoint_failures_total', 'Checkpoints that could not be written', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpointFailures }))),
+    gauge('millrace_cells_in_memory', 'Cells that partitions hold in memory', sum('cellsInMemory')),
+    gauge('millrace_dedupe_entries', 'Identities remembered', sum('dedupeEntries')),
+    gauge('millrace_dedupe_memory_bytes', 'Memory of the dedupe tables', sum('dedupeMemoryBytes')),
+    gauge('millrace_dead_letter_bytes', 'Bytes in the dead-letter store', sum('deadLetterBytes')),
+    counter('millrace_dead_letters_expired_total', 'Dead letters that gave way to newer ones', sum('deadLettersExpired')),
+  ];
+}
+
+function sinkFamilies(view: DaemonView): Family[] {
+  const healths = [...view.sinks.map((sink) => sink.health()), view.events.health()];
+  const each = (value: (health: (typeof healths)[number]) => number): Sample[] => healths.map((health) => ({ labels: { sink: health.name }, value: value(health) }));
+  return [
+    gauge('millrace_sink_healthy', '1 while the sink takes what it is given', each((health) => (health.healthy ? 1 : 0))),
+    gauge('millrace_sink_lag_seconds', 'Age of the oldest change a sink has not settled', each((health) => health.lagMs / 1_000)),
+    counter('millrace_sink_writes_total', 'Writes that succeeded', each((health) => health.writes)),
+    counter('millrace_sink_failures_total', 'Writes that failed', each((health) => health.failures)),
+    { name: 'millrace_visible_latency_seconds', help: 'From receivedAt to visible in the live store and in each sink; the oldest record of each merge', type: 'histogram', series: [...view.latency.snapshots()].map(([sink, snapshot]) => ({ labels: { sink }, snapshot })) },
+  ];
+}
+
+function processFamilies(view: DaemonView): Family[] {
+  const restarts = view.threadRestarts();
+  const egress = view.egress.stats();
+  return [
+    gauge('millrace_ready', '1 when recovery is complete and the door listens', view.state.ready && view.state.door !== null ? 1 : 0),
+    counter('millrace_thread_restarts_total', 'Threads replaced after a death', [
+      { labels: { thread: 'actor' }, value: restarts.actors },
+      { labels: { thread: 'ingress' }, value: restarts.ingress },
+    ]),
+    counter('millrace_merged_cells_total', 'Merged cells written to the live store', egress.cellsWritten),
+    counter('millrace_egress_faults_total', 'Live store transactions that failed', egress.faults),
+  ];
+}
