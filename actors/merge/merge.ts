@@ -1,0 +1,327 @@
+/**
+ * The merge: makes one cell out of every partition's share of it.
+ *
+ * Each partition reports absolute totals. The merge keeps the latest report of each, so that a repeated or replayed report
+ * changes nothing, and hands out sums with a revision that only rises. Nothing is handed out before every partition has
+ * completed its recovery; afterwards a restarted partition keeps the shares it had reported, so that the others go on.
+ *
+ * Memory: hour cells until they are final and settled (the partitions bound their number), day and late cells only while they
+ * changed lately. A day or late cell that is stored but not in memory is changed only after all partitions reported their
+ * shares of it again. No I/O, no clock; main thread. Hot path: guarded by bench/micro/merge.ts.
+ */
+
+import { CellKind } from '../../engine/core/cell.ts';
+import type { CellName, MergedCell, PartialCell, PartitionReport } from '../../engine/core/cell.ts';
+import type { MergeOutput } from '../../engine/core/feed.ts';
+import type { ResultSchema } from '../../engine/core/pipeline.ts';
+import type { Conservation } from '../../engine/core/record.ts';
+import { emptyConservation } from '../../engine/core/record.ts';
+import { assert } from '../../engine/core/types.ts';
+import { CellTables } from './cell-table.ts';
+import { MergeEntry } from './entry.ts';
+import { CellRequests } from './requests.ts';
+import type { CellRequest } from './requests.ts';
+import { Rounds } from './rounds.ts';
+import type { Progress } from './rounds.ts';
+
+export interface MergeLimits {
+  /** Cells of one output; further ones follow in the next. Chosen: a transaction of ~100 ms. */
+  readonly outputCellsMax: number;
+  /** Day and late cells kept in memory although nothing of them is pending. */
+  readonly idleCellsMax: number;
+  /** Cells of one request to the partitions. */
+  readonly requestCellsMax: number;
+  /** Pending cells at which {@link Merge.full} asks the caller to take no further reports. */
+  readonly pendingCellsMax: number;
+}
+
+export const MERGE_LIMITS: MergeLimits = { outputCellsMax: 20_000, idleCellsMax: 100_000, requestCellsMax: 1_000, pendingCellsMax: 200_000 };
+
+export interface MergeOptions {
+  readonly schema: ResultSchema;
+  readonly partitionCount: number;
+  /** The merged cell as the live store has it, or null. Must see every output that was settled. */
+  readonly exists: (name: CellName) => MergedCell | null;
+  readonly limits?: Partial<MergeLimits>;
+}
+
+/** What a partition's latest report said of it. */
+export interface PartitionStatus extends Readonly<Conservation> {
+  readonly sequence: number;
+  readonly watermarkMs: number;
+  readonly closedUpToMs: number;
+  readonly offset: number;
+  readonly recovering: boolean;
+}
+
+/** Things that should not happen, counted since the start. */
+export interface MergeAlarms {
+  /** Measures shown as the nearest safe integer, because their true total lies beyond. Counted at each writing. */
+  saturatedMeasures: number;
+  /** Changes not shown because they would have lowered a stored revision: shares have left a partition too early. */
+  refusedLower: number;
+  /** Reported changes to cells that were final. */
+  refusedFinal: number;
+}
+
+type ReportHead = Omit<PartitionReport, 'cells' | 'partition'>;
+
+interface PartitionState {
+  latest: ReportHead;
+  recovering: boolean;
+  /** Has completed a recovery since the merge was made: its shares are here. */
+  known: boolean;
+}
+
+const NOTHING_REPORTED = { sequence: 0, watermarkMs: -1, closedUpToMs: 0, offset: 0, ...emptyConservation() } as const;
+
+export class Merge {
+  readonly #measureCount: number;
+  readonly #exists: MergeOptions['exists'];
+  readonly #limits: MergeLimits;
+  readonly #partitions: readonly PartitionState[];
+  readonly #tables = new CellTables();
+  readonly #requests: CellRequests;
+  readonly #rounds: Rounds;
+  readonly #alarms: MergeAlarms = { saturatedMeasures: 0, refusedLower: 0, refusedFinal: 0 };
+  /** Pending cells whose shares are all here, in order of change. */
+  #queue: MergeEntry[] = [];
+  /** Day and late cells with nothing pending, the longest unchanged first. */
+  readonly #idle = new Set<MergeEntry>();
+  #inFlight: { output: MergeOutput; entries: readonly MergeEntry[] } | null = null;
+  /** Something was reported that no output has shown yet. */
+  #touched = false;
+  #unknownCount: number;
+  #recoveringCount: number;
+
+  constructor(options: MergeOptions) {
+    this.#measureCount = options.schema.measures.length;
+    this.#exists = options.exists;
+    this.#limits = { ...MERGE_LIMITS, ...options.limits };
+    const count = options.partitionCount;
+    this.#partitions = Array.from({ length: count }, () => ({ latest: NOTHING_REPORTED, recovering: true, known: false }));
+    this.#requests = new CellRequests(count, this.#limits.requestCellsMax);
+    this.#rounds = new Rounds({ sequences: new Array<number>(count).fill(0), finalUpToMs: 0, watermarkMs: -1 });
+    this.#unknownCount = count;
+    this.#recoveringCount = count;
+  }
+
+  /** Every partition has completed a recovery, so that outputs are whole. Stays true when a partition is restarted later. */
+  get ready(): boolean {
+    return this.#unknownCount === 0;
+  }
+
+  get recoveringCount(): number {
+    return this.#recoveringCount;
+  }
+
+  /** Cells that are waiting to be written. */
+  get pendingCount(): number {
+    return this.#queue.length + this.#requests.waitingCount;
+  }
+
+  /** The caller takes no further reports until it is false again, except those that answer a request. */
+  get full(): boolean {
+    return this.pendingCount >= this.#limits.pendingCellsMax;
+  }
+
+  /** Cells in memory. */
+  get cellCount(): number {
+    return this.#tables.size;
+  }
+
+  get alarms(): Readonly<MergeAlarms> {
+    return this.#alarms;
+  }
+
+  partition(index: number): PartitionStatus {
+    const state = this.#state(index);
+    return { ...state.latest, recovering: state.recovering };
+  }
+
+  /** A thread was started again: these partitions report nothing until {@link complete}. */
+  recovering(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const state = this.#state(partition);
+      if (!state.recovering) this.#recoveringCount++;
+      state.recovering = true;
+      this.#requests.restarted(partition);
+    }
+  }
+
+  /** The partition has replayed to the durable end and has reported, through {@link accept}, all that is not settled and all its hour cells. */
+  complete(partition: number): void {
+    const state = this.#state(partition);
+    if (state.recovering) this.#recoveringCount--;
+    if (!state.known) this.#unknownCount--;
+    state.recovering = false;
+    state.known = true;
+    this.#touched = true;
+  }
+
+  /**
+   * Takes the report's cells. Its head speaks for every change up to its sequence number, so all of them must have come with it
+   * or before it, whether cells were asked for or not. A share whose revision is not above the known one is ignored, and so is the head of
+   * an older report.
+   */
+  accept(report: PartitionReport): void {
+    const state = this.#state(report.partition);
+    if (report.sequence >= state.latest.sequence) {
+      state.latest = headOf(report);
+    }
+    for (const cell of report.cells) this.#acceptCell(report.partition, cell);
+    this.#touched = true;
+  }
+
+  /** What to send to every partition, or null. Nothing is asked while a partition recovers: it could not answer. */
+  takeRequests(): CellRequest | null {
+    return this.#recoveringCount > 0 ? null : this.#requests.take();
+  }
+
+  /** The partition has reported those cells of the request that it has. */
+  answered(partition: number, requestId: number): void {
+    this.#state(partition);
+    for (const entry of this.#requests.answered(partition, requestId)) {
+      this.#queue.push(entry);
+      this.#touched = true;
+    }
+  }
+
+  /**
+   * The next output, or null when nothing has happened, recovery is not done, or the former output is not settled yet.
+   * The caller writes it to the live store, as often as it takes, and then calls {@link settled}.
+   */
+  drain(nowMs: number): MergeOutput | null {
+    if (!this.#touched || this.#inFlight !== null || !this.ready) return null;
+    this.#touched = false;
+    const progress = this.#progress();
+    for (const table of this.#tables.close(progress.finalUpToMs)) for (const entry of table.cells.values()) this.#markPending(entry);
+    this.#rounds.close(progress);
+    const entries = this.#takeQueue();
+    const changed: MergedCell[] = [];
+    for (const entry of entries) {
+      const merged = this.#write(entry, nowMs);
+      if (merged !== null) changed.push(merged);
+    }
+    const settled = this.#rounds.advance();
+    const output: MergeOutput = {
+      changed,
+      settledSequences: settled.sequences,
+      finalUpToMs: settled.finalUpToMs,
+      watermarkMs: settled.watermarkMs,
+      counters: this.#counters(),
+    };
+    this.#inFlight = { output, entries };
+    return output;
+  }
+
+  /** The live store has committed `output`: frees what is final, and of the rest what has not changed for longest. */
+  settled(output: MergeOutput): void {
+    assert(this.#inFlight?.output === output, 'settled() names another output than the last one');
+    const { entries } = this.#inFlight;
+    this.#inFlight = null;
+    for (const entry of entries) {
+      if (entry.round !== null) continue;
+      if (entry.kind !== CellKind.hour) this.#idle.add(entry);
+      else if (entry.writtenFinal) this.#tables.remove(entry);
+    }
+    for (const entry of this.#idle) {
+      if (this.#idle.size <= this.#limits.idleCellsMax) break;
+      this.#idle.delete(entry);
+      this.#tables.remove(entry);
+    }
+  }
+
+  #acceptCell(partition: number, cell: PartialCell): void {
+    const entry = this.#tables.find(cell) ?? this.#admit(cell);
+    if (entry === null) return;
+    if (entry.writtenFinal) {
+      // A restarted partition repeats its share until it learns that the final cell is settled: that is no change.
+      if (cell.revision > entry.shareRevision(partition)) this.#alarms.refusedFinal++;
+      return;
+    }
+    if (entry.replace(partition, cell) === 'changed') this.#markPending(entry);
+  }
+
+  /** Makes the entry of a cell that is not in memory; null for a stored final one, which partitions repeat until they drop it. */
+  #admit(cell: PartialCell): MergeEntry | null {
+    const stored = this.#exists(cell);
+    if (stored !== null && stored.final) return null;
+    const table = this.#tables.at(cell);
+    const entry = new MergeEntry(cell, table, this.#measureCount, stored === null ? -1 : stored.revision);
+    this.#tables.add(entry);
+    // Hour cells never wait: every partition reports all it has of them before it completes, and keeps them until they are final.
+    if (stored !== null && cell.kind !== CellKind.hour) this.#requests.want(entry);
+    return entry;
+  }
+
+  #markPending(entry: MergeEntry): void {
+    if (entry.round !== null) return;
+    entry.round = this.#rounds.enter();
+    this.#idle.delete(entry);
+    if (!entry.waiting) this.#queue.push(entry);
+  }
+
+  #takeQueue(): readonly MergeEntry[] {
+    const entries = this.#queue.slice(0, this.#limits.outputCellsMax);
+    this.#queue = this.#queue.slice(entries.length);
+    if (this.#queue.length > 0) this.#touched = true;
+    return entries;
+  }
+
+  /** The cell to write, or null where the live store has it already (after a restart) or has a higher revision. */
+  #write(entry: MergeEntry, nowMs: number): MergedCell | null {
+    if (entry.round !== null) this.#rounds.leave(entry.round);
+    entry.round = null;
+    const revision = entry.revision;
+    if (revision <= entry.writtenRevision) {
+      if (revision < entry.writtenRevision) this.#alarms.refusedLower++;
+      return null;
+    }
+    entry.writtenRevision = revision;
+    entry.writtenFinal = entry.table.final;
+    return entry.merged(nowMs, this.#alarms);
+  }
+
+  #progress(): Progress {
+    let finalUpToMs = Number.MAX_SAFE_INTEGER;
+    let watermarkMs = Number.MAX_SAFE_INTEGER;
+    const sequences: number[] = [];
+    for (const { latest } of this.#partitions) {
+      sequences.push(latest.sequence);
+      finalUpToMs = Math.min(finalUpToMs, latest.closedUpToMs);
+      watermarkMs = Math.min(watermarkMs, latest.watermarkMs);
+    }
+    return { sequences, finalUpToMs, watermarkMs };
+  }
+
+  #counters(): Conservation {
+    const sum = emptyConservation();
+    for (const { latest } of this.#partitions) {
+      sum.received += latest.received;
+      sum.accepted += latest.accepted;
+      sum.duplicate += latest.duplicate;
+      sum.late += latest.late;
+      sum.rejected += latest.rejected;
+    }
+    return sum;
+  }
+
+  #state(partition: number): PartitionState {
+    const state = this.#partitions[partition];
+    assert(state !== undefined, `partition ${partition} does not exist`);
+    return state;
+  }
+}
+
+const headOf = (report: PartitionReport): ReportHead => ({
+  sequence: report.sequence,
+  watermarkMs: report.watermarkMs,
+  closedUpToMs: report.closedUpToMs,
+  offset: report.offset,
+  received: report.received,
+  accepted: report.accepted,
+  duplicate: report.duplicate,
+  late: report.late,
+  rejected: report.rejected,
+});
