@@ -101,7 +101,7 @@ export class Merge {
     const count = options.partitionCount;
     this.#partitions = Array.from({ length: count }, () => ({ latest: NOTHING_REPORTED, recovering: true, known: false }));
     this.#requests = new CellRequests(count, this.#limits.requestCellsMax);
-    this.#rounds = new Rounds({ sequences: new Array<number>(count).fill(0), finalUpToMs: 0, watermarkMs: -1 });
+    this.#rounds = new Rounds({ sequences: new Map(), finalUpToMs: 0, watermarkMs: -1 });
     this.#unknownCount = count;
     this.#recoveringCount = count;
   }
@@ -286,9 +286,9 @@ export class Merge {
   #progress(): Progress {
     let finalUpToMs = Number.MAX_SAFE_INTEGER;
     let watermarkMs = Number.MAX_SAFE_INTEGER;
-    const sequences: number[] = [];
-    for (const { latest } of this.#partitions) {
-      sequences.push(latest.sequence);
+    const sequences = new Map<number, number>();
+    for (const [partition, { latest }] of this.#partitions.entries()) {
+      sequences.set(partition, latest.sequence);
       finalUpToMs = Math.min(finalUpToMs, latest.closedUpToMs);
       watermarkMs = Math.min(watermarkMs, latest.watermarkMs);
     }

@@ -11,7 +11,7 @@ import { assert } from '../../engine/core/types.ts';
 /** How far all partitions had come when a round closed. */
 export interface Progress {
   /** By partition. */
-  readonly sequences: readonly number[];
+  readonly sequences: ReadonlyMap<number, number>;
   readonly finalUpToMs: number;
   readonly watermarkMs: number;
 }

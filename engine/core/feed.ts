@@ -14,7 +14,7 @@ export interface MergeOutput {
   /** Cells whose merged value changed, each once, absolute. */
   readonly changed: readonly MergedCell[];
   /** By partition: every change at or before this sequence number is in the live store once `changed` is. */
-  readonly settledSequences: readonly number[];
+  readonly settledSequences: ReadonlyMap<number, number>;
   /** Every hour that ends at or before this is closed in all partitions, and all its cells are written as final. */
   readonly finalUpToMs: number;
   /** Lowest watermark of all partitions; -1 before the first. */

@@ -91,7 +91,7 @@ const withoutKey = (counts: Readonly<Record<string, number>> | null | undefined,
 class World {
   readonly partitions = Array.from({ length: PARTITIONS }, (_, index) => new PartitionModel(index));
   readonly store = new StoreModel();
-  settled: readonly number[] = new Array<number>(PARTITIONS).fill(0);
+  settled: ReadonlyMap<number, number> = new Map();
   finalUpToMs = 0;
   merge = this.#newMerge();
   #output: MergeOutput | null = null;
@@ -104,7 +104,7 @@ class World {
   report(index: number): void {
     const partition = this.#at(index);
     const all = partition.recovering;
-    const cells = partition.cells(all, this.settled[index] ?? 0);
+    const cells = partition.cells(all, this.settled.get(index) ?? 0);
     const sent = report(index, partition.sequence, cells, { closedUpToMs: partition.closedUpToMs, watermarkMs: partition.closedUpToMs });
     this.#sent.push(sent);
     this.merge.accept(sent);
@@ -144,7 +144,7 @@ class World {
 
   /** Partitions learn at different times what is settled. */
   drop(index: number): void {
-    this.#at(index).drop(this.finalUpToMs, this.settled[index] ?? 0);
+    this.#at(index).drop(this.finalUpToMs, this.settled.get(index) ?? 0);
   }
 
   /** An old report arrives once more. */
@@ -191,7 +191,7 @@ class World {
     });
     const order = (a: MergedCell, b: MergedCell) => (cellMapKey(a) < cellMapKey(b) ? -1 : 1);
     expect([...this.store.cells.values()].sort(order)).toEqual(finished.sort(order));
-    expect(this.settled).toEqual(this.partitions.map((partition) => partition.sequence));
+    expect([...this.settled.values()]).toEqual(this.partitions.map((partition) => partition.sequence));
     expect(this.merge.alarms).toEqual({ saturatedMeasures: 0, refusedLower: 0, refusedFinal: 0 });
   }
 

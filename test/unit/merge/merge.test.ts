@@ -126,7 +126,7 @@ describe('Merge', () => {
     again.merge.complete(1);
     const output = again.step();
     expect(only(output).dimensions).toBe('c9\u001fDE');
-    expect(output?.settledSequences).toEqual([2, 4]);
+    expect(output?.settledSequences).toEqual(new Map([[0, 2], [1, 4]]));
   });
 
   it('changes a stored day cell only after every partition has answered for it', () => {
@@ -139,7 +139,7 @@ describe('Merge', () => {
     expect(merge.cellCount).toBe(0);
     merge.accept(report(0, 2, [partial({ ...day, revision: 2, measures: [2, 0] })]));
     const held = step();
-    expect(held).toMatchObject({ changed: [], settledSequences: [1, 1] });
+    expect(held).toMatchObject({ changed: [], settledSequences: new Map([[0, 1], [1, 1]]) });
     const request = merge.takeRequests();
     expect(request?.names).toEqual([{ kind: CellKind.day, windowStartMs: 0, dimensions: 'c1\u001fDE' }]);
     const requestId = request?.requestId ?? 0;
@@ -149,7 +149,7 @@ describe('Merge', () => {
     merge.answered(1, requestId);
     const output = step();
     expect(only(output)).toMatchObject({ measures: [12, 0], revision: 3 });
-    expect(output?.settledSequences).toEqual([2, 1]);
+    expect(output?.settledSequences).toEqual(new Map([[0, 2], [1, 1]]));
   });
 
   it('asks again when a partition restarts with a request unanswered, and ignores the old answer', () => {
@@ -179,8 +179,8 @@ describe('Merge', () => {
     step();
     const cells = ['a', 'b', 'c'].map((name) => partial({ dimensions: `${name}\u001fDE`, windowStartMs: HOUR_MS, revision: 5 }));
     merge.accept(report(0, 5, cells, { closedUpToMs: 2 * HOUR_MS, watermarkMs: 2 * HOUR_MS }));
-    expect(step()).toMatchObject({ settledSequences: [1], finalUpToMs: HOUR_MS, watermarkMs: HOUR_MS });
-    expect(step()).toMatchObject({ settledSequences: [5], finalUpToMs: 2 * HOUR_MS, watermarkMs: 2 * HOUR_MS });
+    expect(step()).toMatchObject({ settledSequences: new Map([[0, 1]]), finalUpToMs: HOUR_MS, watermarkMs: HOUR_MS });
+    expect(step()).toMatchObject({ settledSequences: new Map([[0, 5]]), finalUpToMs: 2 * HOUR_MS, watermarkMs: 2 * HOUR_MS });
   });
 
   it('shows a money total beyond the safe integers as the nearest one, and the exact one when it is back', () => {
