@@ -1,16 +1,24 @@
 /**
- * Compact filter over the fingerprints that have left memory: says "surely not" or "look in the store".
+ * Compact filter over the fingerprints that have left memory: says "surely not", or in which bucket of the store to look.
  *
  * A split block Bloom filter (32-byte blocks, one bit in each of eight words: Putze et al. 2007, the Parquet specification's
  * BLOOM_FILTER), in a few layers of fixed size, each for a span of buckets: a layer never grows, so nothing stalls, and goes
  * whole when its last bucket has expired. A layer holds a quarter of all there was when it began, so there are about six,
  * whatever the horizon: an absent fingerprint costs about one cache line in each.
  *
- * Hot: {@link FilterLayers.nextMatch} for every new record once anything has spilled; `bench/micro/dedupe.ts`. Actor thread.
+ * ```
+ * block   | fingerprint | fingerprint | fingerprint and bucket (6 words) |
+ * ```
+ * Two words know no bucket and turn most absent ones away at once; the other six tell the buckets of the span apart, so that a
+ * hit leads to one bucket and not to all of them.
+ *
+ * Hot: {@link FilterLayers.find} for every new record once anything has spilled; `bench/micro/dedupe.ts`. Actor thread.
  */
 
 const BLOCK_WORDS = 8;
 const BLOCK_BITS = 256;
+/** Words of a block that do not depend on the bucket. */
+const COMMON_WORDS = 2;
 /** Chosen: at 14 bits one absent fingerprint in about 400 asks the store (bench/micro/dedupe.ts measures it). */
 const BITS_PER_ENTRY = 14;
 /** A new layer is sized for this share of all entries before it. */
@@ -35,6 +43,17 @@ class Layer {
   }
 }
 
+/** One step of MurmurHash3's body: neighbouring buckets get unlike bits. */
+const mixBucket = (bits: number, bucket: number): number => Math.imul(bits ^ Math.imul(bucket + 1, 0xcc9e2d51), 0x1b873593);
+
+/** Whether words [from, to) of the block at `at` have the bits that `key` sets. */
+function hasBits(words: Int32Array, at: number, from: number, to: number, key: number): boolean {
+  for (let word = from; word < to; word++) {
+    if ((((words[at + word] as number) >>> (Math.imul(key, SALTS[word] as number) >>> 27)) & 1) === 0) return false;
+  }
+  return true;
+}
+
 export class FilterLayers {
   #layers: Layer[] = [];
   #sealed = false;
@@ -53,41 +72,34 @@ export class FilterLayers {
     return this.#layers.length;
   }
 
-  /** `block` and `bits`: two words of the fingerprint that nothing else places by. True when a layer was begun. */
-  add(block: number, bits: number, bucket: number): boolean {
+  /** `block` and `bits`: two words of the fingerprint that nothing else places by. */
+  add(block: number, bits: number, bucket: number): void {
     let layer = this.#layers[this.#layers.length - 1];
-    const began = layer === undefined || this.#sealed || layer.count >= layer.capacity;
-    if (layer === undefined || began) layer = this.#begin();
+    if (layer === undefined || this.#sealed || layer.count >= layer.capacity) layer = this.#begin();
+    const { words } = layer;
     const at = (((block >>> 0) * layer.blockScale) | 0) * BLOCK_WORDS;
+    const bucketBits = mixBucket(bits, bucket);
     for (let word = 0; word < BLOCK_WORDS; word++) {
-      layer.words[at + word] = (layer.words[at + word] as number) | (1 << (Math.imul(bits, SALTS[word] as number) >>> 27));
+      const key = word < COMMON_WORDS ? bits : bucketBits;
+      words[at + word] = (words[at + word] as number) | (1 << (Math.imul(key, SALTS[word] as number) >>> 27));
     }
     layer.count++;
     if (bucket < layer.bucketMin) layer.bucketMin = bucket;
     if (bucket > layer.bucketMax) layer.bucketMax = bucket;
-    return began;
   }
 
-  /** Index of the first layer at or after `from` that may hold it; -1 for none. */
-  nextMatch(block: number, bits: number, from: number): number {
+  /** Asks `confirm` about each bucket at or after `bucketMin` that may hold the fingerprint, until it says yes. */
+  find(block: number, bits: number, bucketMin: number, confirm: (bucket: number) => boolean): boolean {
     const layers = this.#layers;
-    for (let index = from; index < layers.length; index++) {
+    for (let index = layers.length - 1; index >= 0; index--) {
       const layer = layers[index] as Layer;
-      const words = layer.words;
       const at = (((block >>> 0) * layer.blockScale) | 0) * BLOCK_WORDS;
-      let word = 0;
-      while (word < BLOCK_WORDS && ((words[at + word] as number) >>> (Math.imul(bits, SALTS[word] as number) >>> 27)) & 1) word++;
-      if (word === BLOCK_WORDS) return index;
+      if (!hasBits(layer.words, at, 0, COMMON_WORDS, bits)) continue;
+      for (let bucket = layer.bucketMax; bucket >= bucketMin && bucket >= layer.bucketMin; bucket--) {
+        if (hasBits(layer.words, at, COMMON_WORDS, BLOCK_WORDS, mixBucket(bits, bucket)) && confirm(bucket)) return true;
+      }
     }
-    return -1;
-  }
-
-  bucketMin(index: number): number {
-    return (this.#layers[index] as Layer).bucketMin;
-  }
-
-  bucketMax(index: number): number {
-    return (this.#layers[index] as Layer).bucketMax;
+    return false;
   }
 
   /** The next entry begins a layer: after a restore, so that old and new buckets do not share one. */

@@ -5,7 +5,7 @@
 
 import { assert } from '../../engine/core/types.ts';
 import { FINGERPRINT_WORDS } from './dedupe-run.ts';
-import type { NewFingerprints, Restored } from './dedupe-runs.ts';
+import type { NewFingerprints, Visit } from './dedupe-runs.ts';
 
 /** 16 KiB a block (chosen: one allocation per 1,024 fingerprints). */
 const BLOCK_WORDS = 1_024 * FINGERPRINT_WORDS;
@@ -85,11 +85,11 @@ export class PendingFingerprints {
     this.#taken = Math.max(0, this.#taken - expired);
   }
 
-  forEach(visit: Restored): void {
+  forEach(visit: Visit): void {
     for (const group of this.#groups) {
       const words = new Uint32Array(group.count * FINGERPRINT_WORDS);
       copyGroup(group, words, 0);
-      for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) visit(words, at, group.bucket);
+      visit(words, group.bucket);
     }
   }
 

@@ -78,8 +78,8 @@ interface RestoredRun {
   readonly chunkLast: number;
 }
 
-/** Told of each stored fingerprint that counts, newest bucket first. */
-export type Restored = (words: Uint32Array, at: number, bucket: number) => void;
+/** Given fingerprints that count, some of one bucket at a time. */
+export type Visit = (words: Uint32Array, bucket: number) => void;
 
 export class DedupeRuns {
   readonly #store: OrderedStore;
@@ -116,13 +116,11 @@ export class DedupeRuns {
     return count;
   }
 
-  /** Whether a settled run of buckets [bucketMin, bucketMax] holds the fingerprint. Newest bucket first. */
-  contains(fingerprint: Uint32Array, bucketMin: number, bucketMax: number): boolean {
-    for (let bucket = bucketMax; bucket >= bucketMin; bucket--) {
-      const runs = this.#buckets.get(bucket);
-      if (runs === undefined) continue;
-      for (const run of runs) if (this.#runContains(run, fingerprint)) return true;
-    }
+  /** Whether a settled run of the bucket holds the fingerprint. */
+  contains(fingerprint: Uint32Array, bucket: number): boolean {
+    const runs = this.#buckets.get(bucket);
+    if (runs === undefined) return false;
+    for (const run of runs) if (this.#runContains(run, fingerprint)) return true;
     return false;
   }
 
@@ -137,7 +135,7 @@ export class DedupeRuns {
   }
 
   /** Reads the store, newest bucket first: lists the runs and tells of every fingerprint that counts. */
-  restore(restored: Restored): void {
+  restore(restored: Visit): void {
     const { bucketMin, merging } = this.#readMeta();
     this.#bucketMin = bucketMin;
     this.#bucketMinSettled = bucketMin;
@@ -155,7 +153,7 @@ export class DedupeRuns {
       const words = chunkWords(value);
       run.fences.push(words[0] as number);
       run.count += words.length / FINGERPRINT_WORDS;
-      for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) restored(words, at, name.bucket);
+      restored(words, name.bucket);
     }
     if (run !== null) this.#restoreRun(run);
   }
@@ -175,12 +173,11 @@ export class DedupeRuns {
   }
 
   /** Visits every fingerprint of the settled runs that counts. */
-  forEach(visit: Restored): void {
+  forEach(visit: Visit): void {
     for (const [bucket, runs] of this.#buckets) {
       for (const run of runs) {
         for (let chunk = 0; chunk < run.fences.length; chunk++) {
-          const words = readChunk(this.#store, this.#table, run, chunk);
-          for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) visit(words, at, bucket);
+          visit(readChunk(this.#store, this.#table, run, chunk), bucket);
         }
       }
     }

@@ -80,6 +80,9 @@ class Dedupe implements DedupeIndex {
   readonly #pending = new PendingFingerprints();
   readonly #segments = new DedupeSegments();
 
+  /** The fingerprint that the filter is asked about. */
+  #asked: Uint32Array = new Uint32Array(FINGERPRINT_WORDS);
+
   #horizonMs = -1;
   /** The running hour, -1 before the first admit, and its bounds. */
   #bucket = -1;
@@ -148,20 +151,17 @@ class Dedupe implements DedupeIndex {
 
   digest(): string {
     const digest = new FingerprintDigest();
-    this.#runs.forEach((words, at, bucket) => digest.add(words, at, bucket));
-    this.#pending.forEach((words, at, bucket) => digest.add(words, at, bucket));
+    this.#runs.forEach((words, bucket) => digest.add(words, bucket));
+    this.#pending.forEach((words, bucket) => digest.add(words, bucket));
     return digest.toString();
   }
 
   #isInStore(fingerprint: Uint32Array): boolean {
-    const block = fingerprint[1] as number;
-    const bits = fingerprint[2] as number;
-    for (let layer = this.#filters.nextMatch(block, bits, 0); layer >= 0; layer = this.#filters.nextMatch(block, bits, layer + 1)) {
-      const from = Math.max(this.#runs.bucketMin, this.#filters.bucketMin(layer));
-      if (this.#runs.contains(fingerprint, from, this.#filters.bucketMax(layer))) return true;
-    }
-    return false;
+    this.#asked = fingerprint;
+    return this.#filters.find(fingerprint[1] as number, fingerprint[2] as number, this.#runs.bucketMin, this.#confirm);
   }
+
+  readonly #confirm = (bucket: number): boolean => this.#runs.contains(this.#asked, bucket);
 
   /** A new running hour or horizon. */
   #advance(runningTimeMs: number, horizonMs: number): void {
@@ -264,18 +264,22 @@ class Dedupe implements DedupeIndex {
     const resident = new Map<number, number>();
     let spilling = false;
     this.#usedHigh = Math.floor(this.#table.capacity * LOAD_HIGH);
-    this.#runs.restore((words, at, bucket) => {
-      this.#olderEntries.set(bucket, (this.#olderEntries.get(bucket) ?? 0) + 1);
-      this.#entries++;
-      if (!spilling && this.#table.used >= this.#usedHigh) spilling = !this.#growAtOnce();
+    this.#runs.restore((words, bucket) => {
+      const count = words.length / FINGERPRINT_WORDS;
+      this.#olderEntries.set(bucket, (this.#olderEntries.get(bucket) ?? 0) + count);
+      this.#entries += count;
+      if (!spilling && this.#table.used + count >= this.#usedHigh) spilling = !this.#growAtOnce();
       if (spilling) {
-        this.#filters.add(words[at + 1] as number, words[at + 2] as number, bucket);
+        for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) this.#filters.add(words[at + 1] as number, words[at + 2] as number, bucket);
         return;
       }
-      for (let word = 0; word < FINGERPRINT_WORDS; word++) fingerprint[word] = words[at + word] as number;
-      this.#table.probe(fingerprint);
-      this.#table.place(fingerprint, this.#segments.restoredNumber(bucket, this.#runs.bucketMin));
-      resident.set(bucket, (resident.get(bucket) ?? 0) + 1);
+      const segment = this.#segments.restoredNumber(bucket, this.#runs.bucketMin);
+      for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) {
+        for (let word = 0; word < FINGERPRINT_WORDS; word++) fingerprint[word] = words[at + word] as number;
+        this.#table.probe(fingerprint);
+        this.#table.place(fingerprint, segment);
+      }
+      resident.set(bucket, (resident.get(bucket) ?? 0) + count);
     });
     this.#segments.restore(resident, this.#runs.bucketMin);
     this.#filters.seal();
