@@ -36,7 +36,7 @@ export interface EgressStore<Output extends EgressOutput> {
   apply(output: Output, nowMs: number): Promise<void>;
   flushed(): Promise<void>;
   settledSequences(): ReadonlyMap<number, number>;
-  readonly finalUpToMs: number;
+  finalUpToMs(): number;
 }
 
 export interface ActorPort {
@@ -95,7 +95,7 @@ export class Egress<Output extends EgressOutput> {
   /** What a thread is sent to start folding. */
   go(actorIndex: number, durable: number): void {
     const actor = this.#actor(actorIndex);
-    actor.post({ type: 'go', durable, settled: this.#settledOf(actor.lane), finalUpToMs: this.#options.store.finalUpToMs });
+    actor.post({ type: 'go', durable, settled: this.#settledOf(actor.lane), finalUpToMs: this.#options.store.finalUpToMs() });
   }
 
   report(actorIndex: number, message: Extract<ActorToMain, { type: 'report' }>): void {
@@ -192,7 +192,7 @@ export class Egress<Output extends EgressOutput> {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#lastSettledMs < SETTLED_INTERVAL_MS) return;
     this.#lastSettledMs = nowMs;
-    const finalUpToMs = store.finalUpToMs;
+    const finalUpToMs = store.finalUpToMs();
     const settled = this.#options.actors().map((actor) => this.#settledOf(actor.lane));
     try {
       // What a partition drops must not come back missing after a power cut: settled means flushed here.

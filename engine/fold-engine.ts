@@ -1,0 +1,203 @@
+/**
+ * Wiring of everything between journal and sinks: actor threads, merge, live store, egress. The daemon puts a door and
+ * sinks around it; a replay gives it a journal that nobody writes.
+ */
+
+import { join } from 'node:path';
+import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import { Merge, type MergeOutput } from '../actors/merge/index.ts';
+import { LIVE_TABLES, LiveStore } from '../sinks/live/index.ts';
+import type { ActorSettings } from './actor-thread.ts';
+import { systemClock } from './core/clock.ts';
+import { messageOf, type EngineError } from './core/errors.ts';
+import type { SlotId, SlotShare } from './core/lake-slot.ts';
+import { resultSchema } from './core/pipeline.ts';
+import type { OrderedStore } from './core/store.ts';
+import { ActorThreads } from './runtime/actor-threads.ts';
+import { Asker } from './runtime/asker.ts';
+import type { DataDirectory } from './runtime/data-directory.ts';
+import { Egress } from './runtime/egress.ts';
+import { actorThreadCount } from './runtime/lanes.ts';
+import { LatencyTracker } from './runtime/latency.ts';
+import type { Logger } from './runtime/logger.ts';
+import { PoisonList } from './runtime/poison.ts';
+import { RetentionNeed } from './runtime/retention-need.ts';
+import type { Settings } from './settings.ts';
+import { openStore } from './state/index.ts';
+import type { ActorToMain, PartitionStats } from './threads/messages.ts';
+import { SharedWords } from './threads/shared-words.ts';
+
+export interface FoldEngineOptions {
+  readonly settings: Settings;
+  readonly directory: DataDirectory;
+  /** Where the log is read; the data directory's own, or another one in a replay. */
+  readonly journalDirectory: string;
+  readonly sinkNames: readonly string[];
+  readonly log: Logger;
+  readonly onReady: () => void;
+  readonly onShares: (shares: readonly SlotShare[]) => void;
+  readonly onFatal: (error: EngineError) => void;
+}
+
+export class FoldEngine {
+  readonly live: LiveStore;
+  readonly asker: Asker;
+  readonly latency: LatencyTracker;
+  readonly words: SharedWords;
+  readonly need: RetentionNeed;
+  readonly partitionStats = new Map<number, PartitionStats>();
+  readonly threadStats = new Map<number, Extract<ActorToMain, { type: 'stats' }>>();
+  readonly liveFile: OrderedStore;
+  readonly #options: FoldEngineOptions;
+  readonly #actors: ActorThreads<ActorSettings>;
+  readonly #egress: Egress<MergeOutput>;
+  /** `receivedAt` of the oldest record in the reports of each thread that are not stored yet. */
+  readonly #oldestReceived = new Map<number, number>();
+  #going = false;
+
+  constructor(options: FoldEngineOptions) {
+    const { settings, directory, log } = options;
+    const schema = resultSchema(appsflyerPipeline);
+    const threads = actorThreadCount(settings.threads.actors, settings.partitions);
+    this.#options = options;
+    this.words = SharedWords.create(threads);
+    this.need = new RetentionNeed(settings.partitions);
+    this.latency = new LatencyTracker(options.sinkNames);
+    this.liveFile = openStore({ path: join(directory.live, 'live.mdb'), tables: LIVE_TABLES });
+    this.live = LiveStore.open({
+      store: this.liveFile,
+      schema,
+      instance: directory.instance,
+      generation: directory.generation,
+      partitionCount: settings.partitions,
+      retentionDays: settings.cells.retention_days,
+    });
+    this.#actors = new ActorThreads({
+      module: new URL('./actor-thread.js', import.meta.url),
+      settings: actorSettings(options),
+      partitionCount: settings.partitions,
+      threads,
+      words: this.words,
+      poison: new PoisonList(directory.path),
+      clock: systemClock,
+      log,
+      onMessage: (thread, message) => {
+        this.#receive(thread, message);
+      },
+      onDeath: (thread) => {
+        this.#egress.recovering(thread);
+      },
+      onFatal: options.onFatal,
+    });
+    this.asker = new Asker(() => this.#actors.ports);
+    this.#egress = new Egress({
+      merge: new Merge({ schema, partitionCount: settings.partitions, exists: (name) => this.live.cell(name) }),
+      store: {
+        apply: (output, nowMs) => this.#apply(output, nowMs),
+        flushed: () => this.liveFile.flushed(),
+        settledSequences: () => this.live.settledSequences(),
+        finalUpToMs: () => this.live.finalUpToMs,
+      },
+      actors: () => this.#actors.ports,
+      clock: systemClock,
+      intervalMs: settings.emit.interval_ms,
+      onFault: (error) => {
+        log.error({ error: messageOf(error) }, 'the live store could not be written; trying again');
+      },
+      onReady: options.onReady,
+    });
+    for (let thread = 0; thread < threads; thread++) this.#egress.recovering(thread);
+  }
+
+  /** Restores all partitions; resolves with the highest offset that a checkpoint covers. */
+  start(): Promise<number> {
+    return this.#actors.start();
+  }
+
+  /** The log is durable up to `durable`: recover up to there, then follow the shared word. */
+  go(durable: number): void {
+    if (this.#going) return;
+    this.#going = true;
+    for (let thread = 0; thread < this.#actors.ports.length; thread++) this.#egress.go(thread, durable);
+  }
+
+  spooled(slot: SlotId): void {
+    for (const actor of this.#actors.ports) actor.post({ type: 'spooled', slot });
+  }
+
+  egressStats(): { cycles: number; cellsWritten: number; faults: number } {
+    return this.#egress.stats();
+  }
+
+  get threadRestarts(): number {
+    return this.#actors.restarts;
+  }
+
+  /** For fault tests. */
+  killThread(index: number): Promise<void> {
+    return this.#actors.kill(index);
+  }
+
+  /** Checkpoints, writes the last reports to the live store. Nothing may feed on it any more. True when all threads left in time. */
+  async stop(deadlineMs: number): Promise<boolean> {
+    this.words.requestStop();
+    const left = await this.#actors.stop(deadlineMs);
+    await this.#egress.close();
+    return left;
+  }
+
+  /** After the sinks, which read from the live store until they end. */
+  close(): Promise<void> {
+    return this.liveFile.close();
+  }
+
+  async #apply(output: MergeOutput, nowMs: number): Promise<void> {
+    const oldest = Math.min(...this.#oldestReceived.values());
+    this.#oldestReceived.clear();
+    await this.live.apply(output, nowMs);
+    if (Number.isFinite(oldest)) this.latency.stored(this.live.latest, oldest, systemClock.nowMs());
+  }
+
+  #receive(thread: number, message: ActorToMain): void {
+    switch (message.type) {
+      case 'restored':
+        // A replacement thread: the others run already.
+        if (this.#going) this.#egress.go(thread, this.words.durableOffset);
+        break;
+      case 'report':
+        if (message.oldestReceivedAtMs > 0 && !message.complete) this.#oldestReceived.set(thread, Math.min(this.#oldestReceived.get(thread) ?? Infinity, message.oldestReceivedAtMs));
+        this.#egress.report(thread, message);
+        break;
+      case 'flushed':
+        this.need.set(message.partition, message.needed);
+        this.words.neededOffset = this.need.offset;
+        break;
+      case 'shares':
+        this.#options.onShares(message.shares);
+        break;
+      case 'stats':
+        this.threadStats.set(thread, message);
+        for (const stats of message.partitions) this.partitionStats.set(stats.partition, stats);
+        break;
+      case 'answer':
+        this.asker.answered(message);
+        break;
+      case 'stopped':
+      case 'failed':
+        break;
+    }
+  }
+}
+
+function actorSettings({ settings, directory, journalDirectory }: FoldEngineOptions): ActorSettings {
+  return {
+    journalDirectory,
+    stateDirectory: directory.state,
+    instance: directory.instance,
+    partitionCount: settings.partitions,
+    emitIntervalMs: settings.emit.interval_ms,
+    checkpointIntervalMs: settings.checkpoint.interval_ms,
+    dedupeMemoryBytesMax: Math.floor(settings.dedupe.memory_bytes_max / settings.partitions),
+    deadLetterBytesMax: Math.floor(settings.dead_letters.bytes_max / settings.partitions),
+  };
+}
