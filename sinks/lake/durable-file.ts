@@ -1,0 +1,67 @@
+/**
+ * Files that are whole or absent, and durable once written: temporary name, fsync, rename, fsync of the directory.
+ *
+ * The temporary name is a function of the final one, so that a repeat overwrites what a crash left: one writer per file at a time.
+ * Asynchronous for the main thread, synchronous for the pool (whose encoder hands files out one by one).
+ */
+
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Matched by no reader of Parquet files. */
+const temporaryOf = (path: string): string => join(dirname(path), `.${basename(path)}.tmp`);
+export const isTemporary = (name: string): boolean => name.startsWith('.') && name.endsWith('.tmp');
+
+export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = temporaryOf(path);
+  const file = await open(temporary, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  await syncDirectory(dirname(path));
+}
+
+/** The same without the directory's fsync: the caller owes it before the name counts. */
+export function writeFileSynced(path: string, bytes: Uint8Array): void {
+  const temporary = temporaryOf(path);
+  const descriptor = openSync(temporary, 'w');
+  try {
+    for (let at = 0; at < bytes.byteLength; ) at += writeSync(descriptor, bytes, at);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(temporary, path);
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Creates what is missing of a path; each new name is durable in its parent. */
+export async function makeDirectoryDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let created = path; ; created = dirname(created)) {
+    await syncDirectory(dirname(created));
+    if (created === first) return;
+  }
+}
+
+/** The code of a file system error, or an empty text. */
+export const systemCode = (thrown: unknown): string => {
+  const code = thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
+  return typeof code === 'string' ? code : '';
+};
+
+export const isMissing = (thrown: unknown): boolean => systemCode(thrown) === 'ENOENT';

@@ -1,0 +1,119 @@
+/**
+ * The lake in a directory: `file:./data/lake`, `file:/srv/lake` or `file:///srv/lake`.
+ *
+ * An object is a file, replaced by rename after an fsync. A version lies beside the lake's data in `millrace/versions/<name>.json`, written
+ * after the object: a crash between the two leaves a version that is too low, which only lets the same content be written again.
+ */
+
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { isMissing, isTemporary, makeDirectoryDurably, systemCode, writeDurably } from './durable-file.ts';
+import { isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion } from './target.ts';
+
+const SCHEME = 'file:';
+const VERSION_BYTES_MAX = 4_096;
+/** What the operator has to mend; everything else may pass by itself. */
+const FIXES: Readonly<Record<string, string>> = {
+  ENOSPC: 'free space on the file system of lake.url',
+  EDQUOT: 'raise the disk quota of the file system of lake.url',
+  EACCES: 'give the daemon write permission on lake.url',
+  EPERM: 'give the daemon write permission on lake.url',
+  EROFS: 'mount the file system of lake.url writable',
+  ENOTDIR: 'remove the file that stands where a directory of lake.url must be',
+  ENAMETOOLONG: 'choose a shorter lake.url',
+};
+
+/** The absolute directory that a `file:` address names. Raises CONFIG_INVALID. */
+export function directoryOf(url: string): string {
+  const path = url.slice(SCHEME.length);
+  if (!url.startsWith(SCHEME) || path === '' || (path.startsWith('//') && !path.startsWith('///'))) {
+    throw new EngineError('CONFIG_INVALID', `lake.url is ${url}, which names no directory`, { fix: 'write file:./data/lake or file:/srv/lake' });
+  }
+  return path.startsWith('///') ? fileURLToPath(url) : resolve(path);
+}
+
+export class FileTarget implements LakeTarget {
+  readonly url: string;
+  readonly #root: string;
+
+  constructor(url: string) {
+    this.url = url;
+    this.#root = directoryOf(url);
+  }
+
+  async put(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#attempt(name, async () => {
+      const path = join(this.#root, name);
+      await makeDirectoryDurably(dirname(path));
+      await writeDurably(path, bytes);
+    });
+  }
+
+  async putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'> {
+    const stored = await this.#storedVersion(name);
+    if (stored !== null && isOlder(version, stored)) return 'refused';
+    await this.put(name, bytes);
+    const text = JSON.stringify({ generation: String(version.generation), revision: String(version.revision) });
+    await this.put(versionName(name), Buffer.from(text));
+    return 'written';
+  }
+
+  async get(name: string, bytesMax: number): Promise<Uint8Array | null> {
+    return this.#attempt(name, async () => {
+      const path = join(this.#root, name);
+      try {
+        const { size } = await stat(path);
+        if (size > bytesMax) throw refused(`${name} has ${size} bytes, more than ${bytesMax}`, { file: path }, undefined, `look at what wrote ${path}`);
+        return await readFile(path);
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    });
+  }
+
+  async list(prefix: string, limit: number): Promise<string[]> {
+    const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    const start = basename(prefix.slice(folder.length));
+    return this.#attempt(prefix, async () => {
+      try {
+        const names = await readdir(join(this.#root, folder));
+        return names.filter((name) => name.startsWith(start) && !isTemporary(name)).slice(0, limit).map((name) => folder + name);
+      } catch (error) {
+        if (isMissing(error)) return [];
+        throw error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  /** Null when the object or its version is missing or unreadable: what somebody removed or replaced is written anew. */
+  async #storedVersion(name: string): Promise<ObjectVersion | null> {
+    const exists = await this.#attempt(name, () => stat(join(this.#root, name)).then((entry) => entry.isFile(), () => false));
+    const bytes = exists ? await this.get(versionName(name), VERSION_BYTES_MAX) : null;
+    if (bytes === null) return null;
+    try {
+      const stored = JSON.parse(Buffer.from(bytes).toString('utf8')) as { generation?: string; revision?: string } | null;
+      return parseVersion(stored?.generation, stored?.revision);
+    } catch {
+      return null;
+    }
+  }
+
+  async #attempt<Result>(name: string, action: () => Promise<Result>): Promise<Result> {
+    try {
+      return await action();
+    } catch (error) {
+      if (error instanceof EngineError) throw error;
+      const where = { sink: 'lake', file: join(this.#root, name) };
+      const message = `the lake's directory cannot be used: ${messageOf(error)}`;
+      const fix = FIXES[systemCode(error)];
+      throw fix === undefined ? unavailable(message, where, error) : refused(message, where, error, fix);
+    }
+  }
+}
+
+const versionName = (name: string): string => `millrace/versions/${name}.json`;

@@ -1,0 +1,46 @@
+/**
+ * Where a lake lives: named objects in a directory or a bucket. `file-target.ts` and `s3-target.ts` implement it.
+ *
+ * Each call is one attempt and raises SINK_UNAVAILABLE or SINK_REFUSED: retries belong to the caller's one loop. An object is replaced
+ * whole or not at all. The caller has at most one write per object in flight. Main thread.
+ */
+
+import { EngineError } from '../../engine/core/errors.ts';
+
+/** Orders the contents of one object. `revision` is a bigint because it sums revisions, which are sums themselves. */
+export interface ObjectVersion {
+  readonly generation: number;
+  readonly revision: bigint;
+}
+
+export interface LakeTarget {
+  /** The lake's address, free of secrets. */
+  readonly url: string;
+  /** Writes or overwrites; for objects whose name determines their content. */
+  put(name: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Writes unless what is there has a higher version: then 'refused'. Conditional on what was read, so that neither another writer
+   * nor a write of our own that lands late can put an older content over a newer one.
+   */
+  putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'>;
+  /** Null when it is not there. Raises SINK_REFUSED above `bytesMax`. */
+  get(name: string, bytesMax: number): Promise<Uint8Array | null>;
+  /** Names that start with `prefix`, at most `limit`, in no order. */
+  list(prefix: string, limit: number): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Equal versions have equal content: written again, that does no harm. */
+export const isOlder = (version: ObjectVersion, than: ObjectVersion): boolean =>
+  version.generation < than.generation || (version.generation === than.generation && version.revision < than.revision);
+
+/** Both as decimal digits; null for anything else. */
+export function parseVersion(generation: string | undefined, revision: string | undefined): ObjectVersion | null {
+  if (generation === undefined || revision === undefined || !/^\d{1,16}$/.test(generation) || !/^\d{1,40}$/.test(revision)) return null;
+  return { generation: Number(generation), revision: BigInt(revision) };
+}
+
+export const unavailable = (message: string, where: Record<string, string | number>, cause: unknown): EngineError => new EngineError('SINK_UNAVAILABLE', message, { where, cause });
+
+export const refused = (message: string, where: Record<string, string | number>, cause: unknown, fix: string): EngineError =>
+  new EngineError('SINK_REFUSED', message, { where, cause, fix });
