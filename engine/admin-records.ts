@@ -4,7 +4,7 @@ import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
 import { createRecordCursor, openLogLookup } from './log/index.ts';
-import type { DaemonView } from './main.ts';
+import type { Daemon } from './main.ts';
 import type { TailEntry } from './threads/messages.ts';
 
 export interface TailQuery {
@@ -19,10 +19,10 @@ export interface TailQuery {
 const ENTRIES_PER_PARTITION = 500;
 const SHOWN_BYTES_MAX = 4_096;
 
-export async function tailRecords(view: DaemonView, query: TailQuery): Promise<{ records: object[]; cursor: string }> {
+export async function tailRecords(view: Daemon, query: TailQuery): Promise<{ records: object[]; cursor: string }> {
   const [afterBatch = -1, afterIndex = -1] = query.after === undefined || query.after === '' ? [] : query.after.split('.').map(Number);
   const wanted = query.app_id === undefined ? query.limit : ENTRIES_PER_PARTITION;
-  const answers = await view.asker.ask<TailEntry[]>({ what: 'tail', limit: Math.min(ENTRIES_PER_PARTITION, query.outcome === undefined ? wanted : ENTRIES_PER_PARTITION) });
+  const answers = await view.engine.asker.ask<TailEntry[]>({ what: 'tail', limit: Math.min(ENTRIES_PER_PARTITION, query.outcome === undefined ? wanted : ENTRIES_PER_PARTITION) });
   const entries = answers
     .flat()
     .filter((entry) => entry.batchSequence > afterBatch || (entry.batchSequence === afterBatch && entry.index > afterIndex))
@@ -38,7 +38,7 @@ interface DescribedRecord {
   readonly event: Readonly<Record<string, string>> | null;
 }
 
-function describeAll(view: DaemonView, entries: readonly TailEntry[]): (DescribedRecord & object)[] {
+function describeAll(view: Daemon, entries: readonly TailEntry[]): (DescribedRecord & object)[] {
   const lookup = openLogLookup({ directory: view.directory.journal });
   const cursor = createRecordCursor();
   try {
@@ -82,10 +82,10 @@ function eventOf(payload: Buffer | null): Readonly<Record<string, string>> | nul
   return typeof event === 'string' ? null : appsflyerPipeline.describe(event);
 }
 
-function cellOf(view: DaemonView, entry: TailEntry): object | null {
+function cellOf(view: Daemon, entry: TailEntry): object | null {
   if (entry.windowStartMs < 0 || entry.dimensions === '') return null;
   const values = entry.dimensions.split('\u001f');
-  return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(view.live.schema.dimensions.map((name, index) => [name, values[index] ?? ''])) };
+  return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(view.engine.live.schema.dimensions.map((name, index) => [name, values[index] ?? ''])) };
 }
 
 interface StoredDeadLetter {
@@ -99,8 +99,8 @@ interface StoredDeadLetter {
   readonly partition: number;
 }
 
-export async function deadLetters(view: DaemonView, limit: number): Promise<{ letters: object[] }> {
-  const answers = await view.asker.ask<StoredDeadLetter[]>({ what: 'dead-letters', limit });
+export async function deadLetters(view: Daemon, limit: number): Promise<{ letters: object[] }> {
+  const answers = await view.engine.asker.ask<StoredDeadLetter[]>({ what: 'dead-letters', limit });
   const letters = answers
     .flat()
     .sort((left, right) => right.batchSequence - left.batchSequence || right.index - left.index)

@@ -8,22 +8,22 @@ import { z, wholeNumber } from './core/schema.ts';
 import { deadLetters, tailRecords } from './admin-records.ts';
 import { liveStream } from './admin-stream.ts';
 import { metricFamilies } from './daemon-metrics.ts';
-import type { DaemonView } from './main.ts';
+import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
 import { MetricsPage } from './runtime/metrics.ts';
 
 const JSON_TYPE = 'application/json';
 
-export function adminRoutes(view: DaemonView): AdminRoute[] {
+export function adminRoutes(view: Daemon): AdminRoute[] {
   return [...healthRoutes(view), ...resultRoutes(view), ...recordRoutes(view), ...pageRoutes(view), ...actionRoutes(view)];
 }
 
 /** Queries and sinks wait for recovery: an answer before it could show a revision that falls back. */
-function requireReady(view: DaemonView): void {
+function requireReady(view: Daemon): void {
   if (!view.state.ready) throw new EngineError('NOT_READY', 'recovery has not finished: try again shortly');
 }
 
-function healthRoutes(view: DaemonView): AdminRoute[] {
+function healthRoutes(view: Daemon): AdminRoute[] {
   const page = new MetricsPage();
   return [
     {
@@ -61,7 +61,7 @@ function healthRoutes(view: DaemonView): AdminRoute[] {
   ];
 }
 
-function readiness(view: DaemonView): AdminReply {
+function readiness(view: Daemon): AdminReply {
   const { state } = view;
   const reasons = [
     ...(state.ready ? [] : ['recovery has not finished']),
@@ -74,8 +74,9 @@ function readiness(view: DaemonView): AdminReply {
 
 const isoOrNull = (timeMs: number | undefined): string | null => (timeMs === undefined || timeMs < 0 ? null : new Date(timeMs).toISOString());
 
-export function pipelineAnswer(view: DaemonView): object {
-  const { live, state, sinks, events } = view;
+export function pipelineAnswer(view: Daemon): object {
+  const { engine, state } = view;
+  const { live } = engine;
   const journal = state.ingress?.journal;
   const durable = journal?.durableOffset ?? 0;
   const partitions = live.partitionStates();
@@ -85,22 +86,22 @@ export function pipelineAnswer(view: DaemonView): object {
       const lagBytes = Math.max(0, durable - partition.offset);
       return { id: partition.partition, watermark: isoOrNull(partition.watermarkMs), offset: partition.offset, lag_bytes: lagBytes, lag_records: lagRecords(view, lagBytes) };
     }),
-    sinks: [...sinks.map((sink) => sink.health()), events.health()].map((sink) => ({
+    sinks: view.sinks.health().map((sink) => ({
       name: sink.name,
       healthy: sink.healthy,
       settled_revision: sink.settledMark,
       lag_ms: Math.round(sink.lagMs),
       last_error: sink.lastError,
     })),
-    journal: { durable_offset: durable, bytes: journal?.bytes ?? 0, oldest: isoOrNull(journal?.oldestReceivedAtMs ?? undefined) },
+    journal: { durable_offset: durable, bytes: journal?.bytesOnDisk ?? 0, oldest: isoOrNull(journal?.oldestReceivedAtMs ?? undefined) },
     watermark: isoOrNull(live.watermarkMs),
     final_up_to: isoOrNull(live.finalUpToMs > 0 ? live.finalUpToMs : undefined),
     generation: live.generation,
     instance: live.instance,
     ready: state.ready,
     door: state.door,
-    thread_restarts: view.threadRestarts(),
-    alarms: [...new Set([...state.partitions.values()].flatMap((stats) => (Array.isArray(stats['alarms']) ? (stats['alarms'] as string[]) : [])))],
+    thread_restarts: view.threadRestarts,
+    alarms: [...new Set([...engine.partitionStats.values()].flatMap((stats) => (Array.isArray(stats['alarms']) ? (stats['alarms'] as string[]) : [])))],
   };
 }
 
@@ -108,24 +109,24 @@ export function pipelineAnswer(view: DaemonView): object {
  * Records of one partition that are durable and not yet folded. 0 is exact; above it the journal would have to be read to count
  * them, so the lag in bytes is divided by the mean record and spread evenly over the partitions.
  */
-function lagRecords(view: DaemonView, lagBytes: number): number {
+function lagRecords(view: Daemon, lagBytes: number): number {
   const journal = view.state.ingress?.journal;
   if (lagBytes <= 0 || journal === undefined || journal.records === 0) return 0;
   const meanBytes = Math.max(1, view.state.ingress?.door.recordBytes ?? 0) / Math.max(1, journal.records);
   return Math.max(1, Math.round(lagBytes / Math.max(64, meanBytes) / view.settings.partitions));
 }
 
-function resultRoutes(view: DaemonView): AdminRoute[] {
+function resultRoutes(view: Daemon): AdminRoute[] {
   const metrics = (kind: MetricsKind, path: string, summary: string): AdminRoute => ({
     method: 'GET',
     path,
     summary,
-    query: metricsQuerySchema(view.live.schema),
+    query: metricsQuerySchema(view.engine.live.schema),
     answers: { 200: 'rows', 400: 'a parameter is wrong: key, value and fix', 503: 'recovery has not finished' },
     contentType: JSON_TYPE,
     handle: async (request) => {
       requireReady(view);
-      return queryMetrics(view.live, kind, request.query);
+      return queryMetrics(view.engine.live, kind, request.query);
     },
   });
   return [
@@ -169,7 +170,7 @@ export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: Read
   throw new EngineError('QUERY_INVALID', text);
 }
 
-function recordRoutes(view: DaemonView): AdminRoute[] {
+function recordRoutes(view: Daemon): AdminRoute[] {
   return [
     {
       method: 'GET',
@@ -192,7 +193,7 @@ function recordRoutes(view: DaemonView): AdminRoute[] {
   ];
 }
 
-function pageRoutes(view: DaemonView): AdminRoute[] {
+function pageRoutes(view: Daemon): AdminRoute[] {
   const file = (path: string, name: string): AdminRoute => ({
     method: 'GET',
     path,
@@ -208,7 +209,7 @@ function pageRoutes(view: DaemonView): AdminRoute[] {
   return [file('/', 'page.html'), file('/assets/page.js', 'page.js'), file('/assets/page.css', 'page.css')];
 }
 
-function actionRoutes(view: DaemonView): AdminRoute[] {
+function actionRoutes(view: Daemon): AdminRoute[] {
   const savepointQuery = z.strictObject({ directory: z.string().min(1).max(4_000) });
   const faultQuery = z.strictObject({ thread: z.string().regex(/^(ingress|\d{1,3})$/) });
   const savepoint: AdminRoute = {

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import { liveSnapshot } from '../sinks/live/index.ts';
 import { deadLetters } from './admin-records.ts';
-import type { DaemonView } from './main.ts';
+import type { Daemon } from './main.ts';
 import type { AdminRequest } from './runtime/admin-server.ts';
 
 const INTERVAL_MS = 1_000;
@@ -14,7 +14,7 @@ const CLIENTS_MAX = 200;
 let clients = 0;
 
 /** One snapshot a second. Raises nothing once it runs; ends with the client. */
-export function liveStream(view: DaemonView, request: AdminRequest): Readable {
+export function liveStream(view: Daemon, request: AdminRequest): Readable {
   const stream = new Readable({ highWaterMark: 256 * 1024, read: () => undefined });
   clients++;
   const send = (): void => {
@@ -42,15 +42,15 @@ export function liveStream(view: DaemonView, request: AdminRequest): Readable {
   return stream;
 }
 
-async function snapshot(view: DaemonView): Promise<object> {
+async function snapshot(view: Daemon): Promise<object> {
   const { letters } = await deadLetters(view, REJECTS).catch(() => ({ letters: [] }));
   return {
     at: new Date().toISOString(),
-    ...liveSnapshot(view.live, CAMPAIGNS),
-    conservation: view.live.conservation(),
+    ...liveSnapshot(view.engine.live, CAMPAIGNS),
+    conservation: view.engine.live.conservation(),
     door: view.state.door?.kind ?? null,
     requests: view.state.ingress?.door.records ?? 0,
-    sinks: [...view.sinks.map((sink) => sink.health()), view.events.health()].map((sink) => ({ name: sink.name, healthy: sink.healthy, lag_ms: Math.round(sink.lagMs), last_error: sink.lastError })),
+    sinks: view.sinks.health().map((sink) => ({ name: sink.name, healthy: sink.healthy, lag_ms: Math.round(sink.lagMs), last_error: sink.lastError })),
     rejects: letters,
   };
 }

@@ -1,7 +1,7 @@
 /** The daemon's figures as Prometheus families, gathered from threads, stores and sinks at each scrape. */
 
 import { VERDICT_NAMES } from './core/record.ts';
-import type { DaemonView } from './main.ts';
+import type { Daemon } from './main.ts';
 import type { HistogramFamily, MetricFamily, Sample } from './runtime/metrics.ts';
 
 type Family = MetricFamily | HistogramFamily;
@@ -9,14 +9,14 @@ type Family = MetricFamily | HistogramFamily;
 const counter = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'counter', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
 const gauge = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'gauge', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
 
-export function metricFamilies(view: DaemonView): Family[] {
+export function metricFamilies(view: Daemon): Family[] {
   return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...processFamilies(view)];
 }
 
-function conservationFamilies({ live, state }: DaemonView): Family[] {
-  const conservation = live.conservation();
+function conservationFamilies({ engine }: Daemon): Family[] {
+  const conservation = engine.live.conservation();
   const byCode = new Map<string, number>();
-  for (const stats of state.partitions.values()) {
+  for (const stats of engine.partitionStats.values()) {
     for (const [code, count] of Object.entries((stats['rejectedByCode'] ?? {}) as Record<string, number>)) byCode.set(code, (byCode.get(code) ?? 0) + count);
   }
   return [
@@ -26,7 +26,7 @@ function conservationFamilies({ live, state }: DaemonView): Family[] {
   ];
 }
 
-function doorFamilies({ state }: DaemonView): Family[] {
+function doorFamilies({ state }: Daemon): Family[] {
   const door = state.ingress?.door;
   if (door === undefined || state.door === null) return [];
   return [
@@ -39,12 +39,12 @@ function doorFamilies({ state }: DaemonView): Family[] {
   ];
 }
 
-function journalFamilies({ state }: DaemonView): Family[] {
+function journalFamilies({ state }: Daemon): Family[] {
   const journal = state.ingress?.journal;
   if (journal === undefined) return [];
   return [
     gauge('millrace_journal_durable_offset', 'Offset up to which the journal is durable', journal.durableOffset),
-    gauge('millrace_journal_bytes', 'Bytes of journal on disk', journal.bytes),
+    gauge('millrace_journal_bytes', 'Bytes of journal on disk', journal.bytesOnDisk),
     counter('millrace_journal_batches_total', 'Batches written by this process, ticks included', journal.batches),
     counter('millrace_journal_failed_commits_total', 'Batches that could not be made durable', journal.failedCommits),
     { name: 'millrace_journal_sync_seconds', help: 'Duration of journal syncs', type: 'histogram', series: [{ snapshot: journal.syncLatency }] },
@@ -53,10 +53,10 @@ function journalFamilies({ state }: DaemonView): Family[] {
   ];
 }
 
-function partitionFamilies({ live, state }: DaemonView): Family[] {
-  const partitions = live.partitionStates();
-  const threads = [...state.threads];
-  const sum = (figure: string): number => [...state.partitions.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
+function partitionFamilies({ engine, state }: Daemon): Family[] {
+  const partitions = engine.live.partitionStates();
+  const threads = [...engine.threadStats];
+  const sum = (figure: string): number => [...engine.partitionStats.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
   const durable = state.ingress?.journal.durableOffset ?? 0;
   const watermarks = partitions.filter((partition) => partition.watermarkMs >= 0);
   return [
@@ -73,21 +73,21 @@ function partitionFamilies({ live, state }: DaemonView): Family[] {
   ];
 }
 
-function sinkFamilies(view: DaemonView): Family[] {
-  const healths = [...view.sinks.map((sink) => sink.health()), view.events.health()];
+function sinkFamilies(view: Daemon): Family[] {
+  const healths = view.sinks.health();
   const each = (value: (health: (typeof healths)[number]) => number): Sample[] => healths.map((health) => ({ labels: { sink: health.name }, value: value(health) }));
   return [
     gauge('millrace_sink_healthy', '1 while the sink takes what it is given', each((health) => (health.healthy ? 1 : 0))),
     gauge('millrace_sink_lag_seconds', 'Age of the oldest change a sink has not settled', each((health) => health.lagMs / 1_000)),
     counter('millrace_sink_writes_total', 'Writes that succeeded', each((health) => health.writes)),
     counter('millrace_sink_failures_total', 'Writes that failed', each((health) => health.failures)),
-    { name: 'millrace_visible_latency_seconds', help: 'From receivedAt to visible in the live store and in each sink; the oldest record of each merge', type: 'histogram', series: [...view.latency.snapshots()].map(([sink, snapshot]) => ({ labels: { sink }, snapshot })) },
+    { name: 'millrace_visible_latency_seconds', help: 'From receivedAt to visible in the live store and in each sink; the oldest record of each merge', type: 'histogram', series: [...view.engine.latency.snapshots()].map(([sink, snapshot]) => ({ labels: { sink }, snapshot })) },
   ];
 }
 
-function processFamilies(view: DaemonView): Family[] {
-  const restarts = view.threadRestarts();
-  const egress = view.egress.stats();
+function processFamilies(view: Daemon): Family[] {
+  const restarts = view.threadRestarts;
+  const egress = view.engine.egressStats();
   return [
     gauge('millrace_ready', '1 when recovery is complete and the door listens', view.state.ready && view.state.door !== null ? 1 : 0),
     counter('millrace_thread_restarts_total', 'Threads replaced after a death', [

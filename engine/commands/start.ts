@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { EngineError, messageOf } from '../core/errors.ts';
-import { startDaemon, type Daemon } from '../main.ts';
+import { Daemon } from '../main.ts';
 import { exitCodeOf, exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { superviseDaemon } from '../runtime/parent.ts';
@@ -58,7 +58,7 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
     process.exit(exitCodeOf(error));
   };
   try {
-    daemon = await startDaemon(settings, log, fatal);
+    daemon = await Daemon.start(settings, log, fatal);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
@@ -71,9 +71,10 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
 
 /** Where to look, and how to send a first event: on stderr, so that stdout stays JSON lines. */
 function greet(settings: Settings, daemon: Daemon, log: Logger): void {
-  log.info({ ingestPort: daemon.ingestPort, adminPort: daemon.adminPort, door: daemon.door }, 'millrace is up');
+  const ingestPort = daemon.state.door?.port ?? 0;
+  log.info({ ingestPort, adminPort: daemon.adminPort, door: daemon.state.door?.kind }, 'millrace is up');
   const host = settings.ingest.host === '0.0.0.0' || settings.ingest.host === '::' ? '127.0.0.1' : settings.ingest.host;
-  const ingest = `http://${host}:${daemon.ingestPort}`;
+  const ingest = `http://${host}:${ingestPort}`;
   const admin = `http://${settings.admin.host === '0.0.0.0' ? '127.0.0.1' : settings.admin.host}:${daemon.adminPort}`;
   process.stderr.write(`
 Millrace is up.
