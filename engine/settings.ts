@@ -58,7 +58,7 @@ export const settingsSchema = z.strictObject({
   dead_letters: z.strictObject({
     bytes_max: wholeNumber(MIB).default(GIB),
   }).prefault({}),
-  redis: redisOptionsSchema.prefault({}),
+  redis: redisOptionsSchema.optional().describe('off unless redis.url is set'),
   lake: lakeOptionsSchema.extend({
     slot_minutes: wholeNumber(1, 1_440).default(15).describe('log time that one set of files of events/ covers'),
     slot_bytes_max: wholeNumber(16 * MIB).default(4 * GIB).describe('journal bytes that end a slot early'),
