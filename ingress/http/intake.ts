@@ -1,0 +1,39 @@
+/** What all requests of a door share: limits, budget, batcher, buffers, deadlines, counters. One per ingress thread. */
+
+import type { Clock } from '../../engine/core/clock.ts';
+import type { Partitioner } from '../../engine/core/partition-key.ts';
+import type { Admission } from '../admission.ts';
+import type { Batcher } from '../batcher.ts';
+import type { IngressOptions } from '../options.ts';
+import type { IngressCounters } from '../stats.ts';
+import type { BodyBuffers } from './body-buffers.ts';
+import type { DeadlineQueue } from './deadlines.ts';
+import { bodyTooLarge, type Reply } from './replies.ts';
+import type { RouteKind } from './routes.ts';
+
+export interface Intake {
+  readonly options: IngressOptions;
+  readonly admission: Admission;
+  readonly batcher: Batcher;
+  readonly partitioner: Partitioner;
+  readonly buffers: BodyBuffers;
+  /** For bodies that are being received. */
+  readonly bodyDeadlines: DeadlineQueue;
+  /** For refused bodies that are being thrown away. */
+  readonly lingerDeadlines: DeadlineQueue;
+  readonly counters: IngressCounters;
+  readonly clock: Clock;
+  readonly bodyBytesMax: Readonly<Record<RouteKind, number>>;
+  readonly tooLarge: Readonly<Record<RouteKind, Reply>>;
+  /** Requests that have begun and not ended. */
+  liveRequests: number;
+}
+
+/** The limits of each route's body, and the answers to what is above them. */
+export function bodyLimits(options: IngressOptions): Pick<Intake, 'bodyBytesMax' | 'tooLarge'> {
+  const { record_bytes_max: push, events_bytes_max: events } = options;
+  return {
+    bodyBytesMax: { push, push_get: 0, events, other: 0 },
+    tooLarge: { push: bodyTooLarge(push), push_get: bodyTooLarge(0), events: bodyTooLarge(events), other: bodyTooLarge(0) },
+  };
+}

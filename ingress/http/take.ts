@@ -1,0 +1,122 @@
+/**
+ * From a whole body to records in the journal's open batch, by route. Nothing is parsed here: the partitioner looks at each record's
+ * bytes, and what it sees to be malformed is journaled with a flag, so that it ends in the dead-letter store.
+ *
+ * Hot path (push): 100 K calls a second and more, no allocation; bench/load guards it.
+ */
+
+import { RecordFlag, type RecordFlag as RecordFlags } from '../../engine/core/record.ts';
+import type { Exchange } from './exchange.ts';
+import { formToJson, looksLikeForm } from './form.ts';
+import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, recordTooLarge, tooManyRecords, type RejectedRecord } from './replies.ts';
+import { splitRecords, type Spans } from './split.ts';
+
+const OPEN_BRACE = 0x7b;
+/** Rejected records listed in one answer; all are counted. Chosen: an answer of at most some 40 KB. */
+const REJECTED_LISTED_MAX = 1_000;
+/** Charged per record of a request besides its bytes: what framing adds to each in the journal's batch. Derived from the journal's format, rounded up. */
+const RECORD_FRAME_BYTES = 32;
+
+/** How far the records of one request have come. `body[0, ...)` holds them, `spans` says where. */
+export interface EventsProgress {
+  readonly spans: Spans;
+  body: Buffer;
+  next: number;
+  rejectedCount: number;
+  readonly rejected: RejectedRecord[];
+}
+
+/** Uses `bytes[0, length)` up before it returns, or has the exchange keep them. */
+export function takeBody(exchange: Exchange, bytes: Buffer, length: number): void {
+  switch (exchange.route.kind) {
+    case 'push':
+      if ((length > 0 && bytes[0] === OPEN_BRACE) || !looksLikeForm(bytes, 0, length)) takeOne(exchange, bytes, length, RecordFlag.none);
+      else takeForm(exchange, bytes.toString('utf8', 0, length));
+      break;
+    case 'push_get':
+      takeForm(exchange, exchange.query);
+      break;
+    case 'events':
+      takeEvents(exchange, bytes, length);
+      break;
+    case 'other':
+      throw new Error('bug: a route with a fixed answer takes no body');
+  }
+}
+
+/** Goes on where a full batch had stopped it. */
+export function resumeEvents(exchange: Exchange): void {
+  if (exchange.progress === null) throw new Error('bug: a request without records to append was parked');
+  appendEvents(exchange, exchange.progress);
+}
+
+function takeOne(exchange: Exchange, bytes: Buffer, length: number, known: RecordFlags): void {
+  const { partitioner } = exchange.intake;
+  partitioner.locate(bytes, 0, length);
+  const flags = partitioner.flags | known;
+  if (!exchange.append(partitioner.partition, flags, bytes, 0, length)) exchange.conclude(JOURNAL_BUSY);
+  else if (flags === RecordFlag.none) exchange.conclude(PUSH_OK);
+  else exchange.conclude((flags & RecordFlag.malformed) === 0 ? PUSH_NOT_OBJECT : PUSH_NOT_JSON);
+}
+
+function takeForm(exchange: Exchange, text: string): void {
+  const object = formToJson(text);
+  if (object === null) {
+    // No message has so many fields: kept as it came, as malformed.
+    const raw = Buffer.from(text, 'utf8');
+    takeOne(exchange, raw, raw.byteLength, RecordFlag.malformed);
+  } else if (object.byteLength > exchange.intake.options.record_bytes_max) {
+    exchange.conclude(exchange.intake.tooLarge.push);
+  } else if (!exchange.charge(object.byteLength)) {
+    exchange.conclude(REFUSED.BUSY);
+  } else {
+    takeOne(exchange, object, object.byteLength, RecordFlag.none);
+  }
+}
+
+function takeEvents(exchange: Exchange, bytes: Buffer, length: number): void {
+  const { options } = exchange.intake;
+  const spans = splitRecords(bytes, 0, length, options.events_records_max);
+  if (spans === null) {
+    exchange.conclude(tooManyRecords(options.events_records_max));
+    return;
+  }
+  for (let index = 0; index < spans.count; index++) {
+    if (spans.end(index) - spans.start(index) <= options.record_bytes_max) continue;
+    exchange.conclude(recordTooLarge(index, options.record_bytes_max));
+    return;
+  }
+  if (!exchange.charge(spans.count * RECORD_FRAME_BYTES)) {
+    exchange.conclude(JOURNAL_BUSY);
+    return;
+  }
+  exchange.appending = true;
+  appendEvents(exchange, { spans, body: bytes, next: 0, rejectedCount: 0, rejected: [] });
+}
+
+function appendEvents(exchange: Exchange, progress: EventsProgress): void {
+  const { partitioner, batcher } = exchange.intake;
+  const { spans, body } = progress;
+  for (; progress.next < spans.count; progress.next++) {
+    const start = spans.start(progress.next);
+    const end = spans.end(progress.next);
+    partitioner.locate(body, start, end);
+    const { flags } = partitioner;
+    if (!exchange.append(partitioner.partition, flags, body, start, end)) {
+      // The batch is full and the disk slow: the rest waits, in the order of arrival.
+      const kept = exchange.keepBody(body, spans.end(spans.count - 1));
+      if (kept === null) {
+        exchange.conclude(JOURNAL_BUSY);
+        return;
+      }
+      progress.body = kept;
+      exchange.progress = progress;
+      batcher.park(exchange);
+      return;
+    }
+    if (flags === RecordFlag.none) continue;
+    progress.rejectedCount++;
+    if (progress.rejected.length < REJECTED_LISTED_MAX) progress.rejected.push({ index: progress.next, code: (flags & RecordFlag.malformed) === 0 ? 'NOT_OBJECT' : 'NOT_JSON' });
+  }
+  exchange.conclude(eventsReply(spans.count, progress.rejectedCount, progress.rejected));
+}

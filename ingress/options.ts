@@ -1,0 +1,32 @@
+/** Settings of the ingest port: schema, defaults, units. Every bound of the door that a user may move stands here. */
+
+import { wholeNumber, z } from '../engine/core/schema.ts';
+
+const KIB = 1024;
+const MIB = 1024 ** 2;
+
+export const ingressOptionsSchema = z
+  .strictObject({
+    host: z.string().min(1).max(255).default('0.0.0.0').describe('address to listen on'),
+    port: wholeNumber(0, 65_535).default(8080).describe('0: any free port'),
+    connections_max: wholeNumber(1, 1_000_000).default(10_000).describe('further ones get 503 and are closed'),
+    record_bytes_max: wholeNumber(KIB, 8 * MIB).default(MIB).describe('one record: a push body, or one record of /v1/events'),
+    events_bytes_max: wholeNumber(KIB, 256 * MIB).default(16 * MIB).describe('body of one /v1/events request'),
+    events_records_max: wholeNumber(1, 1_000_000).default(100_000).describe('records in one /v1/events request'),
+    // uWebSockets.js reads its limit once per process, from the environment: see setHeadBytesMax in http/uws.ts.
+    head_bytes_max: wholeNumber(4 * KIB, 256 * KIB).default(32 * KIB).describe('request line and headers; a GET push carries its record there'),
+    in_flight_bytes_max: wholeNumber(MIB, 8 * 1024 * MIB).default(64 * MIB).describe('bodies being received and records not yet durable; beyond it the door answers 503'),
+    batch_bytes_max: wholeNumber(64 * KIB, 64 * MIB).default(4 * MIB).describe('a batch that has grown to this size is committed at once'),
+    header_timeout_ms: wholeNumber(100, 600_000).default(10_000).describe('from the first byte of a request to the end of its headers (uWebSockets.js: always 10 s)'),
+    body_timeout_ms: wholeNumber(100, 600_000).default(10_000).describe('from the end of the headers to the last byte of the body'),
+    idle_timeout_ms: wholeNumber(100, 600_000).default(10_000).describe('a kept connection without a request (uWebSockets.js: always 10 s)'),
+    linger_timeout_ms: wholeNumber(0, 60_000).default(2_000).describe('how long the rest of a refused body is read and thrown away, so that its sender sees the answer'),
+  })
+  .superRefine((options, context) => {
+    if (options.record_bytes_max > options.events_bytes_max) context.addIssue({ code: 'custom', path: ['record_bytes_max'], message: 'must not be above events_bytes_max' });
+    if (options.events_bytes_max > options.in_flight_bytes_max / 2) context.addIssue({ code: 'custom', path: ['events_bytes_max'], message: 'must be at most half of in_flight_bytes_max, or such a body could never be taken' });
+  });
+
+export type IngressOptions = Readonly<z.output<typeof ingressOptionsSchema>>;
+
+export type DoorChoice = 'auto' | 'uws' | 'node';
