@@ -1,6 +1,6 @@
 /** The admin routes: what the running daemon tells, as declared facts. Each handler reads; only savepoints and fault injection act. */
 
-import { appsflyerDefinitions } from '../actors/appsflyer/definitions.ts';
+import { definitions } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
 import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
 import { EngineError } from './core/errors.ts';

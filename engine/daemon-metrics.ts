@@ -31,9 +31,9 @@ function doorFamilies({ state }: Daemon): Family[] {
   if (door === undefined || state.door === null) return [];
   return [
     gauge('millrace_door', '1 for the HTTP door in use; fallback says why it is not uWebSockets.js', [{ labels: { door: state.door.kind, fallback: state.door.fallbackReason ?? '' }, value: 1 }]),
-    counter('millrace_requests_total', 'Requests by route and status', door.requests.map(({ route, status, count }) => ({ labels: { route, status: String(status) }, value: count }))),
+    counter('millrace_requests_total', 'Requests by route and status', Object.entries(door.requests).flatMap(([route, statuses]) => Object.entries(statuses).map(([status, value]) => ({ labels: { route, status }, value })))),
     counter('millrace_refused_total', 'Requests refused before they were received, by reason', Object.entries(door.refusals).map(([reason, value]) => ({ labels: { reason }, value }))),
-    counter('millrace_ingress_records_total', 'Records appended by this process', door.records),
+    counter('millrace_ingress_records_total', 'Records appended by this process, by route', Object.entries(door.records).map(([route, value]) => ({ labels: { route }, value }))),
     gauge('millrace_in_flight_bytes', 'Body bytes received and not yet answered', door.inFlightBytes),
     { name: 'millrace_ack_latency_seconds', help: 'From the last byte of a request to its durable answer', type: 'histogram', series: [{ snapshot: door.ackLatency }] },
   ];

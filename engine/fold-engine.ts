@@ -5,11 +5,12 @@
 
 import { join } from 'node:path';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { Merge, type MergeOutput } from '../actors/merge/index.ts';
+import { Merge } from '../actors/merge/index.ts';
 import { LIVE_TABLES, LiveStore } from '../sinks/live/index.ts';
 import type { ActorSettings } from './actor-thread.ts';
 import { systemClock } from './core/clock.ts';
 import { messageOf, type EngineError } from './core/errors.ts';
+import type { MergeOutput } from './core/feed.ts';
 import type { SlotId, SlotShare } from './core/lake-slot.ts';
 import { resultSchema } from './core/pipeline.ts';
 import type { OrderedStore } from './core/store.ts';
@@ -50,7 +51,7 @@ export class FoldEngine {
   readonly liveFile: OrderedStore;
   readonly #options: FoldEngineOptions;
   readonly #actors: ActorThreads<ActorSettings>;
-  readonly #egress: Egress<MergeOutput>;
+  readonly #egress: Egress;
   /** `receivedAt` of the oldest record in the reports of each thread that are not stored yet. */
   readonly #oldestReceived = new Map<number, number>();
   #going = false;
@@ -123,6 +124,11 @@ export class FoldEngine {
 
   spooled(slot: SlotId): void {
     for (const actor of this.#actors.ports) actor.post({ type: 'spooled', slot });
+  }
+
+  /** Every partition has recovered and nothing was held back from the live store since. */
+  get ready(): boolean {
+    return this.#egress.ready;
   }
 
   egressStats(): { cycles: number; cellsWritten: number; faults: number } {

@@ -7,6 +7,7 @@
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
+import { setHeadBytesMax } from '../ingress/index.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { systemClock } from './core/clock.ts';
 import { messageOf, type EngineError } from './core/errors.ts';
@@ -132,6 +133,7 @@ export class Daemon {
   }
 
   async #start(): Promise<void> {
+    setHeadBytesMax(this.settings.ingest.head_bytes_max);
     const proven = await this.engine.start();
     this.#watchDisk();
     this.#diskTimer = setInterval(() => {

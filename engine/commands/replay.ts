@@ -35,7 +35,7 @@ export async function replay(options: { readonly config?: string; readonly from:
   const log = createLogger('error');
   const directory = await openDataDirectory({ path: target, partitionCount: facts.partitionCount, segmentBytes: facts.segmentBytes, nowMs: systemClock.nowMs() });
   const journalDirectory = directoriesOf(source).journal;
-  const journal = inspectJournal({ directory: journalDirectory });
+  const end = inspectJournal({ directory: journalDirectory }).segments.at(-1)?.endOffset ?? offset(0);
   let failure: EngineError | null = null;
   const engine = new FoldEngine({
     settings,
@@ -53,11 +53,11 @@ export async function replay(options: { readonly config?: string; readonly from:
     },
   });
   await engine.start();
-  engine.words.publishDurable(offset(journal.endOffset));
-  engine.go(journal.endOffset);
+  engine.words.publishDurable(end);
+  engine.go(end);
   const startMs = performance.now();
   const progress = startProgress('replaying', 0);
-  while (!(engine.ready && engine.live.partitionStates().every((partition) => partition.offset >= journal.endOffset))) {
+  while (!(engine.ready && engine.live.partitionStates().every((partition) => partition.offset >= end))) {
     if (failure !== null) throw failure as EngineError;
     await new Promise((settle) => setTimeout(settle, 20));
     progress.update(engine.live.conservation().received, 'records');

@@ -5,9 +5,12 @@
  * numbering; what it still needs is every cell changed since. A sink that is away misses nothing and costs no memory.
  */
 
-import type { CellKind, MergedCell } from './cell.ts';
+import type { CellKind, MergedCell, PartitionReport } from './cell.ts';
 import type { ResultSchema } from './pipeline.ts';
 import type { Conservation } from './record.ts';
+
+/** How far one partition has come, by its latest report. */
+export type PartitionProgress = Omit<PartitionReport, 'cells'>;
 
 /** What the merge hands to the live store, to be written in one transaction or not at all. */
 export interface MergeOutput {
@@ -21,6 +24,8 @@ export interface MergeOutput {
   readonly watermarkMs: number;
   /** Summed over the partitions. */
   readonly counters: Readonly<Conservation>;
+  /** By partition number. */
+  readonly partitions: readonly PartitionProgress[];
 }
 
 /** Cells changed after a mark, each once with its latest value, in order of change. */

@@ -34,6 +34,8 @@ export interface MeasureDefinition<Event, DomainRules> {
   readonly unit: 'count' | 'micros';
   /** What one event adds; 0 for nothing. A safe integer, may be negative. */
   readonly amount: (event: Event, rules: DomainRules) => number;
+  /** The measure that counts the events whose amount would carry a total past what can be summed exactly; they add nothing here. */
+  readonly overflowMeasure?: string;
   readonly meaning: Meaning;
 }
 

@@ -6,34 +6,28 @@
  */
 
 import { unpack } from '../core/codec.ts';
-import type { CellName, MergedCell, PartitionReport } from '../core/cell.ts';
+import type { CellName, PartitionReport } from '../core/cell.ts';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
+import type { MergeOutput } from '../core/feed.ts';
 import { LatencyHistogram } from '../core/histogram.ts';
 import type { ActorToMain, MainToActor, SettledPartition } from '../threads/messages.ts';
 
-/** What a merge hands over to be made durable; actors/merge builds it, the live store takes it. */
-export interface EgressOutput {
-  readonly changed: readonly MergedCell[];
-  readonly settledSequences: ReadonlyMap<number, number>;
-  readonly finalUpToMs: number;
-}
-
 /** The merge as egress drives it. */
-export interface EgressMerge<Output extends EgressOutput> {
+export interface EgressMerge {
   accept(report: PartitionReport): void;
   recovering(partitions: readonly number[]): void;
   complete(partition: number): void;
   readonly ready: boolean;
   answered(partition: number, requestId: number): void;
-  drain(nowMs: number): Output | null;
-  settled(output: Output): void;
+  drain(nowMs: number): MergeOutput | null;
+  settled(output: MergeOutput): void;
   takeRequests(): { readonly requestId: number; readonly names: readonly CellName[] } | null;
 }
 
 /** The live store as egress drives it. */
-export interface EgressStore<Output extends EgressOutput> {
-  apply(output: Output, nowMs: number): Promise<void>;
+export interface EgressStore {
+  apply(output: MergeOutput, nowMs: number): Promise<void>;
   flushed(): Promise<void>;
   settledSequences(): ReadonlyMap<number, number>;
   finalUpToMs(): number;
@@ -45,9 +39,9 @@ export interface ActorPort {
   post(message: MainToActor): void;
 }
 
-export interface EgressOptions<Output extends EgressOutput> {
-  readonly merge: EgressMerge<Output>;
-  readonly store: EgressStore<Output>;
+export interface EgressOptions {
+  readonly merge: EgressMerge;
+  readonly store: EgressStore;
   readonly actors: () => readonly ActorPort[];
   readonly clock: Clock;
   readonly intervalMs: number;
@@ -61,8 +55,8 @@ const REST_PER_WORK = 3;
 const SETTLED_INTERVAL_MS = 1_000;
 const RETRY_MS = 1_000;
 
-export class Egress<Output extends EgressOutput> {
-  readonly #options: EgressOptions<Output>;
+export class Egress {
+  readonly #options: EgressOptions;
   /** Actors that wait for credit. */
   readonly #waiting = new Set<number>();
   #running = false;
@@ -71,18 +65,23 @@ export class Egress<Output extends EgressOutput> {
   #lastSettledMs = 0;
   #wasReady = false;
   #closed = false;
-  #pending: Output | null = null;
+  #pending: MergeOutput | null = null;
   #cycles = 0;
   #cellsWritten = 0;
   #faults = 0;
   readonly cycleTime = new LatencyHistogram();
 
-  constructor(options: EgressOptions<Output>) {
+  constructor(options: EgressOptions) {
     this.#options = options;
   }
 
   stats(): { cycles: number; cellsWritten: number; faults: number } {
     return { cycles: this.#cycles, cellsWritten: this.#cellsWritten, faults: this.#faults };
+  }
+
+  /** Every partition has recovered once. */
+  get ready(): boolean {
+    return this.#options.merge.ready;
   }
 
   /** A thread is about to recover: its partitions report nothing until they are complete. */
