@@ -1,6 +1,6 @@
 /** The admin routes: what the running daemon tells, as declared facts. Each handler reads; only savepoints and fault injection act. */
 
-import { definitions } from '../actors/appsflyer/definitions.ts';
+import { dictionary } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
 import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
 import { EngineError } from './core/errors.ts';
@@ -138,7 +138,7 @@ function resultRoutes(view: Daemon): AdminRoute[] {
       summary: 'The dictionary: every dimension and measure, its formula, its source fields and AppsFlyer\'s own name',
       answers: { 200: 'definitions' },
       contentType: JSON_TYPE,
-      handle: () => json(appsflyerDefinitions()),
+      handle: () => json(dictionary()),
     },
     {
       method: 'GET',
