@@ -31,9 +31,9 @@ import {
 
 const META_KEY = Uint8Array.of(0);
 const META_VERSION = 1;
-/** Keys of one piece of a removal, and pieces per checkpoint (chosen: 4,096 keys are a million fingerprints). */
+/** Keys removed per checkpoint at most, and of one piece of a removal (chosen: 4,096 keys are a million fingerprints). */
+const PURGE_KEYS_MAX = 4_096;
 const PURGE_PIECE_KEYS = 512;
-const PURGE_PIECES_MAX = 8;
 /** Fingerprints compacted per checkpoint at least (chosen: 1 to 2 ms of reading, sorting and writing) ... */
 const MERGE_ENTRIES_MIN = 16_384;
 /** ... and per fingerprint that the checkpoint writes, so that compaction keeps pace: three tiers and the final run. */
@@ -276,11 +276,15 @@ export class DedupeRuns {
 
   /** How many pieces, from the front of the list, `operations` now remove. */
   #removePurges(operations: StoreOperation[]): number {
-    const pieces = this.#purges.slice(0, PURGE_PIECES_MAX);
-    for (const { name, from, to } of pieces) {
+    let pieces = 0;
+    let keys = 0;
+    for (const { name, from, to } of this.#purges) {
+      if (keys + to - from > PURGE_KEYS_MAX) break;
       for (let chunk = from; chunk < to; chunk++) operations.push({ table: this.#table, key: runKey(name, chunk), value: null });
+      pieces++;
+      keys += to - from;
     }
-    return pieces.length;
+    return pieces;
   }
 
   #readMeta(): Meta {
