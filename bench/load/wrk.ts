@@ -1,0 +1,76 @@
+/** wrk with unique pre-rendered POSTs: a closed loop that finds the peak. */
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { USER_PLACEHOLDER } from './messages.ts';
+
+export interface WrkResult {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly errors: number;
+  /** Answers other than 2xx. */
+  readonly refused: number;
+}
+
+/** `series` keeps users apart between runs; below 900. */
+export async function runWrk(options: { readonly url: string; readonly bodies: readonly string[]; readonly connections: number; readonly seconds: number; readonly series: number }): Promise<WrkResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-wrk-'));
+  try {
+    const script = join(directory, 'unique.lua');
+    writeFileSync(script, lua(options.url, options.bodies, options.series));
+    const output = await run('wrk', ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--timeout', '10s', '-s', script, options.url]);
+    const line = output.split('\n').find((text) => text.startsWith('RESULT '));
+    if (line === undefined) throw new Error(`wrk printed no result:\n${output}`);
+    return JSON.parse(line.slice('RESULT '.length)) as WrkResult;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function lua(url: string, bodies: readonly string[], series: number): string {
+  const { host, pathname } = new URL(url);
+  const parts = bodies.map((body) => {
+    const length = Buffer.byteLength(body.replaceAll(USER_PLACEHOLDER, '000000000000'));
+    const request = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`;
+    return `{${request.split(USER_PLACEHOLDER).map((part) => JSON.stringify(part).replace(/\\u00([0-9a-f]{2})/g, '\\x$1')).join(',')}}`;
+  });
+  return `local parts = {${parts.join(',\n')}}
+local n, count = #parts, 0
+request = function()
+  count = count + 1
+  local p = parts[count % n + 1]
+  local user = string.format("${String(100 + series)}%09d", count)
+  return p[1] .. user .. p[2] .. user .. p[3]
+end
+done = function(summary, latency)
+  local e = summary.errors
+  print(string.format('RESULT {"requests":%d,"seconds":%f,"perSecond":%f,"p50Ms":%f,"p99Ms":%f,"p999Ms":%f,"errors":%d,"refused":%d}',
+    summary.requests, summary.duration / 1e6, summary.requests / (summary.duration / 1e6),
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency:percentile(99.9) / 1000, e.connect + e.read + e.write + e.timeout, e.status))
+end
+`;
+}
+
+function run(program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`${program} ended with ${code}:\n${output}`));
+    });
+  });
+}
