@@ -1,0 +1,153 @@
+/**
+ * One slot's rows, read again from the journal and encoded: the only path by which rows reach `events/`, with or without a crash before.
+ *
+ * Walks the shares by rising partition and each share's verdict log in log order; accepted and late records become rows, the others are
+ * stepped over. So rows are in (partition, offset) order and files are a function of the log. Pool thread; the wiring passes the journal in.
+ */
+
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
+import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
+import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
+import { Verdict } from '../../engine/core/record.ts';
+import { assert, partitionId, type Offset, type PartitionId } from '../../engine/core/types.ts';
+import { readVerdictLog } from '../../engine/core/verdict-log.ts';
+import type { TableData } from './column-builder.ts';
+import { writeFileSynced } from './durable-file.ts';
+import { createEventsEncoder, DEFAULT_EVENTS_BOUNDS, type EventsEncoder, type EventsEncoderBounds, type EventsFile } from './events-encoder.ts';
+import { spoolError, spoolFileName, stagingDirectory } from './spool.ts';
+
+/** Reads single batches of the log. The batch is valid until the next call. */
+export interface BatchLookup {
+  batchAt(position: Offset, lane: { readonly first: PartitionId; readonly count: number }): LogBatch;
+}
+
+export interface EncodeSlotOptions<Event, DomainRules> {
+  readonly slot: SlotId;
+  readonly shares: readonly SlotShare[];
+  readonly pipeline: Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns'>;
+  readonly lookup: BatchLookup;
+  readonly cursor: RecordCursor;
+  readonly bounds: EventsEncoderBounds;
+  readonly encodeTable: (table: TableData) => Uint8Array;
+  readonly emit: (file: EventsFile) => void;
+}
+
+/** What a slot became; plain data. */
+export interface SlotFiles {
+  readonly files: number;
+  readonly bytes: number;
+  readonly rows: number;
+  /** Accepted when they were folded, but not readable by this program's decoder. */
+  readonly undecodable: number;
+}
+
+export function encodeSlot<Event, DomainRules>(options: EncodeSlotOptions<Event, DomainRules>): SlotFiles {
+  const { slot, shares, pipeline, bounds, encodeTable } = options;
+  let files = 0;
+  let bytes = 0;
+  const emit = (file: EventsFile): void => {
+    files++;
+    bytes += file.bytes.byteLength;
+    options.emit(file);
+  };
+  const encoder = createEventsEncoder({ columns: pipeline.lakeColumns, slot, bounds, encodeTable, emit });
+  let rows = 0;
+  let undecodable = 0;
+  let lastPartition = -1;
+  for (const share of shares) {
+    assert(share.partition > lastPartition, 'shares come by rising partition');
+    assert(slotName(share.slot) === slotName(slot), 'shares are of one slot');
+    lastPartition = share.partition;
+    const taken = encodeShare(share, options, encoder);
+    assert(taken.rows + taken.undecodable === share.rowCount, `partition ${share.partition} of slot ${slotName(slot)} has ${share.rowCount} rows`);
+    rows += taken.rows;
+    undecodable += taken.undecodable;
+  }
+  encoder.finish();
+  return { files, bytes, rows, undecodable };
+}
+
+/** Hot path: about 100 K records a second; bench/micro/lake.ts guards the encoder behind it. */
+function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOptions<Event, DomainRules>, encoder: EventsEncoder<Event>): { rows: number; undecodable: number } {
+  const { pipeline, lookup, cursor } = options;
+  const partition = partitionId(share.partition);
+  const lane = { first: partition, count: 1 };
+  const fingerprint = new Uint32Array(4);
+  let rows = 0;
+  let undecodable = 0;
+  for (const { batchOffset, firstSequence, verdicts } of readVerdictLog(share.entries)) {
+    const batch = lookup.batchAt(batchOffset, lane);
+    const slice = batch.slices[0];
+    assert(slice !== undefined && slice.partition === partition && slice.recordCount === verdicts.length, `batch ${batchOffset} holds ${verdicts.length} records of partition ${partition}`);
+    cursor.reset(batch, slice);
+    for (let index = 0; index < verdicts.length; index++) {
+      assert(cursor.next(), 'a slice has the records that it counts');
+      const verdict = verdicts[index];
+      if (verdict !== Verdict.accepted && verdict !== Verdict.late) continue;
+      const event = pipeline.decode(batch.bytes, cursor.start, cursor.end);
+      if (typeof event === 'string') {
+        undecodable++;
+        continue;
+      }
+      const named = share.dedupe !== 'none' && pipeline.fingerprint(event, share.dedupe, fingerprint);
+      const eventId = named ? hexOf(fingerprint) : `p${partition}-${firstSequence + index}`;
+      encoder.append(event, { eventId, late: verdict === Verdict.late, receivedAtMs: batch.receivedAtMs }, pipeline.eventTimeMs(event));
+      rows++;
+    }
+  }
+  return { rows, undecodable };
+}
+
+/** Two digits for each byte, so that a word takes four look-ups. */
+const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** 32 digits: the four words in order, each with its high digit first. */
+export function hexOf(words: Uint32Array): string {
+  let text = '';
+  for (let index = 0; index < 4; index++) {
+    const word = words[index] as number;
+    text += (HEX_PAIRS[word >>> 24] as string) + (HEX_PAIRS[(word >>> 16) & 0xff] as string) + (HEX_PAIRS[(word >>> 8) & 0xff] as string) + (HEX_PAIRS[word & 0xff] as string);
+  }
+  return text;
+}
+
+export interface EncodeSlotToSpoolOptions<Event, DomainRules> extends Omit<EncodeSlotOptions<Event, DomainRules>, 'bounds' | 'encodeTable' | 'emit'> {
+  readonly spoolDirectory: string;
+  readonly rowsPerFile: number;
+}
+
+/**
+ * Writes the slot's files, synced, to its staging folder; `Spool.commit` makes them count. What an earlier attempt left there is removed.
+ * Rejects DISK_FULL, or what the lookup raises. After a failure inside WebAssembly its instance is unusable: the pool's threads end
+ * when idle, and the caller's backoff grows longer than that.
+ */
+export async function encodeSlotToSpool<Event, DomainRules>(options: EncodeSlotToSpoolOptions<Event, DomainRules>): Promise<SlotFiles> {
+  // Loaded here and not above: whoever imports this folder's index on the main thread must not pay for 5 MB of WebAssembly.
+  const { encodeParquet } = await import('./parquet.ts');
+  const staging = stagingDirectory(options.spoolDirectory, options.slot);
+  const write = (action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      throw spoolError(error, options.spoolDirectory);
+    }
+  };
+  write(() => {
+    rmSync(staging, { recursive: true, force: true });
+    mkdirSync(staging, { recursive: true });
+  });
+  return encodeSlot({
+    ...options,
+    bounds: { ...DEFAULT_EVENTS_BOUNDS, rowsPerFile: options.rowsPerFile },
+    encodeTable: encodeParquet,
+    emit: ({ path, bytes }) => write(() => writeFileSynced(join(staging, spoolFileName(path)), bytes)),
+  });
+}
+
+/** Encodes one table in a pool thread; what `HourlySink` hands out. */
+export async function encodeTable(table: TableData): Promise<Uint8Array> {
+  const { encodeParquet } = await import('./parquet.ts');
+  return encodeParquet(table);
+}

@@ -1,0 +1,151 @@
+/**
+ * `hourly/`: one Parquet object per hour, rewritten whole from the result feed while the hour changes. Driven by `sinks/sink-writer.ts`.
+ *
+ * Guarantees: an object holds all cells of its hour as of one moment; it carries (generation, revision), revision being the sum of its
+ * cells' revisions, and is never replaced by a lower one. A marker object `millrace/marker-<instance>.json`, which no pattern for Parquet
+ * files matches, tells whether the lake is still the one that was fed. Main thread; Parquet is encoded where `encodeTable` says.
+ */
+
+import { CellKind, type MergedCell } from '../../engine/core/cell.ts';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import type { ChangedCells, ResultFeed, Sink, SinkMarker } from '../../engine/core/feed.ts';
+import type { TableData } from './column-builder.ts';
+import { hourlyTable } from './hourly-table.ts';
+import { inLanes } from './lanes.ts';
+import type { LakeTarget } from './target.ts';
+
+export const HOURLY_SINK_NAME = 'lake-hourly';
+const MARKER_BYTES_MAX = 4_096;
+const MARKER_PREFIX = 'millrace/marker-';
+const MARKERS_LISTED_MAX = 16;
+const HOURS_AT_ONCE = 3;
+/** Hours remembered as written; beyond it the oldest is forgotten, which costs one rewrite. 40 days are 960. */
+const HOURS_REMEMBERED_MAX = 4_096;
+
+export interface HourlySinkOptions {
+  readonly target: LakeTarget;
+  /** Names the state directory; 32 hex digits. */
+  readonly instance: string;
+  readonly intervalMs: number;
+  /** An hour with more cells than this is refused rather than cut. */
+  readonly cellsPerHourMax: number;
+  /** Encodes to Parquet, in the pool. */
+  readonly encodeTable: (table: TableData) => Promise<Uint8Array>;
+  readonly warn: (message: string, details: Record<string, string | number>) => void;
+  /** Gives the thread to others for a moment. */
+  readonly pause: () => Promise<void>;
+}
+
+export const hourlyPath = (windowStartMs: number): string => {
+  const iso = new Date(windowStartMs).toISOString();
+  return `hourly/event_date=${iso.slice(0, iso.indexOf('T'))}/hour=${iso.slice(-13, -11)}/metrics.parquet`;
+};
+
+export class HourlySink implements Sink {
+  readonly name = HOURLY_SINK_NAME;
+  readonly intervalMs: number;
+  readonly #options: HourlySinkOptions;
+  /** By hour: the feed's newest change when its cells were read for the last write. */
+  readonly #written = new Map<number, number>();
+  #warnedOfOthers = false;
+
+  constructor(options: HourlySinkOptions) {
+    this.#options = options;
+    this.intervalMs = options.intervalMs;
+  }
+
+  async open(): Promise<SinkMarker | null> {
+    const marker = await this.check();
+    this.#written.clear();
+    await this.#warnOfOthers();
+    return marker;
+  }
+
+  /** Rewrites each hour in which a cell changed, unless it was written from a later state than `changed` already. */
+  async write(changed: ChangedCells, feed: ResultFeed): Promise<void> {
+    const hours = new Set<number>();
+    for (const { kind, windowStartMs } of changed.cells) {
+      if (kind !== CellKind.day && (this.#written.get(windowStartMs) ?? -1) < changed.mark) hours.add(windowStartMs);
+    }
+    await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed));
+  }
+
+  async mark(marker: SinkMarker): Promise<void> {
+    const { instance, generation, settled } = marker;
+    await this.#options.target.put(markerName(instance), Buffer.from(`${JSON.stringify({ version: 1, instance, generation, settled })}\n`));
+  }
+
+  async check(): Promise<SinkMarker | null> {
+    const bytes = await this.#options.target.get(markerName(this.#options.instance), MARKER_BYTES_MAX);
+    const marker = bytes === null ? null : parseMarker(bytes);
+    if (marker === null) this.#written.clear();
+    return marker;
+  }
+
+  /** The target belongs to the wiring: the events share it. */
+  async close(): Promise<void> {}
+
+  async #writeHour(hour: number, feed: ResultFeed): Promise<void> {
+    const asOf = feed.latest;
+    const cells = this.#cellsOf(hour, feed);
+    if (cells.length > 0) {
+      const revision = cells.reduce((sum, cell) => sum + BigInt(cell.revision), 0n);
+      const table = await hourlyTable(feed.schema, cells, feed.generation, this.#options.pause);
+      // 'refused': a newer content is there, which counts as written.
+      await this.#options.target.putVersioned(hourlyPath(hour), await this.#encode(table, hour), { generation: feed.generation, revision });
+    }
+    this.#remember(hour, asOf);
+  }
+
+  #cellsOf(hour: number, feed: ResultFeed): readonly MergedCell[] {
+    const { cellsPerHourMax } = this.#options;
+    const cells = [CellKind.hour, CellKind.late].flatMap((kind) => feed.window(kind, hour, null, cellsPerHourMax + 1));
+    if (cells.length > cellsPerHourMax) {
+      throw new EngineError('SINK_REFUSED', `the hour has more than ${cellsPerHourMax} cells: it is not cut, because its sums would be wrong`, {
+        where: { sink: this.name, key: hourlyPath(hour) },
+        fix: 'raise lake.hourly_cells_max, or lower the limits of the dimensions',
+      });
+    }
+    return cells;
+  }
+
+  async #encode(table: TableData, hour: number): Promise<Uint8Array> {
+    try {
+      return await this.#options.encodeTable(table);
+    } catch (error) {
+      throw new EngineError('SINK_UNAVAILABLE', `an hour could not be encoded: ${messageOf(error)}`, { cause: error, where: { sink: this.name, key: hourlyPath(hour) } });
+    }
+  }
+
+  #remember(hour: number, asOf: number): void {
+    this.#written.delete(hour);
+    this.#written.set(hour, asOf);
+    for (const oldest of this.#written.keys()) {
+      if (this.#written.size <= HOURS_REMEMBERED_MAX) break;
+      this.#written.delete(oldest);
+    }
+  }
+
+  /** Two daemons in one lake overwrite each other's hours: most likely a mistake. */
+  async #warnOfOthers(): Promise<void> {
+    if (this.#warnedOfOthers) return;
+    const own = markerName(this.#options.instance);
+    const others = (await this.#options.target.list(MARKER_PREFIX, MARKERS_LISTED_MAX)).filter((name) => name !== own);
+    if (others.length === 0) return;
+    this.#warnedOfOthers = true;
+    this.#options.warn('the lake was fed by another instance too: give each daemon a lake of its own, or remove the old marker', { url: this.#options.target.url, marker: others[0] as string });
+  }
+}
+
+const markerName = (instance: string): string => `${MARKER_PREFIX}${instance}.json`;
+
+/** Null for what is no marker of ours: then the lake is fed again. */
+function parseMarker(bytes: Uint8Array): SinkMarker | null {
+  try {
+    const { instance, generation, settled } = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<SinkMarker>;
+    const whole = Number.isSafeInteger(generation) && Number.isSafeInteger(settled);
+    return typeof instance === 'string' && whole ? { instance, generation: generation as number, settled: settled as number } : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,49 @@
+/** The lake's public names. Loads no heavy library: the functions of the pool load parquet-wasm, and a target in S3 loads its client. */
+
+import { setImmediate } from 'node:timers/promises';
+import { MS_PER_SECOND } from '../../engine/core/types.ts';
+import type { TableData } from './column-builder.ts';
+import { FileTarget } from './file-target.ts';
+import { HourlySink } from './hourly-sink.ts';
+import type { LakeOptions } from './options.ts';
+import type { LakeTarget } from './target.ts';
+
+export type { TableData } from './column-builder.ts';
+export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from './encode-slot.ts';
+export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
+export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
+export { lakeOptionsSchema, type LakeOptions } from './options.ts';
+export type { LakeTarget, ObjectVersion } from './target.ts';
+
+export type Warn = (message: string, details: Record<string, string | number>) => void;
+
+/** Connects to nothing yet. Rejects CONFIG_INVALID. */
+export async function openLakeTarget(options: Pick<LakeOptions, 'url' | 's3_access_key_id' | 's3_secret_access_key' | 's3_request_timeout_seconds'>, warn: Warn): Promise<LakeTarget> {
+  if (!options.url.startsWith('s3:')) return new FileTarget(options.url);
+  const { s3_access_key_id: accessKeyId, s3_secret_access_key: secretAccessKey } = options;
+  const { S3Target } = await import('./s3-target.ts');
+  return new S3Target({
+    url: options.url,
+    credentials: accessKeyId === '' ? null : { accessKeyId, secretAccessKey },
+    requestTimeoutMs: options.s3_request_timeout_seconds * MS_PER_SECOND,
+    warn,
+  });
+}
+
+export interface HourlySinkContext {
+  readonly target: LakeTarget;
+  readonly instance: string;
+  /** Runs `encodeTable` in the pool. */
+  readonly encodeTable: (table: TableData) => Promise<Uint8Array>;
+  readonly warn: Warn;
+}
+
+/** A sink for the sink writer. */
+export function createHourlySink(options: Pick<LakeOptions, 'hourly_interval_seconds' | 'hourly_cells_max'>, context: HourlySinkContext): HourlySink {
+  return new HourlySink({
+    ...context,
+    intervalMs: options.hourly_interval_seconds * MS_PER_SECOND,
+    cellsPerHourMax: options.hourly_cells_max,
+    pause: () => setImmediate(),
+  });
+}
