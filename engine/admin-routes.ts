@@ -86,7 +86,7 @@ export function pipelineAnswer(view: Daemon): object {
       const lagBytes = Math.max(0, durable - partition.offset);
       return { id: partition.partition, watermark: isoOrNull(partition.watermarkMs), offset: partition.offset, lag_bytes: lagBytes, lag_records: lagRecords(view, lagBytes) };
     }),
-    sinks: view.sinks.health().map((sink) => ({
+    sinks: view.sinkHealth().map((sink) => ({
       name: sink.name,
       healthy: sink.healthy,
       settled_revision: sink.settledMark,

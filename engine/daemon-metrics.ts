@@ -74,7 +74,7 @@ function partitionFamilies({ engine, state }: Daemon): Family[] {
 }
 
 function sinkFamilies(view: Daemon): Family[] {
-  const healths = view.sinks.health();
+  const healths = view.sinkHealth();
   const each = (value: (health: (typeof healths)[number]) => number): Sample[] => healths.map((health) => ({ labels: { sink: health.name }, value: value(health) }));
   return [
     gauge('millrace_sink_healthy', '1 while the sink takes what it is given', each((health) => (health.healthy ? 1 : 0))),

@@ -5,9 +5,8 @@ import { createRedisSink } from '../sinks/redis/index.ts';
 import { SinkWriter, type SinkNotice } from '../sinks/sink-writer.ts';
 import { systemClock } from './core/clock.ts';
 import type { ResultFeed, SinkHealth } from './core/feed.ts';
-import type { ResultSchema } from './core/pipeline.ts';
 import type { FoldEngine } from './fold-engine.ts';
-import type { SlotTask } from './pool-thread.ts';
+import type { PoolResult, PoolTask } from './pool-thread.ts';
 import type { DataDirectory } from './runtime/data-directory.ts';
 import type { Logger } from './runtime/logger.ts';
 import type { Settings } from './settings.ts';
@@ -20,8 +19,6 @@ export interface DaemonSinks {
   readonly writers: readonly SinkWriter[];
   readonly events: EventsSink;
   health(): SinkHealth[];
-  /** Reads what the spool holds. */
-  open(): Promise<void>;
   /** Begins to feed: only after recovery. */
   start(): void;
   close(deadlineMs: number): Promise<void>;
@@ -31,42 +28,47 @@ export interface DaemonSinksOptions {
   readonly settings: Settings;
   readonly directory: DataDirectory;
   readonly engine: FoldEngine;
-  readonly schema: ResultSchema;
   readonly log: Logger;
 }
 
-/** Opens the sinks of a configuration; nothing is fed before `start`. */
-export function openDaemonSinks(options: DaemonSinksOptions): DaemonSinks {
-  const { settings, directory, engine, schema, log } = options;
+/** Opens the sinks of a configuration; nothing is fed before `start`. Rejects what a setting or the spool makes impossible. */
+export async function openDaemonSinks(options: DaemonSinksOptions): Promise<DaemonSinks> {
+  const { settings, directory, engine, log } = options;
   const { instance } = directory;
-  const target = openLakeTarget(settings.lake, directory.path);
+  const warn = (message: string, details: Record<string, string | number>): void => {
+    log.warn(details, message);
+  };
+  const target = await openLakeTarget(settings.lake, warn);
   const feed = observed(engine.live, (sink, mark) => {
     engine.latency.settled(sink, mark, systemClock.nowMs());
   });
   const onNotice = (notice: SinkNotice): void => {
     logNotice(log, notice);
   };
+  const pool = createPool<PoolTask, PoolResult>({ module: new URL('./pool-thread.js', import.meta.url), threads: settings.threads.pool, queuedMax: POOL_QUEUE_MAX, memoryMbMax: POOL_MEMORY_MB_MAX });
+  const hourly = createHourlySink(settings.lake, { target, instance, warn, encodeTable: async (table) => (await pool.run({ type: 'table', table })) as Uint8Array });
   const writers = [
     ...(settings.redis === undefined ? [] : [new SinkWriter({ feed, onNotice, sink: createRedisSink(settings.redis, { instance, clock: systemClock }) })]),
-    new SinkWriter({ feed, onNotice, sink: createHourlySink({ target, options: settings.lake, schema, instance }) }),
+    new SinkWriter({ feed, onNotice, sink: hourly }),
   ];
-  const pool = createPool<SlotTask, SlotFiles>({ module: new URL('./pool-thread.js', import.meta.url), threads: settings.threads.pool, queuedMax: POOL_QUEUE_MAX, memoryMbMax: POOL_MEMORY_MB_MAX });
   const events = new EventsSink({
     partitionCount: settings.partitions,
     spoolDirectory: directory.spool,
+    spoolBytesMax: settings.lake.spool_bytes_max,
     target,
-    options: settings.lake,
-    encode: (job) => pool.run({ ...job, journalDirectory: directory.journal, spoolDirectory: directory.spool, rowsPerFile: settings.lake.rows_per_file }),
+    encode: async (job) => (await pool.run({ ...job, type: 'slot', journalDirectory: directory.journal, rowsPerFile: settings.lake.rows_per_file })) as SlotFiles,
     onSpooled: (slot) => {
       engine.spooled(slot);
     },
+    warn,
   });
+  await events.open();
   return {
     writers,
     events,
     health: () => [...writers.map((writer) => writer.health()), events.health()],
-    open: () => events.open(),
     start: () => {
+      events.start();
       for (const writer of writers) writer.start();
     },
     close: async (deadlineMs) => {

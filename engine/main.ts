@@ -5,13 +5,12 @@
  * complete do merge, queries and sinks begin. The door opens as soon as the journal does: what it acknowledges is durable.
  */
 
-import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
 import { setHeadBytesMax } from '../ingress/index.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { systemClock } from './core/clock.ts';
 import { messageOf, type EngineError } from './core/errors.ts';
-import { resultSchema } from './core/pipeline.ts';
+import type { SinkHealth } from './core/feed.ts';
 import { encodeControl } from './core/rules.ts';
 import { MS_PER_HOUR } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
@@ -47,7 +46,7 @@ export class Daemon {
   readonly settings: Settings;
   readonly directory: DataDirectory;
   readonly engine: FoldEngine;
-  readonly sinks: DaemonSinks;
+  #sinks: DaemonSinks | null = null;
   readonly state: DaemonState;
   readonly startedAtMs = systemClock.nowMs();
   readonly #log: Logger;
@@ -72,16 +71,15 @@ export class Daemon {
       onReady: () => {
         this.state.ready = true;
         log.info({ partitions: settings.partitions }, 'recovery is complete: queries answer and sinks are fed');
-        this.sinks.start();
+        this.#sinks?.start();
       },
       onShares: (shares) => {
-        for (const share of shares) this.sinks.events.accept(share);
+        for (const share of shares) this.#sinks?.events.accept(share);
       },
       onFatal: (error) => {
         this.#fatal(error);
       },
     });
-    this.sinks = openDaemonSinks({ settings, directory, engine: this.engine, schema: resultSchema(appsflyerPipeline), log });
     this.#ingress = this.#supervisor();
   }
 
@@ -98,6 +96,10 @@ export class Daemon {
       await directory.release({ clean: false });
       throw error;
     }
+  }
+
+  sinkHealth(): SinkHealth[] {
+    return this.#sinks?.health() ?? [];
   }
 
   get adminPort(): number {
@@ -124,7 +126,7 @@ export class Daemon {
     if (this.#diskTimer !== null) clearInterval(this.#diskTimer);
     const doorClosed = await this.#ingress.drain(DRAIN_DOOR_MS);
     const actorsLeft = await this.engine.stop(DRAIN_ACTORS_MS);
-    await this.sinks.close(DRAIN_SINKS_MS);
+    await this.#sinks?.close(DRAIN_SINKS_MS);
     await this.#admin?.close();
     await this.engine.close();
     const clean = doorClosed && actorsLeft;
@@ -139,7 +141,7 @@ export class Daemon {
     this.#diskTimer = setInterval(() => {
       this.#watchDisk();
     }, DISK_CHECK_INTERVAL_MS);
-    await this.sinks.open();
+    this.#sinks = await openDaemonSinks({ settings: this.settings, directory: this.directory, engine: this.engine, log: this.#log });
     this.#admin = await openAdminServer({
       host: this.settings.admin.host,
       port: this.settings.admin.port,

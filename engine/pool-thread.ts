@@ -1,23 +1,38 @@
-/** Wiring of a pool task: one lake slot's rows, read again from the journal and encoded to Parquet files in the spool. */
+/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool, or one table to Parquet. */
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { encodeSlotToSpool, type SlotFiles } from '../sinks/lake/index.ts';
-import type { SlotId, SlotShare } from './core/lake-slot.ts';
+import { encodeSlotToSpool, encodeTable, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { openLogLookup, createRecordCursor } from './log/index.ts';
 
 /** Plain data: crosses to a pool thread. */
-export interface SlotTask {
-  readonly slot: SlotId;
-  readonly shares: readonly SlotShare[];
+export interface SlotTask extends EncodeSlotJob {
+  readonly type: 'slot';
   readonly journalDirectory: string;
-  readonly spoolDirectory: string;
   readonly rowsPerFile: number;
 }
 
-export default function encode(task: SlotTask): Promise<SlotFiles> {
+export interface TableTask {
+  readonly type: 'table';
+  readonly table: TableData;
+}
+
+export type PoolTask = SlotTask | TableTask;
+export type PoolResult = SlotFiles | Uint8Array;
+
+export default function run(task: PoolTask): Promise<PoolResult> {
+  switch (task.type) {
+    case 'slot':
+      return encodeSlotTask(task);
+    case 'table':
+      return encodeTable(task.table);
+  }
+}
+
+async function encodeSlotTask(task: SlotTask): Promise<SlotFiles> {
   const lookup = openLogLookup({ directory: task.journalDirectory });
-  const cursor = createRecordCursor();
-  return encodeSlotToSpool({ ...task, pipeline: appsflyerPipeline, lookup, cursor }).finally(() => {
+  try {
+    return await encodeSlotToSpool({ ...task, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor() });
+  } finally {
     lookup.close();
-  });
+  }
 }
