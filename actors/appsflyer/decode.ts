@@ -7,6 +7,7 @@
 
 import type { RejectCode } from '../../engine/core/record.ts';
 import { decodeReference } from './decode-reference.ts';
+import { SelectiveDecoder } from './decode-selective.ts';
 import { EventDerivation } from './derivations.ts';
 import type { AppsflyerEvent } from './event.ts';
 import { FieldTable } from './field-table.ts';
@@ -20,9 +21,11 @@ export type Decode = (bytes: Buffer, start: number, end: number) => AppsflyerEve
 /** A decoder with buffers of its own; not to be shared between threads. */
 export function createDecoder(): Decode {
   const table = new FieldTable();
+  const selective = new SelectiveDecoder();
   const derivation = new EventDerivation(table);
   return (bytes, start, end) => {
     if (end - start > EVENT_BYTES_MAX) return 'TOO_LARGE';
-    return decodeReference(bytes, start, end, table) ?? derivation.derive();
+    const rejected = selective.decode(bytes, start, end, table) ? null : decodeReference(bytes, start, end, table);
+    return rejected ?? derivation.derive();
   };
 }

@@ -6,7 +6,7 @@
  */
 
 import { FIELD_COUNT, type Field } from './fields.ts';
-import { isNullText } from './placeholders.ts';
+import { isNullText, NULL_TEXT_LENGTH_MAX } from './placeholders.ts';
 
 const ABSENT = -1;
 
@@ -36,7 +36,7 @@ export class FieldTable {
   /** A value that stands in the record as it is. A later one of the same name replaces it, as in JSON.parse. */
   setRange(field: Field, start: number, end: number): void {
     this.#inSide[field] = 0;
-    this.#starts[field] = isNullText(this.bytes, start, end) ? ABSENT : start;
+    this.#starts[field] = end - start <= NULL_TEXT_LENGTH_MAX && isNullText(this.bytes, start, end) ? ABSENT : start;
     this.#ends[field] = end;
   }
 

@@ -47,12 +47,14 @@ export function isPlaceholderBytes(bytes: Buffer, start: number, end: number): b
 }
 
 const CAPITAL_N = 0x4e;
+/** Length of the longest text that counts as not there. */
+export const NULL_TEXT_LENGTH_MAX = 4;
 
 /** Whether a field's text counts as not there: empty, `N/A` or `NULL`, as AppsFlyer's reports write it. */
 export function isNullText(bytes: Buffer, start: number, end: number): boolean {
   const length = end - start;
   if (length === 0) return true;
-  if (bytes[start] !== CAPITAL_N || length > 4) return false;
+  if (bytes[start] !== CAPITAL_N || length > NULL_TEXT_LENGTH_MAX) return false;
   const text = bytes.toString('latin1', start, end);
   return text === 'N/A' || text === 'NULL';
 }

@@ -1,0 +1,124 @@
+/**
+ * The selective decoder against the reference decoder: equal verdict and equal fields for any bytes. And the reference's own
+ * raw tokens against a plain reading of JSON.
+ */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createDecoder } from '../../actors/appsflyer/decode.ts';
+import { decodeReference } from '../../actors/appsflyer/decode-reference.ts';
+import { SelectiveDecoder } from '../../actors/appsflyer/decode-selective.ts';
+import { FieldTable } from '../../actors/appsflyer/field-table.ts';
+import { Field, FIELD_NAMES } from '../../actors/appsflyer/fields.ts';
+import { IdentityWriter } from '../../actors/appsflyer/identity.ts';
+import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import { createPartitioner } from '../../engine/core/partition-key.ts';
+import { AWKWARD, embed, mutate, Random, realistic } from './json-bytes.ts';
+
+const selective = new SelectiveDecoder();
+const fast = new FieldTable();
+const slow = new FieldTable();
+const decode = createDecoder();
+
+const fieldsOf = (table: FieldTable): Record<string, string> =>
+  Object.fromEntries(FIELD_NAMES.map((name, field) => [name, table.has(field as Field) ? table.text(field as Field) : '(absent)']));
+
+let sure = 0;
+let valid = 0;
+function compare(body: Buffer, random: Random): void {
+  const { bytes, start, end } = embed(body, random);
+  const isSure = selective.decode(bytes, start, end, fast);
+  const rejected = decodeReference(bytes, start, end, slow);
+  if (rejected === null) valid++;
+  decode(bytes, start, end);
+  if (!isSure) return;
+  sure++;
+  const shown = body.toString('latin1').slice(0, 3_000);
+  if (rejected !== null) expect({ shown, rejected: null }).toEqual({ shown, rejected });
+  for (let field = 0; field < FIELD_NAMES.length; field++) {
+    const wanted = slow.has(field as Field);
+    if (fast.has(field as Field) !== wanted || (wanted && fast.text(field as Field) !== slow.text(field as Field))) {
+      expect({ shown, fields: fieldsOf(fast) }).toEqual({ shown, fields: fieldsOf(slow) });
+    }
+  }
+}
+
+describe('selective and reference decoder agree', () => {
+  it('for awkward bodies', () => {
+    const random = new Random(1);
+    for (const body of AWKWARD) compare(Buffer.from(body), random);
+  });
+
+  it('for mutated messages', () => {
+    const random = new Random(Number(process.env.FUZZ_SEED ?? 20_260_503));
+    const end = performance.now() + Number(process.env.FUZZ_MS ?? 4_000);
+    sure = valid = 0;
+    while (performance.now() < end) compare(mutate(random, realistic(random)), random);
+    // The fuzzer would prove nothing if the fast decoder were seldom sure, or if few inputs were valid.
+    expect(sure).toBeGreaterThan(valid / 10);
+    expect(valid).toBeGreaterThan(500);
+  });
+
+  it('for any JSON object built around wanted keys', () => {
+    const key = fc.oneof(fc.constantFrom<string>(...FIELD_NAMES), fc.constantFrom('__proto__', '', 'event_tim', 'event_timee', 'app_ie'), fc.string({ unit: 'binary', maxLength: 8 }));
+    const value = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ maxLength: 30 }), fc.constantFrom<unknown>('', 'N/A', 'NULL', null, true, false, 12, 1e21, 1e-7, {}, []), fc.jsonValue());
+    const random = new Random(7);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(key, value, fc.constantFrom('', ' ', '\r\n')), { maxLength: 10 }), (members) => {
+        const text = members.map(([name, held, space]) => `${space}${JSON.stringify(name)}${space}:${space}${JSON.stringify(held)}${space}`).join(',');
+        compare(Buffer.from(`{${text}}`), random);
+      }),
+      { numRuns: 3_000, seed: 11 },
+    );
+  });
+
+  it('for any bytes', () => {
+    const random = new Random(9);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => compare(Buffer.from(bytes), random)),
+      { numRuns: 2_000, seed: 13 },
+    );
+  });
+});
+
+describe('the reference decoder', () => {
+  it('keeps strings as they are and all else as it was sent', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom<string>(...FIELD_NAMES), fc.jsonValue({ maxDepth: 3 })), { maxLength: 8 }), (members) => {
+        const bytes = Buffer.from(`{${members.map(([name, value]) => `${JSON.stringify(name)} : ${JSON.stringify(value)}`).join(' , ')}}`);
+        expect(decodeReference(bytes, 0, bytes.byteLength, slow)).toBeNull();
+        const last = new Map(members);
+        for (const [name, value] of last) {
+          const field = FIELD_NAMES.indexOf(name as (typeof FIELD_NAMES)[number]) as Field;
+          const kept = value !== null && (typeof value !== 'object' || field === Field.eventValue);
+          const text = !kept ? '' : typeof value === 'string' ? Buffer.from(value).toString() : JSON.stringify(value);
+          expect(slow.text(field)).toBe(text === 'N/A' || text === 'NULL' ? '' : text);
+        }
+      }),
+      { numRuns: 1_000, seed: 3 },
+    );
+  });
+});
+
+describe('door and identity', () => {
+  it('meet: events of one identity always lie in one partition', () => {
+    const partitioner = createPartitioner(appsflyerPipeline.partitionKey, 65_521);
+    const identity = new IdentityWriter();
+    const random = new Random(5);
+    const seen = new Map<string, number>();
+    const end = performance.now() + Number(process.env.FUZZ_MS ?? 4_000) / 4;
+    let repeated = 0;
+    while (performance.now() < end) {
+      const { bytes, start, end: last } = embed(mutate(random, realistic(random)), random);
+      const event = decode(bytes, start, last);
+      if (typeof event === 'string' || event.userField < 0) continue;
+      partitioner.locate(bytes, start, last);
+      const name = identity.text(event, 'push+pull-seconds');
+      const before = seen.get(name);
+      if (before !== undefined) repeated++;
+      if (before !== undefined && before !== partitioner.partition) expect({ name, partition: partitioner.partition }).toEqual({ name, partition: before });
+      seen.set(name, partitioner.partition);
+    }
+    expect(repeated).toBeGreaterThan(10);
+  });
+});
