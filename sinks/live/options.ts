@@ -1,0 +1,17 @@
+/** Limits of the live store. */
+
+import { MS_PER_SECOND } from '../../engine/core/types.ts';
+
+export interface LiveLimits {
+  /** Cells in memory: whole recent windows, and what the change log still holds. A cell takes about 700 bytes. */
+  readonly memoryCellsMax: number;
+  /** Changes in the change log; beyond, the oldest are moved to the tables. Bounds what opening reads again. */
+  readonly logCellsMax: number;
+  /** A change moves from the log to the tables after this long, unless its cell has changed again. Milliseconds. */
+  readonly logAgeMs: number;
+  /** Cells past retention removed in one transaction. */
+  readonly removalsMax: number;
+}
+
+/** Chosen; a hot cell changes every few tens of ms, so that five seconds in the log save ~100 writes of it to the tables. */
+export const LIVE_LIMITS: LiveLimits = { memoryCellsMax: 200_000, logCellsMax: 100_000, logAgeMs: 5 * MS_PER_SECOND, removalsMax: 500 };
