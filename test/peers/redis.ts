@@ -107,7 +107,7 @@ const CLUSTER_SLOTS = 16_384;
 /** Three primaries, evenly divided, without replicas. */
 export async function startRedisCluster(): Promise<RedisCluster> {
   const nodes = await Promise.all([0, 1, 2].map(() => startRedis({ cluster: true })));
-  const busPorts = await Promise.all(nodes.map(async (node) => Number(((await node.client.config('GET', 'cluster-port')) as string[])[1])));
+  const busPorts = await Promise.all(nodes.map(async (node) => Number((await node.client.config('GET', 'cluster-port'))[1])));
   const [first] = nodes as [RedisServer, ...RedisServer[]];
   for (const [index, node] of nodes.entries()) {
     await node.client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));

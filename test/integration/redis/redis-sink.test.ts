@@ -75,6 +75,8 @@ describeWithRedis('the Redis sink on a real server', () => {
       [newestKey('', 'hour', 'c:1'), windowKey('', 'hour', 'c:1', HOUR_MS), windowKey('', 'hour', 'c:1', HOUR_MS - MS_PER_HOUR), newestKey('', 'day', 'c:1'), windowKey('', 'day', 'c:1', DAY_MS)].sort(),
     );
     expect(await valueAt(redis, 'metrics:hourly:c%3A1')).toMatchObject({ timestamp: `${new Date(HOUR_MS).toISOString().slice(0, 13)}:00:00Z`, installs: 1 });
+    // Only the newer of the two hours was sent to the newest hour's key.
+    expect(sink.counts()).toEqual({ valuesStored: 5, valuesRefused: 0, foreignReplaced: 0 });
     const expiry = (key: string): Promise<unknown> => redis.client.call('PEXPIRETIME', key);
     expect(await expiry(newestKey('', 'hour', 'c:1'))).toBe(HOUR_MS + 3 * MS_PER_HOUR);
     expect(await expiry(windowKey('', 'hour', 'c:1', HOUR_MS))).toBe(HOUR_MS + 49 * MS_PER_HOUR);
@@ -88,6 +90,8 @@ describeWithRedis('the Redis sink on a real server', () => {
     const longAgoMs = HOUR_MS - 20 * MS_PER_DAY;
     await writeAll(sink, feedOf(hour('backfilled', { windowStartMs: longAgoMs, updatedAtMs: Date.now() }), hour('forgotten', { windowStartMs: longAgoMs, updatedAtMs: longAgoMs + 1 })));
     expect(await redis.client.keys('*')).toEqual([windowKey('', 'hour', 'backfilled', longAgoMs)]);
+    // What could not be seen was not even sent.
+    expect(sink.counts().valuesStored).toBe(1);
   });
 
   test('an older hour never replaces the newest one, whatever its revision', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { benchRedisEncode } from '../../../bench/micro/redis-encode.ts';
 import type { MergedCell } from '../../../engine/core/cell.ts';
 import { CellKind } from '../../../engine/core/cell.ts';
 import { decimalOfMicros, ValueEncoder } from '../../../sinks/redis/encode.ts';
@@ -120,4 +121,8 @@ describe('keys', () => {
   test('encode %, : and control characters of an id, and nothing else', () => {
     expect(keyPart('100%:a\u0000\n\u007f\u0085 é{x}/?ж')).toBe('100%25%3Aa%00%0A%7F%C2%85 é{x}/?ж');
   });
+});
+
+test('the bench of this runs', () => {
+  expect(benchRedisEncode({ rounds: 1, calls: 10 }).length).toBe(10);
 });
