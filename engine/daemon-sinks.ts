@@ -38,7 +38,7 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
   const warn = (message: string, details: Record<string, string | number>): void => {
     log.warn(details, message);
   };
-  const target = await openLakeTarget(settings.lake, warn);
+  const target = await openLakeTarget(settings.lake, { dataDirectory: directory.path, warn });
   const feed = observed(engine.live, (sink, mark) => {
     engine.latency.settled(sink, mark, systemClock.nowMs());
   });

@@ -2,13 +2,11 @@
  * Every setting of the daemon, in one schema: names, units, bounds and defaults. The sections of ingress and sinks are theirs.
  */
 
-import { resolve } from 'node:path';
 import { z, wholeNumber, flag } from './core/schema.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
 import { redisOptionsSchema } from '../sinks/redis/options.ts';
 
-const LAKE_URL_DEFAULT = lakeOptionsSchema.shape.url.parse(undefined);
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
@@ -73,7 +71,3 @@ export const settingsSchema = z.strictObject({
 });
 
 export type Settings = z.output<typeof settingsSchema>;
-
-/** The lake lies in the data directory unless it is told where. */
-export const withLakeDefault = (settings: Settings): Settings =>
-  settings.lake.url === LAKE_URL_DEFAULT ? { ...settings, lake: { ...settings.lake, url: `file:${resolve(settings.data_dir, 'lake')}` } } : settings;

@@ -37,7 +37,7 @@ async function stateHash(path: string, facts: InstanceFacts): Promise<string> {
   });
   const store = openStore({ path: join(directoriesOf(path).live, 'live.mdb'), tables: LIVE_TABLES });
   const live = LiveStore.open({ store, schema: resultSchema(appsflyerPipeline), instance: facts.instance, generation: facts.generation, partitionCount: facts.partitionCount, retentionDays: 40 });
-  hash.update(live.stateHash());
+  hash.update(await live.stateHash());
   await store.close();
   return hash.digest('hex');
 }

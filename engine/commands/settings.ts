@@ -1,10 +1,10 @@
 /** Settings for a command, and the addresses of the daemon they describe. */
 
 import { configFile, loadConfig } from '../runtime/config.ts';
-import { settingsSchema, withLakeDefault, type Settings } from '../settings.ts';
+import { settingsSchema, type Settings } from '../settings.ts';
 
 export const loadSettings = (options: { readonly config?: string | undefined }): Settings =>
-  withLakeDefault(loadConfig(settingsSchema, { file: configFile(options.config ?? process.env['MILLRACE_CONFIG']), env: process.env }));
+  loadConfig(settingsSchema, { file: configFile(options.config ?? process.env['MILLRACE_CONFIG']), env: process.env });
 
 /** An address to reach a listener at: one that listens everywhere is reached on loopback. */
 const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host);
