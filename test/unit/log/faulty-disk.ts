@@ -211,7 +211,7 @@ export class FaultyDisk implements Disk {
       try {
         alive('sync');
       } catch (error) {
-        if (!this.#dead) inode.pending = [];
+        if (life === this.#life && !this.#dead) inode.pending = [];
         throw error;
       }
       for (const change of inode.pending) inode.durable = apply(inode.durable, change);

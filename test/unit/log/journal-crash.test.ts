@@ -161,7 +161,7 @@ async function retainSome(disk: FaultyDisk, writer: JournalWriter, model: Model,
 
 describe('the journal against a plain model', () => {
   const first = Number(process.env['MILLRACE_TEST_SEED'] ?? 1);
-  const count = Number(process.env['MILLRACE_TEST_RUNS'] ?? 150);
+  const count = Number(process.env['MILLRACE_TEST_RUNS'] ?? 100);
 
   it(`keeps what it acknowledged and invents nothing through power cuts, failing disks and restarts (seeds ${first} to ${first + count - 1})`, async () => {
     for (let seed = first; seed < first + count; seed++) {
@@ -177,7 +177,7 @@ describe('the journal against a plain model', () => {
         }
       }
     }
-  }, 60_000);
+  }, 30_000 + count * 200);
 });
 
 describe('a crash at each disk operation', () => {

@@ -4,13 +4,13 @@ import type { JournalWriter } from '../../../engine/log/index.ts';
 import { diskError, FaultyDisk, seededRandom, type DiskOperation } from './faulty-disk.ts';
 import { appendText, commitTexts, DIRECTORY, open, readAll, SEGMENT_BYTES, TestClock, texts } from './journal-fixture.ts';
 
-const coded = (code: string): unknown => expect.objectContaining({ code });
+const coded = (code: string): Error => expect.objectContaining({ code }) as Error;
 
 const failing = (operation: DiskOperation, code: string) => (tried: DiskOperation): Error | null => (tried === operation ? diskError(code) : null);
 
 function failToCommit(writer: JournalWriter, text: string, code: string): void {
   appendText(writer, 1, text);
-  expect(() => writer.commit()).toThrow(coded(code) as Error);
+  expect(() => writer.commit()).toThrow(coded(code));
   expect(writer.openRecords).toBe(0);
 }
 
