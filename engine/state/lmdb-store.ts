@@ -51,7 +51,7 @@ type RootOptions = Parameters<typeof open>[0] & { readonly batchStartThreshold: 
 export function openStore(options: StoreOptions): OrderedStore {
   inspectStateFile(options.path);
   try {
-    const root = open({
+    const root = open<Uint8Array, Uint8Array>({
       ...BINARY,
       path: options.path,
       noSubdir: true,
@@ -59,8 +59,8 @@ export function openStore(options: StoreOptions): OrderedStore {
       overlappingSync: true,
       eventTurnBatching: false,
       batchStartThreshold: NEVER,
-    } as RootOptions) as RootDatabase<Uint8Array, Uint8Array>;
-    const tables = new Map(options.tables.map((name) => [name, root.openDB<Uint8Array, Uint8Array>(name, BINARY) as Table]));
+    } as RootOptions);
+    const tables = new Map<string, Table>(options.tables.map((name) => [name, root.openDB<Uint8Array, Uint8Array>(name, BINARY)]));
     return new LmdbStore(options.path, root, tables, options.bytesMax ?? BYTES_MAX_DEFAULT);
   } catch (error) {
     throw openFault(options.path, error);

@@ -1,0 +1,92 @@
+/**
+ * Cells as stored values. A value names the shape it was written under (which measures and labels, in which order), so that a
+ * pipeline with a new measure reads what an older one wrote: measures go by name, what is new starts at 0, what is gone is dropped.
+ *
+ * Value: `[shape, revision, records, measures, breakdown names, breakdown counts, label times, label texts]`, msgpack.
+ */
+
+import type { CellName } from '../../engine/core/cell.ts';
+import { pack, unpack } from '../../engine/core/codec.ts';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { Cell } from './cell.ts';
+
+/** Names of measures and labels in the order of stored arrays. */
+export interface CellShape {
+  readonly measures: readonly string[];
+  readonly labels: readonly string[];
+}
+
+type StoredCell = [
+  shape: number,
+  revision: number,
+  records: number,
+  measures: number[],
+  breakdownNames: string[] | null,
+  breakdownCounts: number[] | null,
+  labelTimesMs: number[],
+  labelTexts: string[],
+];
+
+/** For each index of the current shape, the index in a stored one, or -1. */
+type Mapping = { readonly measures: readonly number[]; readonly labels: readonly number[] };
+
+export class CellCodec {
+  /** Every shape that values in the store may have; the last one is the pipeline's. Kept in the checkpoint. */
+  readonly shapes: readonly CellShape[];
+  readonly #current: CellShape;
+  readonly #mappings: readonly (Mapping | null)[];
+
+  constructor(current: CellShape, stored: readonly CellShape[]) {
+    const isKnown = stored.length > 0 && JSON.stringify(stored[stored.length - 1]) === JSON.stringify(current);
+    this.shapes = isKnown ? stored : [...stored, current];
+    this.#current = current;
+    this.#mappings = this.shapes.map((shape, index) => (index === this.shapes.length - 1 ? null : mapping(current, shape)));
+  }
+
+  create(name: CellName): Cell {
+    const labels = this.#current.labels;
+    return new Cell(name, new Array<number>(this.#current.measures.length).fill(0), new Array<number>(labels.length).fill(-1), new Array<string>(labels.length).fill(''));
+  }
+
+  encode(cell: Cell): Uint8Array {
+    const { breakdown } = cell;
+    const stored: StoredCell = [
+      this.shapes.length - 1,
+      cell.revision,
+      cell.records,
+      cell.measures,
+      breakdown === null ? null : [...breakdown.keys()],
+      breakdown === null ? null : [...breakdown.values()],
+      cell.labelTimesMs,
+      cell.labelTexts,
+    ];
+    return pack(stored);
+  }
+
+  /** A cell that counts as stored and unchanged. Raises STATE_CORRUPT. */
+  decode(name: CellName, value: Uint8Array): Cell {
+    try {
+      const [shape, revision, records, measures, names, counts, times, texts] = unpack<StoredCell>(value);
+      const map = this.#mappings[shape];
+      if (map === undefined) throw new Error(`unknown shape ${shape}`);
+      const cell = new Cell(
+        name,
+        map === null ? measures : map.measures.map((from) => measures[from] ?? 0),
+        map === null ? times : map.labels.map((from) => times[from] ?? -1),
+        map === null ? texts : map.labels.map((from) => texts[from] ?? ''),
+      );
+      cell.revision = revision;
+      cell.records = records;
+      if (names !== null && counts !== null) cell.breakdown = new Map(names.map((text, index) => [text, counts[index] as number]));
+      cell.isStored = true;
+      return cell;
+    } catch (error) {
+      throw new EngineError('STATE_CORRUPT', `a stored cell cannot be read: ${messageOf(error)}`, { where: { window: name.windowStartMs, kind: name.kind }, cause: error, fix: 'restore the state from a savepoint' });
+    }
+  }
+}
+
+const mapping = (current: CellShape, stored: CellShape): Mapping => ({
+  measures: current.measures.map((name) => stored.measures.indexOf(name)),
+  labels: current.labels.map((name) => stored.labels.indexOf(name)),
+});

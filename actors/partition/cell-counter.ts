@@ -1,0 +1,171 @@
+/**
+ * Counts one event in its cells: what it adds, under which dimensions, without passing any bound.
+ *
+ * An accepted event counts in its hour and its day, a late one in the `late` cell of its hour and its day, each with the same
+ * dimensions and amounts, so that a day is its hours plus their late cells to the unit and the micro. An amount that would carry a
+ * total past what all partitions together can sum exactly is left out of all cells and counted in the measure that the pipeline names for it.
+ *
+ * Hot: once per accepted or late record; bench/micro/partition.ts. Owned by the partition.
+ */
+
+import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
+import { dimensionValue } from '../../engine/core/dimension-value.ts';
+import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
+import type { Rules } from '../../engine/core/rules.ts';
+import type { Cell, Contribution } from './cell.ts';
+import type { CellChanges } from './cell-changes.ts';
+import type { CellTable, Series } from './cell-table.ts';
+import { DayLimits } from './day-limits.ts';
+
+/** Partial totals of this many partitions can be added without leaving the safe integers. */
+const PARTITIONS_SUMMED_MIN = 64;
+/** Remembered ways from a record's own dimensions to those it counts under, where they differ. */
+const ALIASES_MAX = 16_384;
+
+interface Alias {
+  readonly dayStartMs: number;
+  readonly dimensions: string;
+}
+
+interface MutableContribution extends Contribution {
+  timeMs: number;
+  readonly amounts: number[];
+  readonly touched: number[];
+  touchedCount: number;
+  breakdownName: string | null;
+  readonly labels: string[];
+}
+
+export interface CellCounterOptions<Event, DomainRules> {
+  readonly pipeline: PipelineDefinition<Event, DomainRules>;
+  readonly table: CellTable;
+  readonly changes: CellChanges;
+  readonly partitionCount: number;
+}
+
+export class CellCounter<Event, DomainRules> {
+  readonly #pipeline: PipelineDefinition<Event, DomainRules>;
+  readonly #table: CellTable;
+  readonly #changes: CellChanges;
+  readonly #limits: DayLimits;
+  readonly #aliases = new Map<string, Alias>();
+  readonly #totalMax: number;
+  /** By measure: the one that counts its left out amounts, or -1. */
+  readonly #overflowOf: readonly number[];
+  readonly #event: MutableContribution;
+  #domainRules: DomainRules | null = null;
+
+  constructor({ pipeline, table, changes, partitionCount }: CellCounterOptions<Event, DomainRules>) {
+    this.#pipeline = pipeline;
+    this.#table = table;
+    this.#changes = changes;
+    this.#totalMax = Math.floor(2 ** 53 / Math.max(partitionCount, PARTITIONS_SUMMED_MIN));
+    const names = pipeline.measures.map((measure) => measure.name);
+    this.#overflowOf = pipeline.measures.map(({ overflowMeasure }) => (overflowMeasure === undefined ? -1 : names.indexOf(overflowMeasure)));
+    this.#event = { timeMs: 0, amounts: names.map(() => 0), touched: names.map(() => 0), touchedCount: 0, breakdownName: null, labels: pipeline.labels.map(() => '') };
+    this.#limits = new DayLimits(pipeline.dimensions.length, {
+      cellsOf: (dayStartMs) => table.dimensionsOf(CellKind.day, dayStartMs),
+      hasCell: (dayStartMs, dimensions) => table.find({ kind: CellKind.day, windowStartMs: dayStartMs, dimensions }) !== null,
+    });
+  }
+
+  setRules(rules: Rules, domainRules: DomainRules): void {
+    this.#domainRules = domainRules;
+    this.#limits.limits = {
+      values: this.#pipeline.dimensions.map(({ name, valuesMax }) => rules.dimensionLimits[name] ?? valuesMax),
+      cells: rules.cellsPerDayMax,
+    };
+    this.#aliases.clear();
+  }
+
+  /** Counts the event in the day and in its hour or, when late, beside it. Returns the dimensions it counted under. */
+  count(event: Event, timeMs: number, hourStartMs: number, dayStartMs: number, isLate: boolean, revision: number): string {
+    const table = this.#table;
+    const own = this.dimensionsOf(event);
+    const series = table.series(own);
+    let day = series === undefined ? null : table.dayCellInMemory(series, dayStartMs);
+    if (day === null) day = this.#admit(event, own, dayStartMs);
+    const hour = isLate
+      ? table.cell(CellKind.late, hourStartMs, day.dimensions)
+      : table.hourCell(table.series(day.dimensions) as Series, hourStartMs);
+    this.#weigh(event, timeMs, day, hour);
+    day.add(this.#event);
+    hour.add(this.#event);
+    this.#changes.touch(day, revision);
+    this.#changes.touch(hour, revision);
+    return day.dimensions;
+  }
+
+  /** The record's own dimension values, joined. */
+  dimensionsOf(event: Event): string {
+    const { dimensions } = this.#pipeline;
+    let joined = dimensions[0] === undefined ? '' : dimensions[0].of(event);
+    for (let index = 1; index < dimensions.length; index++) joined += DIMENSION_SEPARATOR + (dimensions[index] as (typeof dimensions)[number]).of(event);
+    return joined;
+  }
+
+  forgetDaysBefore(dayStartMs: number): void {
+    this.#limits.forgetBefore(dayStartMs);
+  }
+
+  alarms(): string[] {
+    return [...this.#limits.reached()]
+      .sort((left, right) => left - right)
+      .map((index) => (index < 0 ? 'cells of a day are at their limit: further combinations count as other' : `dimension ${this.#pipeline.dimensions[index]?.name} is at its limit: further values count as other`));
+  }
+
+  /** The day cell of an event whose own one is not in memory. */
+  #admit(event: Event, own: string, dayStartMs: number): Cell {
+    const alias = this.#aliases.get(own);
+    if (alias !== undefined && alias.dayStartMs === dayStartMs) return this.#table.cell(CellKind.day, dayStartMs, alias.dimensions);
+    // A pipeline that hands out unfit values is made to fit here; such a record is never found by its own dimensions.
+    const values = this.#pipeline.dimensions.map((dimension) => dimensionValue(dimension.of(event)));
+    const dimensions = this.#limits.admit(dayStartMs, values);
+    if (dimensions !== own && values.join(DIMENSION_SEPARATOR) === own) {
+      if (this.#aliases.size >= ALIASES_MAX) this.#aliases.clear();
+      this.#aliases.set(own, { dayStartMs, dimensions });
+    }
+    return this.#table.cell(CellKind.day, dayStartMs, dimensions);
+  }
+
+  /** Fills in what the event adds to both cells. */
+  #weigh(event: Event, timeMs: number, first: Cell, second: Cell): void {
+    const { measures, breakdown, labels } = this.#pipeline;
+    const rules = this.#domainRules as DomainRules;
+    const into = this.#event;
+    let touchedCount = 0;
+    let hasOverflow = false;
+    for (let index = 0; index < measures.length; index++) {
+      const amount = (measures[index] as (typeof measures)[number]).amount(event, rules);
+      into.amounts[index] = amount;
+      if (amount === 0) continue;
+      into.touched[touchedCount++] = index;
+      if (!this.#fits(amount, first.measures[index] as number, second.measures[index] as number)) hasOverflow = true;
+    }
+    into.touchedCount = touchedCount;
+    into.timeMs = timeMs;
+    into.breakdownName = breakdown.nameOf(event, rules);
+    for (let index = 0; index < labels.length; index++) into.labels[index] = (labels[index] as (typeof labels)[number]).of(event);
+    if (hasOverflow) this.#leaveOut(first, second);
+  }
+
+  #fits(amount: number, first: number, second: number): boolean {
+    return Number.isSafeInteger(amount) && Math.abs(first + amount) <= this.#totalMax && Math.abs(second + amount) <= this.#totalMax;
+  }
+
+  #leaveOut(first: Cell, second: Cell): void {
+    const { amounts, touched } = this.#event;
+    let counted = -1;
+    for (let at = 0; at < this.#event.touchedCount; at++) {
+      const index = touched[at] as number;
+      if (this.#fits(amounts[index] as number, first.measures[index] as number, second.measures[index] as number)) continue;
+      amounts[index] = 0;
+      counted = Math.max(counted, this.#overflowOf[index] as number);
+    }
+    // One event counts once, whatever it says of itself.
+    if (counted >= 0 && amounts[counted] === 0) {
+      amounts[counted] = 1;
+      this.#event.touched[this.#event.touchedCount++] = counted;
+    }
+  }
+}

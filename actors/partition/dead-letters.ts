@@ -1,0 +1,163 @@
+/**
+ * Rejected records with their original bytes: in memory until a checkpoint takes them, in the table `dead` after.
+ *
+ * Bounded by bytes per partition: past the bound the oldest leave, counted. Ids rise by one per rejected record of the partition.
+ *
+ * Key: id (8 bytes, big-endian), bytes it counts as (4 bytes). Value: `[code, receivedAtMs, source, batchSequence, index, size, bytes]`.
+ */
+
+import { pack, unpack } from '../../engine/core/codec.ts';
+import { REJECT_CODES, type RejectCode } from '../../engine/core/record.ts';
+import type { OrderedStore, StoreEntry, StoreOperation } from '../../engine/core/store.ts';
+import { TABLES } from './options.ts';
+
+/** Longer records are cut to this; their full size is kept. */
+const KEPT_BYTES_MAX = 256 * 1024;
+/** What a letter costs beside its bytes, so that a flood of tiny ones is bounded too. */
+const LETTER_OVERHEAD = 256;
+/** Letters removed per checkpoint. */
+const EXPIRED_PER_CHECKPOINT_MAX = 20_000;
+
+export interface DeadLetter {
+  /** Rises by one per rejected record of this partition. */
+  readonly id: number;
+  readonly code: RejectCode;
+  readonly receivedAtMs: number;
+  readonly source: number;
+  readonly batchSequence: number;
+  readonly index: number;
+  /** Bytes of the record; `bytes` may hold fewer. */
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface DeadLetterState {
+  readonly nextId: number;
+  readonly storedBytes: number;
+  readonly expired: number;
+}
+
+type StoredLetter = [code: number, receivedAtMs: number, source: number, batchSequence: number, index: number, size: number, bytes: Uint8Array];
+
+export class DeadLetters {
+  readonly #store: OrderedStore;
+  readonly #bytesMax: number;
+  /** Oldest first. */
+  #fresh: DeadLetter[] = [];
+  #freshBytes = 0;
+  /** In the checkpoint in flight, and what its success changes. */
+  #saving: DeadLetter[] = [];
+  #savingState: DeadLetterState | null = null;
+  #nextId = 1;
+  #storedBytes = 0;
+  #expired = 0;
+
+  constructor(store: OrderedStore, bytesMax: number) {
+    this.#store = store;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Bytes that wait for a checkpoint. */
+  get freshBytes(): number {
+    return this.#freshBytes;
+  }
+
+  get figures(): { readonly bytes: number; readonly expired: number } {
+    return { bytes: this.#storedBytes + this.#freshBytes, expired: this.#expired };
+  }
+
+  /** Copies `bytes[start, end)`. */
+  add(letter: Omit<DeadLetter, 'id' | 'size' | 'bytes'>, bytes: Uint8Array, start: number, end: number): void {
+    const kept = new Uint8Array(Math.min(end - start, KEPT_BYTES_MAX));
+    kept.set(bytes.subarray(start, start + kept.byteLength));
+    this.#fresh.push({ id: this.#nextId++, ...letter, size: end - start, bytes: kept });
+    this.#freshBytes += kept.byteLength + LETTER_OVERHEAD;
+    while (this.#freshBytes > this.#bytesMax && this.#fresh.length > 1) this.#dropOldestFresh();
+  }
+
+  /** The newest first; `before`: only ids below. */
+  newest(limit: number, before = Infinity): DeadLetter[] {
+    const letters = [...this.#saving, ...this.#fresh].filter((letter) => letter.id < before).reverse().slice(0, limit);
+    const storedBefore = Math.min(before, this.#saving[0]?.id ?? Infinity, this.#fresh[0]?.id ?? Infinity, this.#nextId);
+    const range = { to: letterKey(storedBefore, 0), reverse: true, limit: limit - letters.length };
+    if (range.limit > 0) for (const entry of this.#store.range(TABLES.dead, range)) letters.push(decodeLetter(entry));
+    return letters;
+  }
+
+  /** Appends this checkpoint's operations; the returned state goes with them. */
+  checkpoint(operations: StoreOperation[]): DeadLetterState {
+    this.#saving = this.#fresh;
+    const savedBytes = this.#freshBytes;
+    this.#fresh = [];
+    this.#freshBytes = 0;
+    for (const letter of this.#saving) {
+      operations.push({ table: TABLES.dead, key: letterKey(letter.id, letter.bytes.byteLength + LETTER_OVERHEAD), value: encodeLetter(letter) });
+    }
+    const freed = this.#expire(operations, this.#storedBytes + savedBytes - this.#bytesMax);
+    this.#savingState = { nextId: this.#nextId, storedBytes: this.#storedBytes + savedBytes - freed.bytes, expired: this.#expired + freed.count };
+    return this.#savingState;
+  }
+
+  checkpointCommitted(): void {
+    if (this.#savingState !== null) {
+      this.#expired = this.#savingState.expired;
+      this.#storedBytes = this.#savingState.storedBytes;
+    }
+    this.#saving = [];
+    this.#savingState = null;
+  }
+
+  checkpointFailed(): void {
+    for (const letter of this.#saving) this.#freshBytes += letter.bytes.byteLength + LETTER_OVERHEAD;
+    this.#fresh = [...this.#saving, ...this.#fresh];
+    this.#saving = [];
+    this.#savingState = null;
+    while (this.#freshBytes > this.#bytesMax && this.#fresh.length > 1) this.#dropOldestFresh();
+  }
+
+  restore(state: DeadLetterState): void {
+    this.#nextId = state.nextId;
+    this.#storedBytes = state.storedBytes;
+    this.#expired = state.expired;
+  }
+
+  /** Removes the oldest stored letters until `excess` bytes are free. */
+  #expire(operations: StoreOperation[], excess: number): { readonly bytes: number; readonly count: number } {
+    let bytes = 0;
+    let count = 0;
+    if (excess <= 0) return { bytes, count };
+    for (const { key } of this.#store.range(TABLES.dead, { limit: EXPIRED_PER_CHECKPOINT_MAX })) {
+      if (bytes >= excess) break;
+      bytes += Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(8);
+      count++;
+      operations.push({ table: TABLES.dead, key, value: null });
+    }
+    return { bytes, count };
+  }
+
+  #dropOldestFresh(): void {
+    const oldest = this.#fresh.shift() as DeadLetter;
+    this.#freshBytes -= oldest.bytes.byteLength + LETTER_OVERHEAD;
+    this.#expired++;
+    if (this.#savingState !== null) this.#savingState = { ...this.#savingState, expired: this.#savingState.expired + 1 };
+  }
+}
+
+function letterKey(id: number, weight: number): Uint8Array {
+  const key = Buffer.alloc(12);
+  key.writeBigUInt64BE(BigInt(id), 0);
+  key.writeUInt32BE(weight, 8);
+  return key;
+}
+
+function encodeLetter(letter: DeadLetter): Uint8Array {
+  const { code, receivedAtMs, source, batchSequence, index, size, bytes } = letter;
+  const stored: StoredLetter = [REJECT_CODES.indexOf(code), receivedAtMs, source, batchSequence, index, size, bytes];
+  return pack(stored);
+}
+
+function decodeLetter({ key, value }: StoreEntry): DeadLetter {
+  const [code, receivedAtMs, source, batchSequence, index, size, bytes] = unpack<StoredLetter>(value);
+  const id = Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(0));
+  return { id, code: REJECT_CODES[code] as RejectCode, receivedAtMs, source, batchSequence, index, size, bytes: new Uint8Array(bytes) };
+}

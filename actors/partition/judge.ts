@@ -1,0 +1,110 @@
+/**
+ * The verdict on one record, and all that follows from it at once: counters, fingerprint, cells, dead letter, tail, event time.
+ *
+ * Order of judgement: poison (decoding may be what kills), malformed at the door, decoding, event time, identity and repeats, lateness.
+ * A rejected record takes no fingerprint and moves no watermark; a late repeat is a repeat.
+ *
+ * Hot: {@link Judge.fold} once per record; bench/micro/partition.ts. Owned by the partition.
+ */
+
+import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
+import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
+import { emptyConservation, RecordFlag, REJECT_CODES, Verdict, type Conservation, type RejectCode } from '../../engine/core/record.ts';
+import type { Rules } from '../../engine/core/rules.ts';
+import type { CellCounter } from './cell-counter.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import type { DedupeIndex } from './dedupe.ts';
+import type { PartitionTime } from './partition-time.ts';
+import type { Tail } from './tail.ts';
+
+/** Later event times have no store key. */
+const EVENT_TIME_MAX_MS = 2 ** 48 - 1;
+const NOT_REJECTED = -1;
+
+export interface JudgeOptions<Event, DomainRules> {
+  readonly pipeline: PipelineDefinition<Event, DomainRules>;
+  readonly isPoison: (batchSequence: number, index: number) => boolean;
+  readonly hourMs: number;
+  readonly dayMs: number;
+  readonly counter: CellCounter<Event, DomainRules>;
+  readonly time: PartitionTime;
+  readonly dedupe: DedupeIndex;
+  readonly deadLetters: DeadLetters;
+  readonly tail: Tail;
+}
+
+export class Judge<Event, DomainRules> {
+  readonly #options: JudgeOptions<Event, DomainRules>;
+  readonly #fingerprint = new Uint32Array(4);
+  /** `received` is the partition's to count, from batch indexes. */
+  readonly conservation: Conservation = emptyConservation();
+  /** By reject code. */
+  readonly rejects: number[] = REJECT_CODES.map(() => 0);
+  /** Fingerprints since the caller last set it to 0. */
+  freshFingerprints = 0;
+
+  constructor(options: JudgeOptions<Event, DomainRules>) {
+    this.#options = options;
+  }
+
+  /** `sequence`: the record's own. Event time moves with the record; hours close after it, by the caller. */
+  fold(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {
+    const { pipeline, isPoison } = this.#options;
+    if (isPoison(batch.sequence, cursor.index)) return this.#reject(batch, cursor, 'POISON');
+    if (cursor.flags !== RecordFlag.none) {
+      if ((cursor.flags & RecordFlag.malformed) !== 0) return this.#reject(batch, cursor, 'NOT_JSON');
+      if ((cursor.flags & RecordFlag.notObject) !== 0) return this.#reject(batch, cursor, 'NOT_OBJECT');
+    }
+    const decoded = pipeline.decode(batch.bytes, cursor.start, cursor.end);
+    if (typeof decoded === 'string') return this.#reject(batch, cursor, decoded as RejectCode);
+    const event = decoded;
+    const timeMs = pipeline.eventTimeMs(event);
+    if (!(timeMs >= 0 && timeMs <= EVENT_TIME_MAX_MS)) return this.#reject(batch, cursor, 'BAD_EVENT_TIME');
+    if (timeMs > batch.receivedAtMs + rules.futureSkewMs) return this.#reject(batch, cursor, 'FUTURE_EVENT_TIME');
+    if (rules.dedupe !== 'none') {
+      if (!pipeline.fingerprint(event, rules.dedupe, this.#fingerprint)) return this.#reject(batch, cursor, 'NO_IDENTITY');
+      if (!this.#options.dedupe.admit(this.#fingerprint, this.#options.time.runningTimeMs, rules.dedupeHorizonMs)) return this.#repeat(batch, cursor, timeMs);
+      this.freshFingerprints++;
+    }
+    return this.#count(batch, cursor, event, timeMs, sequence);
+  }
+
+  restore(conservation: Conservation, rejects: readonly number[]): void {
+    Object.assign(this.conservation, conservation);
+    // Codes are appended over time: an older state has fewer.
+    for (let index = 0; index < this.rejects.length; index++) this.rejects[index] = rejects[index] ?? 0;
+  }
+
+  #count(batch: LogBatch, cursor: RecordCursor, event: Event, timeMs: number, sequence: number): Verdict {
+    const { hourMs, dayMs, time, counter, tail } = this.#options;
+    const hourStartMs = timeMs - (timeMs % hourMs);
+    const dayStartMs = timeMs - (timeMs % dayMs);
+    const isLate = hourStartMs + hourMs <= time.closedUpToMs;
+    if (isLate) this.conservation.late++;
+    else this.conservation.accepted++;
+    // Of days that have expired, late records are in the lake alone.
+    const dimensions = dayStartMs + dayMs > time.expiredUpToMs ? counter.count(event, timeMs, hourStartMs, dayStartMs, isLate, sequence) : '';
+    const verdict = isLate ? Verdict.late : Verdict.accepted;
+    tail.add(batch, cursor.index, verdict, NOT_REJECTED, hourStartMs, dimensions);
+    time.see(timeMs, batch.receivedAtMs);
+    return verdict;
+  }
+
+  #repeat(batch: LogBatch, cursor: RecordCursor, timeMs: number): Verdict {
+    const { hourMs, time, tail } = this.#options;
+    this.conservation.duplicate++;
+    tail.add(batch, cursor.index, Verdict.duplicate, NOT_REJECTED, timeMs - (timeMs % hourMs), '');
+    time.see(timeMs, batch.receivedAtMs);
+    return Verdict.duplicate;
+  }
+
+  #reject(batch: LogBatch, cursor: RecordCursor, code: RejectCode): Verdict {
+    const { deadLetters, tail } = this.#options;
+    const index = REJECT_CODES.indexOf(code);
+    this.conservation.rejected++;
+    (this.rejects[index] as number)++;
+    deadLetters.add({ code, receivedAtMs: batch.receivedAtMs, source: cursor.source, batchSequence: batch.sequence, index: cursor.index }, batch.bytes, cursor.start, cursor.end);
+    tail.add(batch, cursor.index, Verdict.rejected, index, 0, '');
+    return Verdict.rejected;
+  }
+}

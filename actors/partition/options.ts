@@ -1,0 +1,35 @@
+/** What a partition is given, and the tables it keeps in its store. */
+
+import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
+import type { OrderedStore } from '../../engine/core/store.ts';
+import type { PartitionId } from '../../engine/core/types.ts';
+
+export const TABLES = { meta: 'meta', cells: 'cells', dedupe: 'dedupe', outbox: 'outbox', dead: 'dead' } as const;
+/** For whoever opens the store. */
+export const PARTITION_TABLES: readonly string[] = Object.values(TABLES);
+
+export interface PartitionOptions<Event, DomainRules> {
+  readonly id: PartitionId;
+  /** Fixed for the life of a data directory. */
+  readonly partitionCount: number;
+  /** Names the data directory; a store of another one is refused. */
+  readonly instance: string;
+  readonly pipeline: PipelineDefinition<Event, DomainRules>;
+  /** Holds {@link PARTITION_TABLES}. The partition reads it; its checkpoints are committed by whoever drives it. */
+  readonly store: OrderedStore;
+  readonly dedupeMemoryBytesMax: number;
+  /** Dead letters kept; the oldest leave first. */
+  readonly deadLetterBytesMax: number;
+  /** `[batch sequence, index in batch, 1 while folding]`: names the record being folded, should its folding kill the thread. */
+  readonly current: Float64Array;
+  /** True for a record whose folding has killed threads: rejected as POISON. */
+  readonly isPoison: (batchSequence: number, index: number) => boolean;
+  /** Committed checkpoints after which an unchanged day or late cell may leave memory. */
+  readonly cellIdleCheckpoints?: number;
+  /** Records remembered for `tail`. */
+  readonly tailEntries?: number;
+}
+
+/** Chosen: a minute at one checkpoint in ten seconds. */
+export const CELL_IDLE_CHECKPOINTS = 6;
+export const TAIL_ENTRIES = 256;

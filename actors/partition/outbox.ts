@@ -1,0 +1,246 @@
+/**
+ * The lake outbox of one partition: what became of its records, slot by slot, as journal positions and verdicts.
+ *
+ * A slot's entries are stored in chunks, one per checkpoint, so that a restart goes on in the middle of a slot and a checkpoint
+ * writes only what is new. A slot that the log has passed is handed out as one share, after a restart again, until it is spooled.
+ * Slot ids are a function of batch headers and rules: all partitions agree on them. A slot counts as needing its journal range
+ * until the checkpoint that removes it is committed.
+ *
+ * Key: slot start (8 bytes, big-endian ms), part (4), chunk (4; 0 is the slot's head). Owned by the partition.
+ */
+
+import { pack, unpack } from '../../engine/core/codec.ts';
+import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
+import type { BatchHeader } from '../../engine/core/log.ts';
+import type { DedupeMode, Rules } from '../../engine/core/rules.ts';
+import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
+import { assert, type Offset } from '../../engine/core/types.ts';
+import { readVerdictLog, VerdictLogWriter } from '../../engine/core/verdict-log.ts';
+import { TABLES } from './options.ts';
+
+interface Chunk {
+  readonly number: number;
+  /** Null once the store has it. */
+  bytes: Uint8Array | null;
+  isSaving: boolean;
+}
+
+interface Slot {
+  readonly id: SlotId;
+  /** Multiple of `slotMs` in which it began; by it the next one is told. */
+  readonly stretchMs: number;
+  readonly dedupe: DedupeMode;
+  readonly chunks: Chunk[];
+  journalBytes: number;
+  rowCount: number;
+  /** Offset of its first batch with rows; Infinity while it has none. */
+  firstOffset: number;
+  isPassed: boolean;
+  isTaken: boolean;
+  isSpooled: boolean;
+  isHeadDirty: boolean;
+  /** Its removal is part of the checkpoint in flight. */
+  isLeaving: boolean;
+}
+
+type StoredHead = [stretchMs: number, dedupe: DedupeMode, journalBytes: number, rowCount: number, firstOffset: number, isPassed: boolean];
+
+export class Outbox {
+  readonly #partition: number;
+  readonly #store: OrderedStore;
+  /** In order; the last one is open unless the outbox is new. */
+  #slots: Slot[] = [];
+  #writer = new VerdictLogWriter();
+  #freshBytes = 0;
+  #untaken = 0;
+
+  constructor(partition: number, store: OrderedStore) {
+    this.#partition = partition;
+    this.#store = store;
+    this.#restore();
+  }
+
+  /** Bytes that wait for a checkpoint. */
+  get freshBytes(): number {
+    return this.#freshBytes + this.#writer.byteLength;
+  }
+
+  /** Every batch, before its records. */
+  tick(batch: BatchHeader, rules: Rules): void {
+    const stretchMs = Math.floor(batch.receivedAtMs / rules.slotMs) * rules.slotMs;
+    let open = this.#slots[this.#slots.length - 1];
+    if (open === undefined || open.stretchMs !== stretchMs || open.journalBytes >= rules.slotBytesMax || open.dedupe !== rules.dedupe) {
+      if (open !== undefined) this.#pass(open);
+      open = nextSlot(open?.id, stretchMs, rules.dedupe);
+      this.#slots.push(open);
+    }
+    open.journalBytes += batch.endOffset - batch.offset;
+    open.isHeadDirty = true;
+  }
+
+  /** A batch with `rows` accepted or late records among `count`. */
+  append(batchOffset: Offset, firstSequence: number, verdicts: Uint8Array, count: number, rows: number): void {
+    const open = this.#slots[this.#slots.length - 1];
+    assert(open !== undefined, 'a record came before the first tick under rules');
+    this.#writer.append(batchOffset, firstSequence, verdicts, count);
+    open.rowCount += rows;
+    open.firstOffset = Math.min(open.firstOffset, batchOffset);
+  }
+
+  takeShares(): SlotShare[] {
+    if (this.#untaken === 0) return [];
+    this.#untaken = 0;
+    return this.#slots
+      .filter((slot) => slot.isPassed && !slot.isTaken && !slot.isSpooled)
+      .map((slot) => {
+        slot.isTaken = true;
+        return { partition: this.#partition, slot: slot.id, dedupe: slot.dedupe, rowCount: slot.rowCount, entries: this.#entriesOf(slot) };
+      });
+  }
+
+  /** True when a checkpoint now has a slot to remove. */
+  spooled(upTo: SlotId): boolean {
+    let found = false;
+    for (const slot of this.#slots) {
+      if (!slot.isPassed || slot.isSpooled || compareSlots(slot.id, upTo) > 0) continue;
+      slot.isSpooled = true;
+      found = true;
+    }
+    return found;
+  }
+
+  /** The oldest journal offset that a slot still needs, else `otherwise`. */
+  pendingOffset(otherwise: Offset): Offset {
+    let offset = Infinity;
+    for (const slot of this.#slots) offset = Math.min(offset, slot.firstOffset);
+    return offset === Infinity ? otherwise : (offset as Offset);
+  }
+
+  get passedCount(): number {
+    return this.#slots.reduce((count, slot) => count + (slot.isPassed ? 1 : 0), 0);
+  }
+
+  checkpoint(operations: StoreOperation[]): void {
+    const open = this.#slots[this.#slots.length - 1];
+    if (open !== undefined) this.#sealChunk(open);
+    for (const slot of this.#slots) {
+      if (slot.isSpooled) {
+        slot.isLeaving = true;
+        operations.push({ table: TABLES.outbox, key: slotKey(slot.id, 0), value: null });
+        for (const { number } of slot.chunks) operations.push({ table: TABLES.outbox, key: slotKey(slot.id, number), value: null });
+        continue;
+      }
+      if (slot.isHeadDirty) {
+        slot.isHeadDirty = false;
+        operations.push({ table: TABLES.outbox, key: slotKey(slot.id, 0), value: encodeHead(slot) });
+      }
+      for (const chunk of slot.chunks) {
+        if (chunk.bytes === null) continue;
+        chunk.isSaving = true;
+        operations.push({ table: TABLES.outbox, key: slotKey(slot.id, chunk.number), value: chunk.bytes });
+      }
+    }
+  }
+
+  checkpointCommitted(): void {
+    for (const slot of this.#slots) {
+      // Spooled so early that some of its chunks were never stored.
+      if (slot.isLeaving) for (const chunk of slot.chunks) this.#freshBytes -= chunk.bytes?.byteLength ?? 0;
+    }
+    this.#slots = this.#slots.filter((slot) => !slot.isLeaving);
+    for (const slot of this.#slots) {
+      for (const chunk of slot.chunks) {
+        if (!chunk.isSaving) continue;
+        chunk.isSaving = false;
+        this.#freshBytes -= chunk.bytes?.byteLength ?? 0;
+        chunk.bytes = null;
+      }
+    }
+  }
+
+  checkpointFailed(): void {
+    for (const slot of this.#slots) {
+      slot.isLeaving = false;
+      slot.isHeadDirty = true;
+      for (const chunk of slot.chunks) chunk.isSaving = false;
+    }
+  }
+
+  #pass(slot: Slot): void {
+    this.#sealChunk(slot);
+    slot.isPassed = true;
+    slot.isHeadDirty = true;
+    this.#untaken++;
+  }
+
+  /** Puts what the writer holds under a chunk of its own. */
+  #sealChunk(slot: Slot): void {
+    if (this.#writer.byteLength === 0) return;
+    const bytes = this.#writer.bytes();
+    slot.chunks.push({ number: (slot.chunks[slot.chunks.length - 1]?.number ?? 0) + 1, bytes, isSaving: false });
+    this.#freshBytes += bytes.byteLength;
+    this.#writer = new VerdictLogWriter();
+  }
+
+  /** One packed list over all chunks: the same bytes wherever checkpoints fell. */
+  #entriesOf(slot: Slot): Uint8Array {
+    const parts = slot.chunks.map((chunk) => {
+      const bytes = chunk.bytes ?? this.#store.get(TABLES.outbox, slotKey(slot.id, chunk.number));
+      assert(bytes !== null, 'a chunk of a slot is gone from the store');
+      return bytes;
+    });
+    if (parts.length === 1) return (parts[0] as Uint8Array).slice();
+    const whole = new VerdictLogWriter();
+    for (const part of parts) {
+      for (const { batchOffset, firstSequence, verdicts } of readVerdictLog(part)) whole.append(batchOffset, firstSequence, verdicts, verdicts.byteLength);
+    }
+    return whole.bytes();
+  }
+
+  #restore(): void {
+    for (const { key, value } of this.#store.range(TABLES.outbox, {})) {
+      const { id, chunk } = parseSlotKey(key);
+      if (chunk === 0) this.#slots.push(decodeHead(id, value));
+      else {
+        const slot = this.#slots[this.#slots.length - 1];
+        assert(slot !== undefined && compareSlots(slot.id, id) === 0, 'a chunk follows the head of its slot');
+        slot.chunks.push({ number: chunk, bytes: null, isSaving: false });
+      }
+    }
+    this.#untaken = this.passedCount;
+  }
+}
+
+const compareSlots = (left: SlotId, right: SlotId): number => left.startMs - right.startMs || left.part - right.part;
+
+/** Starts never go back, also when a new `slotMs` would say so: then the slot is a further part of the last start. */
+function nextSlot(last: SlotId | undefined, stretchMs: number, dedupe: DedupeMode): Slot {
+  const startMs = Math.max(stretchMs, last?.startMs ?? 0);
+  const part = last !== undefined && startMs === last.startMs ? last.part + 1 : 0;
+  return { ...emptySlot, id: { startMs, part }, stretchMs, dedupe, chunks: [] };
+}
+
+const emptySlot = { journalBytes: 0, rowCount: 0, firstOffset: Infinity, isPassed: false, isTaken: false, isSpooled: false, isHeadDirty: true, isLeaving: false } as const;
+
+function encodeHead(slot: Slot): Uint8Array {
+  const head: StoredHead = [slot.stretchMs, slot.dedupe, slot.journalBytes, slot.rowCount, slot.firstOffset, slot.isPassed];
+  return pack(head);
+}
+
+function decodeHead(id: SlotId, value: Uint8Array): Slot {
+  const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed] = unpack<StoredHead>(value);
+  return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffset, isPassed, isHeadDirty: false };
+}
+
+function slotKey(id: SlotId, chunk: number): Uint8Array {
+  const key = Buffer.alloc(16);
+  key.writeBigUInt64BE(BigInt(id.startMs), 0);
+  key.writeUInt32BE(id.part, 8);
+  key.writeUInt32BE(chunk, 12);
+  return key;
+}
+
+function parseSlotKey(bytes: Uint8Array): { readonly id: SlotId; readonly chunk: number } {
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { id: { startMs: Number(key.readBigUInt64BE(0)), part: key.readUInt32BE(8) }, chunk: key.readUInt32BE(12) };
+}

@@ -1,0 +1,99 @@
+/**
+ * Event time of one partition: watermark, closed hours, expired days. Rises only; a pure function of batch headers and event times.
+ *
+ * An hour is closed once the watermark has passed its end and the allowed lateness; a day has expired once the watermark has passed its end
+ * and the retention. Hot: {@link PartitionTime.see} once per record.
+ */
+
+import type { Rules } from '../../engine/core/rules.ts';
+
+export interface TimeState {
+  readonly watermarkMs: number;
+  readonly closedUpToMs: number;
+  readonly expiredUpToMs: number;
+  readonly runningTimeMs: number;
+  readonly lastRecordAtMs: number;
+}
+
+export class PartitionTime {
+  readonly #hourMs: number;
+  readonly #dayMs: number;
+  /** Epoch ms; -1 before the first record or idle tick. */
+  watermarkMs = -1;
+  /** Every hour that ends at or before this is closed. */
+  closedUpToMs = 0;
+  /** Day and late cells of days that end at or before this are gone. */
+  expiredUpToMs = 0;
+  runningTimeMs = 0;
+  /** Running time of the last record that was not rejected. */
+  #lastRecordAtMs = 0;
+  #allowedLatenessMs = 0;
+  #idleAfterMs = Infinity;
+  #retentionMs = 0;
+  /** The watermark at which the next hour closes or day expires; Infinity before any rules. */
+  #nextStepMs = Infinity;
+
+  constructor(hourMs: number, dayMs: number) {
+    this.#hourMs = hourMs;
+    this.#dayMs = dayMs;
+  }
+
+  set rules(rules: Rules) {
+    this.#allowedLatenessMs = rules.allowedLatenessMs;
+    this.#idleAfterMs = rules.idleAfterMs;
+    // A day goes only once all its hours have closed, whatever the settings.
+    this.#retentionMs = Math.max(rules.cellRetentionMs, rules.allowedLatenessMs);
+    this.#schedule();
+  }
+
+  /** Time passes for everyone: an idle partition's watermark follows `receivedAt`. */
+  tick(receivedAtMs: number, runningTimeMs: number): void {
+    this.runningTimeMs = runningTimeMs;
+    if (runningTimeMs - this.#lastRecordAtMs >= this.#idleAfterMs) this.#raise(receivedAtMs - this.#idleAfterMs);
+  }
+
+  /** A record that was not rejected. */
+  see(eventTimeMs: number, receivedAtMs: number): void {
+    this.#lastRecordAtMs = this.runningTimeMs;
+    this.#raise(eventTimeMs < receivedAtMs ? eventTimeMs : receivedAtMs);
+  }
+
+  /** True when {@link advance} has something to do. */
+  get isStepDue(): boolean {
+    return this.watermarkMs >= this.#nextStepMs;
+  }
+
+  /** Closes hours and expires days up to the watermark. */
+  advance(): void {
+    this.closedUpToMs = Math.max(this.closedUpToMs, lastEnd(this.watermarkMs - this.#allowedLatenessMs, this.#hourMs));
+    this.expiredUpToMs = Math.max(this.expiredUpToMs, lastEnd(this.watermarkMs - this.#retentionMs, this.#dayMs));
+    this.#schedule();
+  }
+
+  state(): TimeState {
+    const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs } = this;
+    return { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs: this.#lastRecordAtMs };
+  }
+
+  restore(state: TimeState): void {
+    this.watermarkMs = state.watermarkMs;
+    this.closedUpToMs = state.closedUpToMs;
+    this.expiredUpToMs = state.expiredUpToMs;
+    this.runningTimeMs = state.runningTimeMs;
+    this.#lastRecordAtMs = state.lastRecordAtMs;
+  }
+
+  #raise(toMs: number): void {
+    if (toMs > this.watermarkMs) this.watermarkMs = toMs;
+  }
+
+  #schedule(): void {
+    this.#nextStepMs = Math.min(
+      this.closedUpToMs + this.#hourMs + this.#allowedLatenessMs,
+      this.expiredUpToMs + this.#dayMs + this.#retentionMs,
+    );
+  }
+}
+
+/** The last window end at or before `atMs`. */
+const lastEnd = (atMs: number, sizeMs: number): number => Math.max(0, Math.floor(atMs / sizeMs) * sizeMs);

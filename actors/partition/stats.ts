@@ -1,0 +1,22 @@
+/** What a partition tells of itself to metrics, the live page and `inspect`: plain data, one flat object per partition. */
+
+import type { Conservation } from '../../engine/core/record.ts';
+
+export type PartitionStats = Readonly<Pick<Conservation, keyof Conservation>> & {
+  /** Rejected records by code. */
+  readonly rejects: Readonly<Record<string, number>>;
+  readonly sequence: number;
+  readonly offset: number;
+  readonly watermarkMs: number;
+  readonly closedUpToMs: number;
+  readonly cellsInMemory: number;
+  readonly dedupeEntries: number;
+  readonly dedupeMemoryBytes: number;
+  readonly deadLetterBytes: number;
+  readonly deadLettersExpired: number;
+  /** Passed lake slots that are not spooled. */
+  readonly slotsWaiting: number;
+  readonly checkpointPressure: number;
+  /** Bounds that are reached. */
+  readonly alarms: readonly string[];
+};
