@@ -47,6 +47,9 @@ export class HourlySink implements Sink {
   readonly #options: HourlySinkOptions;
   /** By hour: the feed's newest change when its cells were read for the last write. */
   readonly #written = new Map<number, number>();
+  #writtenGeneration = -1;
+  /** The marker's text as it was last read or written; null for none. */
+  #marker: string | null = null;
   #warnedOfOthers = false;
 
   constructor(options: HourlySinkOptions) {
@@ -63,6 +66,8 @@ export class HourlySink implements Sink {
 
   /** Rewrites each hour in which a cell changed, unless it was written from a later state than `changed` already. */
   async write(changed: ChangedCells, feed: ResultFeed): Promise<void> {
+    if (feed.generation !== this.#writtenGeneration) this.#written.clear();
+    this.#writtenGeneration = feed.generation;
     const hours = new Set<number>();
     for (const { kind, windowStartMs } of changed.cells) {
       if (kind !== CellKind.day && (this.#written.get(windowStartMs) ?? -1) < changed.mark) hours.add(windowStartMs);
@@ -70,20 +75,33 @@ export class HourlySink implements Sink {
     await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed));
   }
 
+  /** Raises SINK_REFUSED when the marker is not the one that was left: the lake was emptied or replaced, and a new marker would hide it. */
   async mark(marker: SinkMarker): Promise<void> {
+    const { target } = this.#options;
     const { instance, generation, settled } = marker;
-    await this.#options.target.put(markerName(instance), Buffer.from(`${JSON.stringify({ version: 1, instance, generation, settled })}\n`));
+    const name = markerName(instance);
+    if (this.#marker !== null && this.#marker !== (await this.#readMarker())) {
+      throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
+    }
+    const text = `${JSON.stringify({ version: 1, instance, generation, settled })}\n`;
+    await target.put(name, Buffer.from(text));
+    this.#marker = text;
   }
 
   async check(): Promise<SinkMarker | null> {
-    const bytes = await this.#options.target.get(markerName(this.#options.instance), MARKER_BYTES_MAX);
-    const marker = bytes === null ? null : parseMarker(bytes);
+    this.#marker = await this.#readMarker();
+    const marker = this.#marker === null ? null : parseMarker(this.#marker);
     if (marker === null) this.#written.clear();
     return marker;
   }
 
   /** The target belongs to the wiring: the events share it. */
   async close(): Promise<void> {}
+
+  async #readMarker(): Promise<string | null> {
+    const bytes = await this.#options.target.get(markerName(this.#options.instance), MARKER_BYTES_MAX);
+    return bytes === null ? null : Buffer.from(bytes).toString('utf8');
+  }
 
   async #writeHour(hour: number, feed: ResultFeed): Promise<void> {
     const asOf = feed.latest;
@@ -140,9 +158,9 @@ export class HourlySink implements Sink {
 const markerName = (instance: string): string => `${MARKER_PREFIX}${instance}.json`;
 
 /** Null for what is no marker of ours: then the lake is fed again. */
-function parseMarker(bytes: Uint8Array): SinkMarker | null {
+function parseMarker(text: string): SinkMarker | null {
   try {
-    const { instance, generation, settled } = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<SinkMarker>;
+    const { instance, generation, settled } = JSON.parse(text) as Partial<SinkMarker>;
     const whole = Number.isSafeInteger(generation) && Number.isSafeInteger(settled);
     return typeof instance === 'string' && whole ? { instance, generation: generation as number, settled: settled as number } : null;
   } catch {

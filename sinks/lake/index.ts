@@ -1,5 +1,6 @@
 /** The lake's public names. Loads no heavy library: the functions of the pool load parquet-wasm, and a target in S3 loads its client. */
 
+import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { MS_PER_SECOND } from '../../engine/core/types.ts';
 import type { TableData } from './column-builder.ts';
@@ -17,16 +18,23 @@ export type { LakeTarget, ObjectVersion } from './target.ts';
 
 export type Warn = (message: string, details: Record<string, string | number>) => void;
 
-/** Connects to nothing yet. Rejects CONFIG_INVALID. */
-export async function openLakeTarget(options: Pick<LakeOptions, 'url' | 's3_access_key_id' | 's3_secret_access_key' | 's3_request_timeout_seconds'>, warn: Warn): Promise<LakeTarget> {
-  if (!options.url.startsWith('s3:')) return new FileTarget(options.url);
+export interface LakeTargetContext {
+  /** Holds the folder `lake` where no address is set. */
+  readonly dataDirectory: string;
+  readonly warn: Warn;
+}
+
+/** Connects to nothing yet. Rejects CONFIG_INVALID. The caller closes it, after both sinks. */
+export async function openLakeTarget(options: Pick<LakeOptions, 'url' | 's3_access_key_id' | 's3_secret_access_key' | 's3_request_timeout_seconds'>, context: LakeTargetContext): Promise<LakeTarget> {
+  const url = options.url === '' ? `file:${resolve(context.dataDirectory, 'lake')}` : options.url;
+  if (!url.startsWith('s3:')) return new FileTarget(url);
   const { s3_access_key_id: accessKeyId, s3_secret_access_key: secretAccessKey } = options;
   const { S3Target } = await import('./s3-target.ts');
   return new S3Target({
-    url: options.url,
+    url,
     credentials: accessKeyId === '' ? null : { accessKeyId, secretAccessKey },
     requestTimeoutMs: options.s3_request_timeout_seconds * MS_PER_SECOND,
-    warn,
+    warn: context.warn,
   });
 }
 

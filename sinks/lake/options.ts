@@ -10,12 +10,12 @@ const GIB = 1024 ** 3;
 export const lakeOptionsSchema = z.strictObject({
   url: z
     .string()
-    .default('file:./data/lake')
+    .default('')
     .superRefine((url, context) => {
-      const problem = problemOf(url);
+      const problem = url === '' ? null : problemOf(url);
       if (problem !== null) context.addIssue({ code: 'custom', message: problem });
     })
-    .describe('where the lake lives: file:./data/lake, file:/srv/lake or s3://bucket/prefix?region=…&endpoint=…&path_style=true&checksums=when_required'),
+    .describe('where the lake lives: file:./data/lake, file:/srv/lake or s3://bucket/prefix?region=…&endpoint=…&path_style=true&checksums=when_required; empty: `lake` in the data directory'),
   hourly_interval_seconds: wholeNumber(1, 86_400).default(60).describe('at least this long between two rewrites of the objects of hourly/'),
   hourly_cells_max: wholeNumber(1_000, 10_000_000).default(1_000_000).describe('an hour with more cells is refused, not cut'),
   rows_per_file: wholeNumber(1_000, 2_000_000).default(250_000).describe('rows after which a file of events/ ends; a new value counts from the next slot'),
