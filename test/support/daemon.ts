@@ -5,12 +5,17 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
-const root = resolve(import.meta.dirname, '../..');
-export const CLI = join(root, 'dist/engine/cli.js');
+/** From the sources and from the build alike. */
+function projectRoot(): string {
+  let at = resolve(import.meta.dirname);
+  while (!existsSync(join(at, 'package.json'))) at = dirname(at);
+  return at;
+}
+export const CLI = join(projectRoot(), 'dist/engine/cli.js');
 export const NODE = process.env['MILLRACE_TEST_NODE'] ?? process.execPath;
 
 export interface DaemonOptions {
