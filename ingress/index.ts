@@ -104,8 +104,8 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
       while (intake.liveRequests > 0 && clock.monotonicMs() < untilMs) await pause(DRAIN_CHECK_INTERVAL_MS);
       const unanswered = intake.liveRequests;
       door.close();
-      // What is being committed belongs to the journal; nobody may close it under the batcher.
-      while (!batcher.idle) await pause(DRAIN_CHECK_INTERVAL_MS);
+      // What is being committed belongs to the journal: nobody may close it under the batcher.
+      while (!batcher.idle || intake.liveRequests > 0) await pause(DRAIN_CHECK_INTERVAL_MS);
       stop();
       return unanswered;
     },

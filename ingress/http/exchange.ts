@@ -71,7 +71,7 @@ export abstract class Exchange implements BatchMember, Deadlined {
   /** Sends the answer while the body is still coming, and leaves the exchange open until {@link endEarly} or {@link cut}. */
   protected abstract sendEarly(reply: Reply): void;
   protected abstract endEarly(): void;
-  /** Ends the connection at once. */
+  /** Ends the connection at once; may call {@link aborted} before it returns. */
   protected abstract cut(): void;
 
   /**
@@ -100,10 +100,13 @@ export abstract class Exchange implements BatchMember, Deadlined {
         break;
       case Phase.lingering:
         this.#discardedBytes += bytes.byteLength;
-        if (last) this.endEarly();
-        else if (this.#discardedBytes > LINGER_BYTES_MAX) this.cut();
-        else break;
-        this.#finish();
+        if (last) {
+          this.#finish();
+          this.endEarly();
+        } else if (this.#discardedBytes > LINGER_BYTES_MAX) {
+          this.#finish();
+          this.cut();
+        }
         break;
       case Phase.waiting:
       case Phase.gone:
@@ -129,8 +132,8 @@ export abstract class Exchange implements BatchMember, Deadlined {
         this.#answer(this.#reply, true);
         break;
       case Phase.lingering:
-        this.cut();
         this.#finish();
+        this.cut();
         break;
       case Phase.waiting:
       case Phase.gone:

@@ -145,8 +145,10 @@ let corkedWithoutBody = false;
 function writeCorked(): void {
   const response = corked as UwsResponse;
   writeHead(response, corkedReply);
-  if (corkedWithoutBody || corkedReply.status === 204) response.endWithoutBody(corkedReply.status === 204 ? undefined : corkedReply.body.length, corkedClose);
-  else response.end(corkedReply.body, corkedClose);
+  // With a length of its own the library would wait for that body, and close the connection on the next request.
+  if (!corkedWithoutBody && corkedReply.status !== 204) response.end(corkedReply.body, corkedClose);
+  else if (corkedClose) response.endWithoutBody(0, true);
+  else response.endWithoutBody();
 }
 
 function writeReply(response: UwsResponse, reply: Reply, close: boolean, withoutBody: boolean): void {

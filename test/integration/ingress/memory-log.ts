@@ -90,7 +90,7 @@ export class MemoryLog implements BatchWriter {
         try {
           resolve(settle());
         } catch (error) {
-          reject(error as EngineError);
+          reject(error);
         }
       }, this.commitMs);
     });

@@ -1,0 +1,234 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { EngineError } from '../../../engine/core/errors.ts';
+import { systemClock } from '../../../engine/core/clock.ts';
+import { partitionId } from '../../../engine/core/types.ts';
+import { Batcher, type BatchMember, type BatcherOptions } from '../../../ingress/batcher.ts';
+import { MemoryLog } from '../../integration/ingress/memory-log.ts';
+
+class Member implements BatchMember {
+  appending = false;
+  batchesPending = 0;
+  lastBatch = 0;
+  failure: EngineError | null = null;
+  readonly settledWith: (string | null)[] = [];
+  onResume: () => void = () => undefined;
+  readonly #onSettled: () => void;
+
+  constructor(onSettled: () => void = () => undefined) {
+    this.#onSettled = onSettled;
+  }
+
+  settled(): void {
+    this.settledWith.push(this.failure?.code ?? null);
+    this.#onSettled();
+  }
+
+  resume(): void {
+    this.onResume();
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const until = async (condition: () => boolean): Promise<void> => {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 500) throw new Error('waited in vain');
+    await pause(2);
+  }
+};
+
+let open: Batcher | null = null;
+const failures: string[] = [];
+function batcher(log: MemoryLog, options: Partial<BatcherOptions> = {}): Batcher {
+  failures.length = 0;
+  open = new Batcher({ writer: log, clock: systemClock, batchBytesMax: 1_000_000, tickAfterMs: 60_000, onFailure: (error) => failures.push(error.code), ...options });
+  return open;
+}
+const put = (to: Batcher, member: BatchMember, text: string): boolean => to.append(member, partitionId(0), 1, 0, Buffer.from(text), 0, text.length);
+
+afterEach(() => {
+  open?.stop();
+});
+
+describe('group commit', () => {
+  it('commits what came in one turn of the loop together, and tells nobody before', async () => {
+    const log = new MemoryLog();
+    const group = batcher(log);
+    const seen: number[] = [];
+    const members = Array.from({ length: 3 }, () => new Member(() => seen.push(log.batches.length)));
+    for (const [index, member] of members.entries()) put(group, member, `record ${index}`);
+    expect(log.batches).toHaveLength(0);
+    expect(members.flatMap((member) => member.settledWith)).toEqual([]);
+    await turn();
+    expect(log.batches.map((batch) => batch.records.length)).toEqual([3]);
+    expect(seen).toEqual([1, 1, 1]);
+    expect(group.idle).toBe(true);
+  });
+
+  it('commits a lone record in the same turn', async () => {
+    const log = new MemoryLog();
+    const lone = new Member();
+    put(batcher(log), lone, 'x');
+    await turn();
+    expect(lone.settledWith).toEqual([null]);
+  });
+
+  it('commits a batch at once when it is full, and tells its members once the loop comes round', async () => {
+    const log = new MemoryLog();
+    const group = batcher(log, { batchBytesMax: 100 });
+    const member = new Member();
+    member.appending = true;
+    for (let index = 0; index < 20; index++) put(group, member, 'x'.repeat(30));
+    expect(log.batches.length).toBeGreaterThan(5);
+    expect(member.settledWith).toEqual([]);
+    member.appending = false;
+    await turn();
+    expect(member.settledWith).toEqual([null]);
+    expect(log.records).toHaveLength(20);
+  });
+
+  it('fails exactly the members of the batch that failed, with its code, and goes on', async () => {
+    const log = new MemoryLog();
+    const group = batcher(log);
+    const [first, second, third] = [new Member(), new Member(), new Member()];
+    put(group, first, 'a');
+    await turn();
+    log.fail = 'DISK_FULL';
+    put(group, second, 'b');
+    await turn();
+    log.fail = null;
+    put(group, third, 'c');
+    await turn();
+    expect([first, second, third].map((member) => member.settledWith)).toEqual([[null], ['DISK_FULL'], [null]]);
+    expect(log.texts).toEqual(['a', 'c']);
+    expect(failures).toEqual(['DISK_FULL']);
+  });
+
+  it('fails a member whole when one of its two batches failed', async () => {
+    const log = new MemoryLog();
+    const group = batcher(log, { batchBytesMax: 40 });
+    const member = new Member();
+    log.fail = 'JOURNAL_WRITE_FAILED';
+    put(group, member, 'x'.repeat(40));
+    log.fail = null;
+    put(group, member, 'y');
+    await turn();
+    expect(member.settledWith).toEqual(['JOURNAL_WRITE_FAILED']);
+    expect(log.texts).toEqual(['y']);
+  });
+});
+
+describe('with a slow disk', () => {
+  it('gathers the next batch meanwhile and never commits twice at a time', async () => {
+    const log = new MemoryLog();
+    log.commitMs = 20;
+    const group = batcher(log);
+    const members = Array.from({ length: 6 }, () => new Member());
+    for (const [index, member] of members.entries()) {
+      put(group, member, String(index));
+      await turn();
+    }
+    expect(members.flatMap((member) => member.settledWith)).toEqual([]);
+    await until(() => group.idle);
+    expect(log.batches.map((batch) => batch.records.length)).toEqual([1, 5]);
+    expect(members.map((member) => member.settledWith)).toEqual(Array.from({ length: 6 }, () => [null]));
+  });
+
+  it('refuses what the open batch cannot hold, and resumes the parked in order once there is room', async () => {
+    const log = new MemoryLog(100);
+    log.commitMs = 10;
+    const group = batcher(log);
+    const order: string[] = [];
+    const first = new Member();
+    put(group, first, 'x'.repeat(80));
+    await turn();
+    put(group, new Member(), 'y'.repeat(80));
+    for (const name of ['one', 'two', 'three']) {
+      const member = new Member(() => order.push(name));
+      member.appending = true;
+      member.onResume = () => {
+        if (put(group, member, name.padEnd(60))) member.appending = false;
+        else group.park(member);
+      };
+      expect(put(group, member, name.padEnd(60))).toBe(false);
+      group.park(member);
+    }
+    await until(() => group.idle);
+    expect(order).toEqual(['one', 'two', 'three']);
+    expect(log.texts.map((text) => text.trim().slice(0, 5))).toEqual(['xxxxx', 'yyyyy', 'one', 'two', 'three']);
+  });
+
+  it('fails the members of the failed batch alone', async () => {
+    const log = new MemoryLog();
+    log.commitMs = 10;
+    const group = batcher(log);
+    const [first, second] = [new Member(), new Member()];
+    log.fail = 'DISK_FULL';
+    put(group, first, 'a');
+    await turn();
+    put(group, second, 'b');
+    await until(() => first.settledWith.length > 0);
+    log.fail = null;
+    await until(() => group.idle);
+    expect([first.settledWith, second.settledWith]).toEqual([['DISK_FULL'], [null]]);
+  });
+});
+
+describe('ticks', () => {
+  it('come after silence, one for each stretch of it, and not while records do', async () => {
+    const log = new MemoryLog();
+    let nowMs = 0;
+    const group = batcher(log, { tickAfterMs: 20, clock: { nowMs: () => nowMs, monotonicMs: () => nowMs } });
+    const ticksAfter = async (atMs: number): Promise<number> => {
+      nowMs = atMs;
+      await pause(30);
+      return group.stats().ticks;
+    };
+    expect(await ticksAfter(19)).toBe(0);
+    put(group, new Member(), 'x');
+    await turn();
+    expect(await ticksAfter(38)).toBe(0);
+    expect(await ticksAfter(39)).toBe(1);
+    expect(await ticksAfter(58)).toBe(1);
+    expect(await ticksAfter(59)).toBe(2);
+    expect(log.batches.map((batch) => batch.records.length)).toEqual([1, 0, 0]);
+  });
+
+  it('that fail are counted and tried again', async () => {
+    const log = new MemoryLog();
+    log.fail = 'DISK_FULL';
+    const group = batcher(log, { tickAfterMs: 20 });
+    await until(() => group.stats().commitFailures >= 2);
+    log.fail = null;
+    await until(() => log.batches.length > 0);
+  });
+});
+
+describe('control records', () => {
+  it('get a commit of their own, after the records appended before them', async () => {
+    for (const commitMs of [0, 5]) {
+      const log = new MemoryLog();
+      log.commitMs = commitMs;
+      const group = batcher(log);
+      put(group, new Member(), 'before');
+      const written = Promise.all([group.writeControl(Buffer.from('rule 1')), group.writeControl(Buffer.from('rule 2'))]);
+      await written;
+      put(group, new Member(), 'after');
+      await until(() => group.idle);
+      const shape = log.batches.map((batch) => [...batch.controls.map(String), ...batch.records.map((record) => record.bytes.toString())]);
+      expect(shape).toEqual([['before'], ['rule 1'], ['rule 2'], ['after']]);
+      group.stop();
+    }
+  });
+
+  it('that could not be written are rejected with the reason', async () => {
+    for (const commitMs of [0, 5]) {
+      const log = new MemoryLog();
+      log.commitMs = commitMs;
+      log.fail = 'JOURNAL_WRITE_FAILED';
+      const group = batcher(log);
+      await expect(group.writeControl(Buffer.from('rule'))).rejects.toMatchObject({ code: 'JOURNAL_WRITE_FAILED' });
+      group.stop();
+    }
+  });
+});

@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { ingressOptionsSchema } from '../../../ingress/options.ts';
+
+describe('ingest settings', () => {
+  it('have a default each, and take numbers as words from the environment', () => {
+    expect(ingressOptionsSchema.parse({})).toMatchObject({ port: 8080, host: '0.0.0.0', record_bytes_max: 1_048_576, events_bytes_max: 16_777_216, body_timeout_ms: 10_000 });
+    expect(ingressOptionsSchema.parse({ port: '9000' }).port).toBe(9_000);
+  });
+
+  it('refuse unknown keys, values out of bounds, and limits that contradict each other', () => {
+    const problem = (settings: object): PropertyKey[] | undefined => ingressOptionsSchema.safeParse(settings).error?.issues[0]?.path;
+    expect(ingressOptionsSchema.safeParse({ prot: 1 }).success).toBe(false);
+    expect(problem({ port: 65_536 })).toEqual(['port']);
+    expect(problem({ record_bytes_max: 2_048, events_bytes_max: 1_024 })).toEqual(['record_bytes_max']);
+    expect(problem({ in_flight_bytes_max: 16 * 1024 ** 2 })).toEqual(['events_bytes_max']);
+  });
+});

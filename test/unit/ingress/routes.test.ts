@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest';
+import { routeOf } from '../../../ingress/http/routes.ts';
+
+describe('routes', () => {
+  it('take events by method and exact path', () => {
+    expect(routeOf('POST', '/v1/appsflyer/push').kind).toBe('push');
+    expect(routeOf('GET', '/v1/appsflyer/push').kind).toBe('push_get');
+    expect(routeOf('POST', '/v1/events').kind).toBe('events');
+  });
+
+  it('answer everything else by themselves', () => {
+    const answer = (method: string, path: string): [number | undefined, string | undefined] => [routeOf(method, path).fixed?.status, routeOf(method, path).fixed?.allow];
+    expect(answer('GET', '/')).toEqual([404, '']);
+    expect(answer('POST', '/v1/events/')).toEqual([404, '']);
+    expect(answer('POST', '/V1/events')).toEqual([404, '']);
+    expect(answer('OPTIONS', '/nowhere')).toEqual([404, '']);
+    expect(answer('GET', '/v1/events')).toEqual([405, 'POST, OPTIONS']);
+    expect(answer('HEAD', '/v1/appsflyer/push')).toEqual([405, 'GET, POST, OPTIONS']);
+    expect(answer('BREW', '/v1/appsflyer/push')).toEqual([405, 'GET, POST, OPTIONS']);
+    expect(answer('OPTIONS', '/v1/appsflyer/push')).toEqual([204, 'GET, POST, OPTIONS']);
+  });
+});
