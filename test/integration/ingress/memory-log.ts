@@ -84,15 +84,9 @@ export class MemoryLog implements BatchWriter {
     };
     if (this.commitMs === 0) return settle();
     this.#committing = true;
-    return new Promise((resolve, reject) => {
-      setTimeout(() => {
-        this.#committing = false;
-        try {
-          resolve(settle());
-        } catch (error) {
-          reject(error);
-        }
-      }, this.commitMs);
+    return new Promise((resolve) => setTimeout(resolve, this.commitMs)).then(() => {
+      this.#committing = false;
+      return settle();
     });
   }
 
