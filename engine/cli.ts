@@ -62,8 +62,9 @@ program
   .option('--start <iso time>', 'event time of the first message (default: now, following the clock)')
   .option('--expect', 'print the totals that must come out, as JSON on stdout', false)
   .option('--dry-run', 'print messages on stdout instead of sending them', false)
+  .option('--batch <records>', 'records per request, by /v1/events; 1 for single pushes', count, 1)
   .option('--garbage <share>', 'share of malformed messages, 0 to 1', Number, 0)
-  .action((options: { config?: string; url?: string; rate: number; count?: number; seed: number; start?: string; expect: boolean; dryRun: boolean; garbage: number }) => run(generate(options)));
+  .action((options: { config?: string; url?: string; rate: number; count?: number; seed: number; start?: string; expect: boolean; dryRun: boolean; garbage: number; batch: number }) => run(generate(options)));
 
 program
   .command('tail')

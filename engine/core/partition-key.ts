@@ -79,18 +79,18 @@ class KeyPartitioner implements Partitioner {
     const text = bytes.toString('latin1', start, end);
     if (hasInnerKeys(text) || text.includes('\\u00') || !isUtf8(bytes.subarray(start, end))) return false;
     const scope = this.#scope;
-    const scopeFound = scope.find(text);
+    const scopeFound = scope.find(text, bytes, start, last);
     if (scopeFound === Found.doubt) return false;
     if (scopeFound === Found.absent || scope.valueStart === scope.valueEnd) return this.#byContent(bytes, start, end);
     const users = this.#users;
     for (let index = 0; index < users.length; index++) {
       const user = users[index] as KeySearch;
-      const found = user.find(text);
+      const found = user.find(text, bytes, start, last);
       if (found === Found.doubt) return false;
       if (found === Found.absent || user.valueStart === user.valueEnd) continue;
-      if (this.#spec.isPlaceholder(text.slice(user.valueStart, user.valueEnd))) continue;
-      const scopeHash = hash32(bytes, start + scope.valueStart, start + scope.valueEnd, 0);
-      this.#choose(hash32(bytes, start + user.valueStart, start + user.valueEnd, scopeHash));
+      if (this.#spec.isPlaceholder(text.slice(user.valueStart - start, user.valueEnd - start))) continue;
+      const scopeHash = hash32(bytes, scope.valueStart, scope.valueEnd, 0);
+      this.#choose(hash32(bytes, user.valueStart, user.valueEnd, scopeHash));
       return true;
     }
     return this.#byContent(bytes, start, end);
@@ -136,63 +136,73 @@ class KeyPartitioner implements Partitioner {
   }
 }
 
-/** Finds one key's string value in one-byte text. Its fields hold the last result. */
+/** Finds one key's string value; its fields hold where in the bytes the last one lies. */
 class KeySearch {
   valueStart = 0;
   valueEnd = 0;
-  readonly #quoted: string;
+  readonly #quoted: Buffer;
   readonly #needle: string;
   readonly #needleOffset: number;
 
   constructor(key: string) {
     assert(/^[a-z][a-z0-9_]*$/i.test(key), `partition key ${JSON.stringify(key)} is not a plain name`);
-    this.#quoted = `"${key}"`;
+    this.#quoted = Buffer.from(`"${key}"`);
     this.#needle = rarestEnding(key);
-    this.#needleOffset = this.#quoted.length - this.#needle.length;
+    this.#needleOffset = this.#quoted.byteLength - this.#needle.length;
   }
 
-  find(text: string): Found {
+  /**
+   * Looks for the key in `text`, which is `bytes[start, last]` in one-byte characters. Braces stand at both ends, so that no loop over
+   * white space leaves the range.
+   */
+  find(text: string, bytes: Buffer, start: number, last: number): Found {
     let at = -1;
     let from = this.#needleOffset;
     for (;;) {
       const hit = text.indexOf(this.#needle, from);
       if (hit < 0) break;
       from = hit + 1;
-      const opening = hit - this.#needleOffset;
-      if (!text.startsWith(this.#quoted, opening)) continue;
+      const opening = start + hit - this.#needleOffset;
+      if (!this.#isQuotedKey(bytes, opening)) continue;
       if (at >= 0) return Found.doubt;
       at = opening;
     }
     if (at < 0) return Found.absent;
     let before = at - 1;
-    while (text.charCodeAt(before) <= SPACE) before--;
-    const previous = text.charCodeAt(before);
-    const colon = skipSpace(text, at + this.#quoted.length);
-    const value = skipSpace(text, colon + 1);
-    if ((previous !== COMMA && previous !== OPEN_BRACE) || text.charCodeAt(colon) !== COLON || text.charCodeAt(value) !== QUOTE) {
-      return Found.doubt;
-    }
-    return this.#readValue(text, value + 1);
+    while ((bytes[before] as number) <= SPACE) before--;
+    const previous = bytes[before];
+    const colon = skipSpace(bytes, at + this.#quoted.byteLength);
+    const value = skipSpace(bytes, colon + 1);
+    if ((previous !== COMMA && previous !== OPEN_BRACE) || bytes[colon] !== COLON || bytes[value] !== QUOTE) return Found.doubt;
+    return this.#readValue(bytes, value + 1, last);
   }
 
-  #readValue(text: string, from: number): Found {
-    for (let at = from; at < text.length; at++) {
-      const code = text.charCodeAt(at);
-      if (code === QUOTE) {
+  #isQuotedKey(bytes: Buffer, at: number): boolean {
+    const quoted = this.#quoted;
+    for (let index = 0; index < quoted.byteLength; index++) {
+      if (bytes[at + index] !== quoted[index]) return false;
+    }
+    return true;
+  }
+
+  #readValue(bytes: Buffer, from: number, last: number): Found {
+    for (let at = from; at < last; at++) {
+      const byte = bytes[at] as number;
+      if (byte === QUOTE) {
         this.valueStart = from;
         this.valueEnd = at;
         return Found.value;
       }
-      if (code === BACKSLASH || code < 0x20 || code > 0x7e) return Found.doubt;
+      if (byte === BACKSLASH || byte < 0x20 || byte > 0x7e) return Found.doubt;
     }
     return Found.doubt;
   }
 }
 
-/** How common characters are in such messages, most common first; those not listed are rare. */
-const COMMON = '"_eatinordscpu0l1:,m23456789g-.';
-/** Engines search short needles by their first byte with memchr: measured 3 to 6 times as fast as the whole quoted key. */
-const NEEDLE_LENGTH_MAX = 6;
+/** How common characters are in JSON messages with names in snake case, most common first (counted over samples); those not listed are rare. */
+const COMMON = '"e_ita0nr1ocsd2pu5lmv4fy6g38h7k9xbzwq';
+/** Engines search for a needle's first byte with memchr and look closer there: measured 3 to 6 times as fast as the whole quoted key. */
+const NEEDLE_LENGTH_MAX = 7;
 
 /** The ending of `key"` that begins with its rarest character, so that a search stops seldom. */
 function rarestEnding(key: string): string {
@@ -209,10 +219,10 @@ const commonness = (character: string): number => {
   return rank < 0 ? 0 : COMMON.length - rank;
 };
 
-/** White space is at most one blank here or there; anything at or below it in valid JSON outside of a string is white space. */
-function skipSpace(text: string, from: number): number {
+/** In valid JSON, whatever is at or below a blank outside of a string is white space. */
+function skipSpace(bytes: Buffer, from: number): number {
   let at = from;
-  while (text.charCodeAt(at) <= SPACE) at++;
+  while ((bytes[at] as number) <= SPACE) at++;
   return at;
 }
 
