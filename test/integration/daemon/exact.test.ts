@@ -1,0 +1,40 @@
+/** Exact whatever happens: totals, lake and state hash of the built daemon against an independent model, through kills and changed settings. */
+
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { exactRun } from '../../support/exact-run.ts';
+import { temporaryDirectory } from '../../support/daemon.ts';
+
+let scratch: ReturnType<typeof temporaryDirectory>;
+let directories: { dataDir: string; replayDir: string };
+beforeEach(() => {
+  scratch = temporaryDirectory();
+  directories = { dataDir: scratch.path, replayDir: join(scratch.path, 'replayed') };
+});
+afterEach(() => {
+  scratch.remove();
+});
+
+describe('totals equal the independent model', () => {
+  it('when nothing is disturbed, in the lake too', { timeout: 300_000 }, async () => {
+    const report = await exactRun({ ...directories, count: 20_000, seed: 11, kills: 0, replayThreads: 2, lake: true });
+    expect(report.lakeRows).toBe(report.counted);
+    expect(report.replayHash).toBe(report.stateHash);
+  });
+
+  it('when the process and single actor threads are killed under load', { timeout: 300_000 }, async () => {
+    const report = await exactRun({ ...directories, count: 60_000, seed: 12, kills: 4, threadKills: 4, replayThreads: 3, lake: true });
+    expect(report.kills).toBe(8);
+    expect(report.lakeRows).toBe(report.counted);
+  });
+
+  it('when thread count, intervals and limits change between restarts', { timeout: 300_000 }, async () => {
+    const lives = [
+      { MILLRACE_THREADS_ACTORS: '1', MILLRACE_EMIT_INTERVAL_MS: '25' },
+      { MILLRACE_THREADS_ACTORS: '3', MILLRACE_CHECKPOINT_INTERVAL_MS: '500' },
+      { MILLRACE_THREADS_ACTORS: '2', MILLRACE_EMIT_INTERVAL_MS: '200', MILLRACE_DEDUPE_MEMORY_BYTES_MAX: String(1024 * 1024) },
+    ];
+    const report = await exactRun({ ...directories, count: 40_000, seed: 13, kills: 3, lives, replayThreads: 1, lake: false });
+    expect(report.kills).toBe(3);
+  });
+});
