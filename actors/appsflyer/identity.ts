@@ -36,13 +36,14 @@ const FALSE_PART = Buffer.from('5:false,');
 
 /** Writes identities into a buffer of its own. One per thread. */
 export class IdentityWriter {
-  #bytes = Buffer.allocUnsafe(4_096);
+  #bytes = Buffer.alloc(4_096);
+  #view: DataView = viewOf(this.#bytes);
   #length = 0;
 
   /** Writes the fingerprint of the event's identity to `out`, length 4. Always true: the decoder rejects what has none. */
   fingerprint(event: AppsflyerEvent, mode: DedupeMode, out: Uint32Array): boolean {
     this.#write(event, mode);
-    hash128(this.#bytes, 0, this.#length, out);
+    hash128(this.#view, 0, this.#length, out);
     return true;
   }
 
@@ -75,7 +76,9 @@ export class IdentityWriter {
 
   #reserve(recordLength: number): void {
     const needed = recordLength + OVERHEAD_BYTES;
-    if (this.#bytes.byteLength < needed) this.#bytes = Buffer.allocUnsafe(2 ** Math.ceil(Math.log2(needed)));
+    if (this.#bytes.byteLength >= needed) return;
+    this.#bytes = Buffer.allocUnsafe(2 ** Math.ceil(Math.log2(needed)));
+    this.#view = viewOf(this.#bytes);
   }
 
   #field(event: AppsflyerEvent, field: Field): void {
@@ -130,6 +133,8 @@ export class IdentityWriter {
     this.#length = end;
   }
 }
+
+const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function digitCount(value: number): number {
   let count = 1;

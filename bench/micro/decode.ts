@@ -1,7 +1,7 @@
 /**
  * How long does one record take on an actor thread, from bytes to dimensions and fingerprint?
  *
- * Expected limit: memory bandwidth is far away; one pass over 1.6 KB at about one byte per cycle and half. Run: `npm run build && node
+ * Expected limit: one pass over 1.6 KB, well under JSON.parse alone. Run: `npm run build && node
  * dist/bench/micro/decode.js`. Guards actors/appsflyer.
  */
 

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Field, FIELD_NAMES, fieldName } from '../../../actors/appsflyer/fields.ts';
+import { fieldOfKey, UNWANTED } from '../../../actors/appsflyer/key-lookup.ts';
+import { isNullText, isPlaceholder, isPlaceholderBytes } from '../../../actors/appsflyer/placeholders.ts';
+
+const lookUp = (key: string): number => {
+  const bytes = Buffer.from(`"${key}"`);
+  return fieldOfKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 1, bytes.byteLength - 1);
+};
+
+describe('field names', () => {
+  it('stand in the order of their numbers', () => {
+    expect(Object.values(Field)).toEqual(FIELD_NAMES.map((_, index) => index));
+    const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const renamed: Record<string, string> = { campaign_id: 'af_c_id', skad_network_id: 'skad_ad_network_id' };
+    for (const [name, field] of Object.entries(Field)) expect(fieldName(field)).toBe(renamed[snake(name)] ?? snake(name));
+  });
+
+  it('are found by their bytes', () => {
+    FIELD_NAMES.forEach((name, field) => expect(lookUp(name)).toBe(field));
+  });
+
+  it('are not found by anything near them', () => {
+    for (const name of FIELD_NAMES) {
+      for (let at = 0; at <= name.length; at++) {
+        const near = [name.slice(0, at) + name.slice(at + 1), `${name.slice(0, at)}x${name.slice(at)}`, `${name.slice(0, at)}X${name.slice(at + 1)}`, name.slice(0, at)];
+        for (const key of near) if (!(FIELD_NAMES as readonly string[]).includes(key)) expect(lookUp(key)).toBe(UNWANTED);
+      }
+    }
+  });
+});
+
+describe('placeholders', () => {
+  it.each(['', '0', '-', ' ', '00000000-0000-0000-0000-000000000000', 'null', 'NULL', 'None', 'undefined', 'unknown', 'N/A', '9774d56d682e549c', 'true'])('%j names nobody', (value) => {
+    expect(isPlaceholder(value)).toBe(true);
+  });
+
+  it.each(['u-1001', '1718000000123-4500123456789012345', '00000000-0000-0000-0000-000000000001', 'nobody', 'un\u212anown', 'guest', '10'])('%j names somebody', (value) => {
+    expect(isPlaceholder(value)).toBe(false);
+  });
+
+  it('are the same over text and over bytes', () => {
+    const words = fc.constantFrom('null', 'Unknown', 'n/a', '0', '-', 'un\u212anown', 'NONE', '9774D56D682E549C', 'ſ');
+    fc.assert(
+      fc.property(fc.oneof(words, fc.string({ unit: 'grapheme', maxLength: 18 }), fc.tuple(words, words).map((pair) => pair.join(''))), (value) => {
+        const bytes = Buffer.from(`x${value}x`);
+        expect(isPlaceholderBytes(bytes, 1, bytes.byteLength - 1)).toBe(isPlaceholder(value));
+      }),
+    );
+  });
+
+  it('of the null convention are exactly three', () => {
+    const isNull = (text: string): boolean => isNullText(Buffer.from(text), 0, text.length);
+    expect(['', 'N/A', 'NULL', 'N/AA', 'NUL', 'null', 'n/a', 'NA', 'NULLS'].filter(isNull)).toEqual(['', 'N/A', 'NULL']);
+  });
+});

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { createDecoder } from '../../../actors/appsflyer/decode.ts';
+import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
+import { fingerprintHex } from '../../../engine/core/hash.ts';
+import type { DedupeMode } from '../../../engine/core/rules.ts';
+import { encode, ORGANIC_INSTALL, PURCHASE, SKAN_INSTALL, variant } from './messages.ts';
+
+const decode = createDecoder();
+const writer = new IdentityWriter();
+
+const identityOf = (message: unknown, mode: DedupeMode = 'push-ms'): string => {
+  const bytes = encode(message);
+  const event = decode(bytes, 0, bytes.byteLength);
+  if (typeof event === 'string') throw new Error(`rejected: ${event}`);
+  return writer.text(event, mode);
+};
+
+const hexOf = (message: unknown): string => {
+  const bytes = encode(message);
+  const event = decode(bytes, 0, bytes.byteLength);
+  if (typeof event === 'string') throw new Error(`rejected: ${event}`);
+  const words = new Uint32Array(4);
+  expect(writer.fingerprint(event, 'push-ms', words)).toBe(true);
+  return fingerprintHex(words);
+};
+
+describe('identity', () => {
+  it('is the documented text, so that an outsider can compute it', () => {
+    expect(identityOf(ORGANIC_INSTALL)).toBe('12:id1234567890,21:1718100000456-7654321,7:install,13:1777803360871,-,7:install,7:organic,4:true,');
+    expect(identityOf(ORGANIC_INSTALL, 'push+pull-seconds')).toBe('12:id1234567890,21:1718100000456-7654321,7:install,10:1777803360,-,7:install,7:organic,4:true,');
+    expect(identityOf(SKAN_INSTALL)).toBe('4:skan,12:id1234567890,36:5d1c0f0e-8f4b-4a55-9d51-2f7f3a1f0001,');
+    expect(identityOf(variant(ORGANIC_INSTALL, { event_value: '{"é":"/"}', is_primary_attribution: 0 }))).toBe(
+      '12:id1234567890,21:1718100000456-7654321,7:install,13:1777803360871,10:{"é":"/"},7:install,7:organic,5:false,',
+    );
+  });
+
+  it('has the fingerprint that an independent implementation computes', () => {
+    // Python: mmh3.hash_bytes("12:id1234567890,21:…,4:true,", 0, x64arch=False).hex()
+    expect(hexOf(ORGANIC_INSTALL)).toBe('97d0a9beea6132b08bbcb56f2b0f7bd0');
+    expect(hexOf(PURCHASE)).toBe('f3a7a3aedb2c676827f57de32518e75a');
+  });
+
+  it.each([
+    ['app_id', 'com.other'],
+    ['appsflyer_id', '1718000000123-1'],
+    ['event_name', 'af_purchase2'],
+    ['event_time', '2026-05-03 10:15:42.319'],
+    ['event_value', '{}'],
+    ['conversion_type', 're-engagement'],
+    ['campaign_type', 'retargeting'],
+    ['is_primary_attribution', false],
+  ])('differs when %s does', (name, value) => {
+    expect(identityOf(variant(PURCHASE, { [name]: value }))).not.toBe(identityOf(PURCHASE));
+  });
+
+  it.each([
+    [{ city: 'Paris', event_revenue_usd: '99' }],
+    [{ is_primary_attribution: undefined }],
+    [{ is_primary_attribution: 'TRUE' }],
+    [{ customer_user_id: 'another' }],
+    [{ event_time: '2026-05-03T12:15:42.318+02:00' }],
+  ])('does not differ with %j', (changes) => {
+    expect(identityOf(variant(PURCHASE, changes))).toBe(identityOf(PURCHASE));
+  });
+
+  it('takes absent, null, empty, N/A and NULL for one', () => {
+    const bare = identityOf(variant(PURCHASE, { campaign_type: undefined }));
+    for (const value of [null, '', 'N/A', 'NULL']) expect(identityOf(variant(PURCHASE, { campaign_type: value }))).toBe(bare);
+  });
+
+  it('passes over placeholder ids to the next user key', () => {
+    const wanted = identityOf(variant(PURCHASE, { appsflyer_id: undefined }));
+    for (const value of [null, '', '0', '0000000000000-0000000', 'null', 'Unknown', ' ']) expect(identityOf(variant(PURCHASE, { appsflyer_id: value }))).toBe(wanted);
+    expect(wanted).toContain(',6:u-1001,');
+  });
+
+  it('is the same whether an id came as a number or as a string, and however JSON spelled it', () => {
+    const number = JSON.stringify(PURCHASE).replace('"u-1001"', '123456789012345678901');
+    const noAppsflyerId = (text: string): string => text.replace('appsflyer_id', 'x');
+    expect(identityOf(noAppsflyerId(number))).toBe(identityOf(noAppsflyerId(number.replace('123456789012345678901', '"123456789012345678901"'))));
+    expect(identityOf(JSON.stringify(PURCHASE).replace('af_purchase', '\\u0061f_purchase'))).toBe(identityOf(PURCHASE));
+    expect(identityOf(JSON.stringify(PURCHASE, null, 2))).toBe(identityOf(PURCHASE));
+  });
+
+  it('keeps rows of other kinds apart from messages', () => {
+    expect(identityOf(variant(PURCHASE, { millrace_kind: 's2s-copy' }))).toBe(`8:s2s-copy,${identityOf(PURCHASE)}`);
+  });
+
+  it('cannot be forged by moving text between parts', () => {
+    const one = identityOf(variant(PURCHASE, { event_name: 'a,1:b', event_value: 'c' }));
+    const two = identityOf(variant(PURCHASE, { event_name: 'a', event_value: 'b,c' }));
+    expect(one).not.toBe(two);
+  });
+
+  it('holds an event_value of a megabyte', () => {
+    const value = 'v'.repeat(1_000_000);
+    expect(identityOf(variant(PURCHASE, { event_value: value }))).toContain(`,1000000:${value},`);
+  });
+});
