@@ -10,7 +10,7 @@ export async function duckdb(sql: string): Promise<Row[]> {
   const connection: DuckDBConnection = await instance.connect();
   try {
     await connection.run("set timezone = 'UTC'");
-    return (await connection.runAndReadAll(sql)).getRowObjectsJson() as Row[];
+    return (await connection.runAndReadAll(sql)).getRowObjectsJson();
   } finally {
     connection.closeSync();
     instance.closeSync();
