@@ -12,13 +12,14 @@
 
 import { CellKind } from '../../engine/core/cell.ts';
 import type { CellName, MergedCell, PartialCell, PartitionReport } from '../../engine/core/cell.ts';
-import type { MergeOutput } from '../../engine/core/feed.ts';
+import type { MergeOutput, PartitionProgress } from '../../engine/core/feed.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import type { Conservation } from '../../engine/core/record.ts';
 import { emptyConservation } from '../../engine/core/record.ts';
 import { assert } from '../../engine/core/types.ts';
 import { CellTables } from './cell-table.ts';
 import { MergeEntry } from './entry.ts';
+import type { CellShape } from './entry.ts';
 import { CellRequests } from './requests.ts';
 import type { CellRequest } from './requests.ts';
 import { Rounds } from './rounds.ts';
@@ -46,11 +47,7 @@ export interface MergeOptions {
 }
 
 /** What a partition's latest report said of it. */
-export interface PartitionStatus extends Readonly<Conservation> {
-  readonly sequence: number;
-  readonly watermarkMs: number;
-  readonly closedUpToMs: number;
-  readonly offset: number;
+export interface PartitionStatus extends PartitionProgress {
   readonly recovering: boolean;
 }
 
@@ -64,10 +61,8 @@ export interface MergeAlarms {
   refusedFinal: number;
 }
 
-type ReportHead = Omit<PartitionReport, 'cells' | 'partition'>;
-
 interface PartitionState {
-  latest: ReportHead;
+  latest: PartitionProgress;
   recovering: boolean;
   /** Has completed a recovery since the merge was made: its shares are here. */
   known: boolean;
@@ -76,7 +71,7 @@ interface PartitionState {
 const NOTHING_REPORTED = { sequence: 0, watermarkMs: -1, closedUpToMs: 0, offset: 0, ...emptyConservation() } as const;
 
 export class Merge {
-  readonly #measureCount: number;
+  readonly #shape: CellShape;
   readonly #exists: MergeOptions['exists'];
   readonly #limits: MergeLimits;
   readonly #partitions: readonly PartitionState[];
@@ -95,11 +90,11 @@ export class Merge {
   #recoveringCount: number;
 
   constructor(options: MergeOptions) {
-    this.#measureCount = options.schema.measures.length;
+    this.#shape = { measureCount: options.schema.measures.length, labelCount: options.schema.labels.length };
     this.#exists = options.exists;
     this.#limits = { ...MERGE_LIMITS, ...options.limits };
     const count = options.partitionCount;
-    this.#partitions = Array.from({ length: count }, () => ({ latest: NOTHING_REPORTED, recovering: true, known: false }));
+    this.#partitions = Array.from({ length: count }, (_, partition) => ({ latest: { partition, ...NOTHING_REPORTED }, recovering: true, known: false }));
     this.#requests = new CellRequests(count, this.#limits.requestCellsMax);
     this.#rounds = new Rounds({ sequences: new Map(), finalUpToMs: 0, watermarkMs: -1 });
     this.#unknownCount = count;
@@ -210,6 +205,7 @@ export class Merge {
       finalUpToMs: settled.finalUpToMs,
       watermarkMs: settled.watermarkMs,
       counters: this.#counters(),
+      partitions: this.#partitions.map(({ latest }) => latest),
     };
     this.#inFlight = { output, entries };
     return output;
@@ -248,7 +244,7 @@ export class Merge {
     const stored = this.#exists(cell);
     if (stored !== null && stored.final) return null;
     const table = this.#tables.at(cell);
-    const entry = new MergeEntry(cell, table, this.#measureCount, stored === null ? -1 : stored.revision);
+    const entry = new MergeEntry(cell, table, this.#shape, stored === null ? -1 : stored.revision);
     this.#tables.add(entry);
     // Hour cells never wait: every partition reports all it has of them before it completes, and keeps them until they are final.
     if (stored !== null && cell.kind !== CellKind.hour) this.#requests.want(entry);
@@ -287,8 +283,8 @@ export class Merge {
     let finalUpToMs = Number.MAX_SAFE_INTEGER;
     let watermarkMs = Number.MAX_SAFE_INTEGER;
     const sequences = new Map<number, number>();
-    for (const [partition, { latest }] of this.#partitions.entries()) {
-      sequences.set(partition, latest.sequence);
+    for (const { latest } of this.#partitions) {
+      sequences.set(latest.partition, latest.sequence);
       finalUpToMs = Math.min(finalUpToMs, latest.closedUpToMs);
       watermarkMs = Math.min(watermarkMs, latest.watermarkMs);
     }
@@ -314,7 +310,8 @@ export class Merge {
   }
 }
 
-const headOf = (report: PartitionReport): ReportHead => ({
+const headOf = (report: PartitionReport): PartitionProgress => ({
+  partition: report.partition,
   sequence: report.sequence,
   watermarkMs: report.watermarkMs,
   closedUpToMs: report.closedUpToMs,

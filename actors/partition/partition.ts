@@ -349,10 +349,11 @@ export class Partition<Event, DomainRules> {
       this.#sequence++;
       const verdict = this.#judge.fold(batch, cursor, rules, this.#sequence);
       if (this.#time.isStepDue) this.#stepTime();
+      // What fails between two records is nobody's fault: a damaged journal must not make poison of a sound record.
+      current[2] = 0;
       verdicts[count++] = verdict;
       if (verdict === Verdict.accepted || verdict === Verdict.late) rows++;
     }
-    current[2] = 0;
     if (rows > 0) this.#outbox.append(batch.offset, firstSequence, verdicts, count, rows);
   }
 

@@ -38,9 +38,11 @@ export interface MergeFigures {
   readonly decodeUs: number;
   readonly acceptUs: number;
   readonly drainUs: number;
-  readonly applyUs: number;
-  /** All threads of the process, per changed cell, everything above included. */
+  /** Until it is committed, LMDB's thread included. */
+  readonly applyWallUs: number;
+  /** CPU of all threads of the process, everything above included: the mean, and the tenth percentile of the rounds, which is what an otherwise idle machine gives. */
   readonly cpuUs: number;
+  readonly cpuUsP10: number;
   readonly coreShareAt40K: number;
   readonly fileMb: number;
 }
@@ -55,10 +57,11 @@ export async function measureMerge(cells: number, rounds: number): Promise<Merge
     for (let partition = 0; partition < PARTITIONS; partition++) merge.complete(partition);
     const changed = Math.min(CHANGED_MAX, cells);
     let sequence = 0;
-    const spent = { decode: 0, accept: 0, drain: 0, apply: 0, cells: 0 };
+    const rows: Spent[] = [];
     let nowMs = START_MS;
-    const round = async (first: number, count: number, counted: boolean): Promise<void> => {
-      const packed = reportsOf(first, count, cells, ++sequence).map((report) => pack(report));
+    /** Made ahead of the round and kept outside of the heap, so that making them costs the measured part nothing. */
+    const packedReports = (first: number, count: number): Uint8Array[] => reportsOf(first, count, cells, ++sequence).map((report) => pack(report));
+    const round = async (packed: readonly Uint8Array[], counted: boolean): Promise<void> => {
       const cpu = process.cpuUsage();
       const t0 = performance.now();
       const reports = packed.map((bytes) => unpack<PartitionReport>(bytes));
@@ -75,28 +78,24 @@ export async function measureMerge(cells: number, rounds: number): Promise<Merge
       await store.flushed();
       if (!counted) return;
       const used = process.cpuUsage(cpu);
-      cpuUs += used.user + used.system;
-      spent.decode += t1 - t0;
-      spent.accept += t2 - t1;
-      spent.drain += t3 - t2;
-      spent.apply += t4 - t3;
-      spent.cells += output.changed.length;
+      const per = 1 / output.changed.length;
+      rows.push({ decode: (t1 - t0) * 1_000 * per, accept: (t2 - t1) * 1_000 * per, drain: (t3 - t2) * 1_000 * per, apply: (t4 - t3) * 1_000 * per, cpu: (used.user + used.system) * per });
     };
-    let cpuUs = 0;
-    for (let first = 0; first < cells; first += CHANGED_MAX) await round(first, Math.min(CHANGED_MAX, cells - first), false);
+    for (let first = 0; first < cells; first += CHANGED_MAX) await round(packedReports(first, Math.min(CHANGED_MAX, cells - first)), false);
     // Long enough that cells leave the log within the run: 5 s of stream time are 100 rounds of 50 ms.
-    for (let turn = 0; turn < rounds / 2; turn++) await round((turn * 7919) % cells, changed, false);
-    for (let turn = 0; turn < rounds; turn++) await round((turn * 7919) % cells, changed, true);
-    const per = (totalMs: number): number => round2((totalMs * 1_000) / spent.cells);
+    const ahead = Array.from({ length: Math.ceil(rounds * 1.5) }, (_, turn) => packedReports((turn * 7919) % cells, changed));
+    for (const [turn, packed] of ahead.entries()) await round(packed, turn >= rounds / 2);
+    const cpuUs = mean(rows.map((row) => row.cpu));
     return {
       cells,
       changedPerRound: changed,
-      decodeUs: per(spent.decode),
-      acceptUs: per(spent.accept),
-      drainUs: per(spent.drain),
-      applyUs: per(spent.apply),
-      cpuUs: round2(cpuUs / spent.cells),
-      coreShareAt40K: round2((cpuUs / spent.cells) * 0.04),
+      decodeUs: median(rows.map((row) => row.decode)),
+      acceptUs: median(rows.map((row) => row.accept)),
+      drainUs: median(rows.map((row) => row.drain)),
+      applyWallUs: median(rows.map((row) => row.apply)),
+      cpuUs,
+      cpuUsP10: quantile(rows.map((row) => row.cpu), 0.1),
+      coreShareAt40K: round2(cpuUs * 0.04),
       fileMb: round2(store.sizeBytes() / 1e6),
     };
   } finally {
@@ -105,6 +104,18 @@ export async function measureMerge(cells: number, rounds: number): Promise<Merge
   }
 }
 
+/** Microseconds per changed cell, of one round. */
+interface Spent {
+  readonly decode: number;
+  readonly accept: number;
+  readonly drain: number;
+  readonly apply: number;
+  readonly cpu: number;
+}
+
+const mean = (values: readonly number[]): number => round2(values.reduce((sum, value) => sum + value, 0) / values.length);
+const quantile = (values: readonly number[], share: number): number => round2([...values].sort((left, right) => left - right)[Math.floor(share * (values.length - 1))] ?? Number.NaN);
+const median = (values: readonly number[]): number => quantile(values, 0.5);
 const round2 = (value: number): number => Math.round(value * 100) / 100;
 
 function reportsOf(first: number, count: number, cells: number, sequence: number): PartitionReport[] {

@@ -35,7 +35,7 @@ export interface RecoveredTail {
   readonly newest: ChainSegment;
   /** The newest segment as it lies on disk. */
   readonly bytes: Buffer;
-  /** Positions of the sound batches past the proven end. */
+  /** Positions of the sound batches past the proven end: at most one, since each header proves all that stands before it. */
   readonly unproven: readonly number[];
   readonly endOffset: Offset;
   readonly cutBytes: number;

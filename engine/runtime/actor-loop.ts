@@ -321,7 +321,8 @@ export class ActorLoop {
 
   #idleMs(nowMs: number): number {
     if (!this.#complete) return 50;
-    const emitMs = this.#credit && this.#partitions.some(({ actor }) => actor.hasChanges) ? this.#lastReportMs + this.#options.emitIntervalMs - nowMs : Infinity;
+    const due = this.#answered.length > 0 || this.#partitions.some(({ actor }) => actor.hasChanges);
+    const emitMs = this.#credit && due ? this.#lastReportMs + this.#options.emitIntervalMs - nowMs : Infinity;
     const progressMs = this.#lastProgressMs + PROGRESS_INTERVAL_MS - nowMs;
     const checkpointMs = this.#checkpointing === null ? this.#nextCheckpointMs - nowMs : Infinity;
     return Math.max(1, Math.min(emitMs, progressMs, checkpointMs, PROGRESS_INTERVAL_MS));

@@ -145,10 +145,11 @@ export class Egress {
   async #cycle(): Promise<void> {
     const { merge, store, clock, intervalMs } = this.#options;
     const startMs = clock.monotonicMs();
-    this.#postRequests();
     // Reports that arrive while the store commits are for the next cycle.
     const credited = [...this.#waiting];
     const output = this.#pending ?? merge.drain(clock.nowMs());
+    // After the drain: it is what finds cells whose other shares are not in memory.
+    this.#postRequests();
     let workMs = clock.monotonicMs() - startMs;
     if (output !== null) {
       this.#pending = output;

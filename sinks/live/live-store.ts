@@ -61,10 +61,16 @@ interface Plan {
   readonly newWindows: NewWindows;
   readonly leaving: readonly LogBlock[];
   /** Cells of `leaving` that are written to the tables. */
-  readonly moved: readonly LiveCell[];
+  readonly moved: readonly MovedCell[];
   readonly marks: ReadonlyMap<string, number>;
   readonly swept: readonly CellKind[];
   readonly operations: readonly StoreOperation[];
+}
+
+/** A version that the tables get. It may be superseded by the time they have it. */
+interface MovedCell {
+  readonly version: LiveCell;
+  readonly name: CellName;
 }
 
 /** Answers by kind and window start; kept, because a window's cells come together. */
@@ -323,14 +329,14 @@ export class LiveStore implements ResultFeed {
     return isNew;
   }
 
-  #move(leaving: readonly LogBlock[], operations: StoreOperation[]): LiveCell[] {
-    const moved: LiveCell[] = [];
+  #move(leaving: readonly LogBlock[], operations: StoreOperation[]): MovedCell[] {
+    const moved: MovedCell[] = [];
     for (const block of leaving) {
       operations.push({ table: LIVE_TABLE.blocks, key: changeKey(block.firstNumber), value: null });
       for (const version of block.cells) {
         if (version.superseded) continue;
         LiveTables.put(version, version.indexedNumber, operations);
-        moved.push(version);
+        moved.push({ version, name: version.cell });
       }
     }
     return moved;
@@ -359,10 +365,10 @@ export class LiveStore implements ResultFeed {
       this.#log.append(block);
     }
     this.#log.remove(plan.leaving.length);
-    for (const version of plan.moved) {
-      const current = this.#windows.find(version.cell);
+    for (const { version, name } of plan.moved) {
+      const current = this.#windows.find(name);
       if (current !== undefined) current.indexedNumber = version.changeNumber;
-      this.#windows.release(version);
+      if (current === version) this.#windows.release(version);
     }
     for (const [sink, mark] of plan.marks) {
       this.#marks.set(sink, mark);

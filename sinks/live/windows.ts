@@ -5,17 +5,26 @@
  * Bounded by cells: the window that has not changed for longest loses those that the tables have. Main thread.
  */
 
-import type { CellKind, CellName, MergedCell } from '../../engine/core/cell.ts';
-import { DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
+import type { CellName, MergedCell } from '../../engine/core/cell.ts';
+import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
 
 /** One version of a cell: a later change is another object. */
 export interface LiveCell {
-  readonly cell: MergedCell;
+  /** Read only while the version is current. */
+  cell: MergedCell;
   readonly changeNumber: number;
   /** The change number under which the tables have the cell, 0 when they do not. */
   indexedNumber: number;
   /** A later version has taken its place, or its window is past retention. */
   superseded: boolean;
+}
+
+const NO_CELL: MergedCell = { kind: CellKind.hour, windowStartMs: 0, dimensions: '', records: 0, measures: [], breakdown: null, labels: [], revision: 0, final: false, updatedAtMs: 0 };
+
+/** The log still holds the version for seconds: without its cell, which would otherwise grow old there and cost the collector dear. */
+function supersede(version: LiveCell): void {
+  version.superseded = true;
+  version.cell = NO_CELL;
 }
 
 export class LiveWindow {
@@ -39,8 +48,8 @@ export class LiveWindow {
     const former = this.cells.get(dimensions);
     this.cells.set(dimensions, version);
     if (former !== undefined) {
-      former.superseded = true;
       version.indexedNumber = former.indexedNumber;
+      supersede(former);
       return false;
     }
     const resultKey = resultKeyOf(dimensions);
@@ -129,7 +138,7 @@ export class LiveWindows {
   expire(kind: CellKind, lastStartMs: number): void {
     for (const [key, window] of this.#windows) {
       if (window.kind !== kind || window.windowStartMs > lastStartMs) continue;
-      for (const version of window.cells.values()) version.superseded = true;
+      for (const version of window.cells.values()) supersede(version);
       this.#size -= window.cells.size;
       this.#windows.delete(key);
     }
