@@ -101,7 +101,7 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
   say(`all acknowledged, ${sender.resent} requests sent again`);
   const pipeline = await settleTotals(daemon, expected);
   checkConservation(pipeline, expected);
-  const hourlyRows = await checkRows(daemon, expected);
+  const hourlyRows = await soon(() => checkRows(daemon, expected));
   const lakeRows = options.lake ? await checkLake(daemon, options.dataDir, expected, say) : null;
   const { conservation } = await daemon.pipeline();
   const code = await daemon.stop();
@@ -173,6 +173,19 @@ async function checkRows(daemon: TestDaemon, expected: ModelSummary): Promise<nu
   }
   if (rows.size !== expected.byHourCampaignCountry.length) throw new Error(`${rows.size} rows, expected ${expected.byHourCampaignCountry.length}`);
   return rows.size;
+}
+
+/** A cell that waits for the shares of other partitions becomes visible a moment after the counters. */
+async function soon<Value>(check: () => Promise<Value>): Promise<Value> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await pause(100);
+    }
+  }
 }
 
 const MEASURES = new Set(['installs', 'reinstalls', 're_engagements', 're_attributions', 'events', 'conversions', 'revenue_micros', 'unpriced_events', 'secondary_conversions', 'secondary_revenue_micros']);
