@@ -31,6 +31,8 @@ export function decodeReference(bytes: Buffer, start: number, end: number, table
     const value = Object.hasOwn(body, name) ? body[name] : null;
     if (typeof value === 'string') {
       table.setText(field as Field, value);
+    } else if (typeof value === 'boolean') {
+      table.setText(field as Field, String(value));
     } else if (value !== null && (typeof value !== 'object' || field === Field.eventValue)) {
       tokens ??= topLevelTokens(text, RAW_NAMES);
       table.setText(field as Field, tokens.get(name) as string);

@@ -115,15 +115,22 @@ class KeyPartitioner implements Partitioner {
       this.flags = RecordFlag.notObject;
       return;
     }
-    const tokens = topLevelTokens(text, this.#keys);
-    const scope = scalarText(tokens.get(this.#spec.scope));
+    const scope = this.#textOf(body, this.#spec.scope, text);
     if (scope === '') return;
     for (const key of this.#spec.users) {
-      const user = scalarText(tokens.get(key));
+      const user = this.#textOf(body, key, text);
       if (user === '' || this.#spec.isPlaceholder(user)) continue;
       this.#choose(hashText(user, hashText(scope, 0)));
       return;
     }
+  }
+
+  /** A value as text: of a string its characters, of a number its raw token, of a boolean its name; of anything else none. */
+  #textOf(body: object, key: string, text: string): string {
+    const value: unknown = Object.hasOwn(body, key) ? (body as Record<string, unknown>)[key] : null;
+    if (typeof value === 'string') return value;
+    if (typeof value === 'boolean') return String(value);
+    return typeof value === 'number' ? (topLevelTokens(text, this.#keys).get(key) as string) : '';
   }
 
   #byContent(bytes: Buffer, start: number, end: number): true {
@@ -239,14 +246,6 @@ function hasInnerKeys(text: string): boolean {
     if (next === QUOTE || next <= 0x20) return true;
   }
   return true;
-}
-
-/** The text of a raw token: of a string its characters, of a number or a boolean the token itself; of anything else none. */
-function scalarText(token: string | undefined): string {
-  if (token === undefined || token === 'null') return '';
-  const first = token.charCodeAt(0);
-  if (first === QUOTE) return JSON.parse(token) as string;
-  return first === OPEN_BRACE || token.startsWith('[') ? '' : token;
 }
 
 function hashText(text: string, seed: number): number {
