@@ -56,6 +56,21 @@ describe.each(DOORS)('on the %s door', (door) => {
       await untilQuiet(rig);
     });
 
+    it('does not keep a sender from its answer that reads nothing before it has sent everything', async () => {
+      const rig = await open(door);
+      const sender = client(rig.port);
+      sender.socket.pause();
+      const request = Buffer.from(post(PUSH, 'x'.repeat(8_000_000)));
+      await new Promise<void>((resolve, reject) => {
+        sender.socket.once('error', reject);
+        sender.socket.write(request, () => {
+          resolve();
+        });
+      });
+      sender.socket.resume();
+      expect(await sender.reply()).toMatchObject({ status: 413 });
+    });
+
     it('is cut when its sender does not stop', async () => {
       const rig = await open(door, { linger_timeout_ms: 300 });
       const sender = client(rig.port).send(`POST ${PUSH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);

@@ -13,9 +13,22 @@ afterEach(closeAll);
 const hosts = ['127.0.0.1', '0.0.0.0'] as const;
 const pairs = DOORS.flatMap((first) => DOORS.flatMap((second) => hosts.flatMap((firstHost) => hosts.map((secondHost) => [first, firstHost, second, secondHost] as const))));
 
+/** A port nobody has now. Port 0 will not do for what follows: sockets on a port of the system's choice never share it. */
+function freePort(): Promise<number> {
+  const probe = createServer();
+  return new Promise((resolve) => {
+    probe.listen(0, '0.0.0.0', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => {
+        resolve(port);
+      });
+    });
+  });
+}
+
 describe('a port that is taken', () => {
   it.each(pairs)('by %s on %s is refused to %s on %s', async (first, firstHost, second, secondHost) => {
-    const holder = await open(first, { host: firstHost });
+    const holder = await open(first, { host: firstHost, port: await freePort() });
     await expect(open(second, { host: secondHost, port: holder.port })).rejects.toMatchObject({ code: 'PORT_IN_USE', where: { port: holder.port } });
     expect((await ask(holder.url + PUSH, { method: 'POST', body: message(1) })).status).toBe(200);
   });
@@ -24,7 +37,7 @@ describe('a port that is taken', () => {
     const uws = await loadUws();
     const sharing = uws.App();
     let socket: UwsListenSocket | false = false;
-    sharing.listen('127.0.0.1', 0, 0, (listening) => (socket = listening));
+    sharing.listen('127.0.0.1', await freePort(), 0, (listening) => (socket = listening));
     if (socket === false) throw new Error('no port');
     await expect(open(door, { port: uws.us_socket_local_port(socket) })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
     sharing.close();
@@ -32,11 +45,8 @@ describe('a port that is taken', () => {
 
   it.each(DOORS)('by a plain socket is refused to %s, and free again once that is gone', async (door) => {
     const plain = createServer();
-    const port = await new Promise<number>((resolve) => {
-      plain.listen(0, '0.0.0.0', () => {
-        resolve((plain.address() as { port: number }).port);
-      });
-    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => plain.listen(port, '0.0.0.0', resolve));
     await expect(open(door, { port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
     await new Promise((resolve) => plain.close(resolve));
     const rig = await open(door, { port });
@@ -51,8 +61,7 @@ describe.each(DOORS)('the %s door', (door) => {
   });
 
   it('opens again on a port it has just left', async () => {
-    const { port } = await open(door);
-    await closeAll();
+    const port = await freePort();
     const first = await open(door, { port });
     await ask(first.url + PUSH, { method: 'POST', body: message(1) });
     await closeAll();

@@ -104,6 +104,21 @@ describe('group commit', () => {
     expect(failures).toEqual(['DISK_FULL']);
   });
 
+  it('does not settle a member that has more to append, though all it has appended is durable', async () => {
+    const log = new MemoryLog();
+    const group = batcher(log);
+    const member = new Member();
+    member.appending = true;
+    put(group, member, 'a');
+    await turn();
+    expect(log.texts).toEqual(['a']);
+    expect(member.settledWith).toEqual([]);
+    put(group, member, 'b');
+    member.appending = false;
+    await turn();
+    expect(member.settledWith).toEqual([null]);
+  });
+
   it('fails a member whole when one of its two batches failed', async () => {
     const log = new MemoryLog();
     const group = batcher(log, { batchBytesMax: 40 });
