@@ -25,7 +25,7 @@ describe('expected totals', () => {
     it(`equal the independent model's, and each verdict too (seed ${seed}, ${users} users)`, () => {
       const model = new Model();
       const expected = new ExpectedTotals();
-      for (const message of stream(seed, 12_000, users)) {
+      for (const message of stream(seed, 8_000, users)) {
         const said = model.deliver({ ...message, receivedAtMs: message.dueAtMs });
         const { verdict } = message.effect;
         if (said.verdict !== verdict || (message.effect.verdict === 'rejected' && (said as { code?: string }).code !== message.effect.code)) {
@@ -64,7 +64,7 @@ describe('the pipeline', () => {
     const rules = appsflyerPipeline.domainRules(null);
     const identities = new Map<string, string>();
     const fingerprint = new Uint32Array(4);
-    for (const message of stream(11, 10_000, 1_000)) {
+    for (const message of stream(11, 5_000, 1_000)) {
       const bytes = Buffer.from(jsonOf(message));
       const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength);
       const said = eventOf(message);
