@@ -8,7 +8,7 @@
  * Hot path: one call of `fold` per partition and batch; bench/micro/partition.ts and bench/load guard it.
  */
 
-import { pack } from '../core/codec.ts';
+import { packMessage } from '../core/codec.ts';
 import type { CellName, PartitionReport } from '../core/cell.ts';
 import type { Clock } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
@@ -209,7 +209,7 @@ export class ActorLoop {
   }
 
   #send(entries: readonly Entry[], scope: 'changed' | 'all', complete: boolean): void {
-    const reports = pack(entries.map(({ actor }) => actor.report(scope)));
+    const reports = packMessage(entries.map(({ actor }) => actor.report(scope)));
     const answered = this.#answered;
     this.#answered = [];
     this.#credit = false;

@@ -5,7 +5,7 @@
  * slow disk stretches the interval instead of filling memory; merge and store together stay under a quarter of this thread.
  */
 
-import { unpack } from '../core/codec.ts';
+import { unpackMessage } from '../core/codec.ts';
 import type { CellName, PartitionReport } from '../core/cell.ts';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
@@ -99,7 +99,7 @@ export class Egress {
 
   report(actorIndex: number, message: Extract<ActorToMain, { type: 'report' }>): void {
     const { merge } = this.#options;
-    const reports = unpack<PartitionReport[]>(message.reports);
+    const reports = unpackMessage<PartitionReport[]>(message.reports);
     for (const report of reports) merge.accept(report);
     const partitions = partitionsOf(this.#actor(actorIndex).lane);
     for (const requestId of message.answered) for (const partition of partitions) merge.answered(partition, requestId);

@@ -65,7 +65,7 @@ export type ActorToMain =
   | { readonly type: 'restored'; readonly partitions: readonly { readonly partition: number; readonly offset: number; readonly sequence: number }[] }
   | {
       readonly type: 'report';
-      /** `pack(PartitionReport[])`. */
+      /** `packMessage(PartitionReport[])`. */
       readonly reports: Uint8Array;
       readonly answered: readonly number[];
       /** Set on the first report after recovery. */
