@@ -10,7 +10,7 @@ export interface AppsflyerRules {
 /** Default of `metrics.conversion_events`. */
 export const DEFAULT_CONVERSION_EVENTS = ['af_purchase', 'af_subscribe', 'af_start_trial', 'af_complete_registration'] as const;
 /** Each name is an entry of every cell's `by_event`, so their number is bounded. Chosen. */
-export const CONVERSION_EVENTS_MAX = 100;
+export const CONVERSION_EVENTS_MAX = 200;
 /** AppsFlyer's own limit of an event name, in characters. */
 const EVENT_NAME_LENGTH_MAX = 100;
 
