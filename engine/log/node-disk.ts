@@ -3,9 +3,10 @@
  */
 
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
-import type { Disk, DiskFile, DiskOpenMode } from '../core/disk.ts';
+import { diskErrorCode, type Disk, type DiskFile, type DiskOpenMode } from '../core/disk.ts';
 
 const fdatasync = promisify(fs.fdatasync);
 const write = promisify(fs.write);
@@ -52,11 +53,25 @@ class NodeFile implements DiskFile {
   }
 }
 
+/** Not mkdir's own `recursive`: Node 20 loops forever where a parent exists and still answers ENOENT, as /proc does. */
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o750 });
+  } catch (error) {
+    const code = diskErrorCode(error);
+    if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || fs.existsSync(parent)) throw error;
+    makeDirectory(parent);
+    fs.mkdirSync(path, { mode: 0o750 });
+  }
+}
+
 export const nodeDisk: Disk = {
   open: (path, mode) => new NodeFile(fs.openSync(path, OPEN_FLAGS[mode], 0o640)),
   list: (directory) => fs.readdirSync(directory),
   makeDirectory: (path) => {
-    fs.mkdirSync(path, { recursive: true, mode: 0o750 });
+    makeDirectory(resolve(path));
   },
   rename: (from, to) => {
     fs.renameSync(from, to);
