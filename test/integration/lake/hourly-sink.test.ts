@@ -218,6 +218,24 @@ describe('the objects of hourly/', () => {
     expect(target.written).toEqual([]);
   });
 
+  test('a lake that was emptied between two writes is noticed when it is next marked, and its quiet hours are written again', async () => {
+    const feed = new MemoryFeed();
+    const sink = sinkOn(target);
+    await sink.open();
+    feed.put(cell(CellKind.hour, 0, 'quiet', 1, 0));
+    await sink.write(feed.changedSince(0, 10), feed);
+    await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 1 });
+    rmSync(root, { recursive: true });
+    feed.put(cell(CellKind.hour, 1, 'busy', 1, 0));
+    await sink.write(feed.changedSince(1, 10), feed);
+    await expect(sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 2 })).rejects.toMatchObject({ code: 'SINK_REFUSED', retryable: true });
+    expect(await sink.open()).toBeNull();
+    await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 0 });
+    await sink.write(feed.changedSince(0, 10), feed);
+    await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 2 });
+    expect(await duckdb(`select count(*)::int as rows from read_parquet('${root}/hourly/*/*/*.parquet')`)).toEqual([{ rows: 2 }]);
+  });
+
   test('another instance in the same lake is told of once', async () => {
     const warnings: string[] = [];
     await sinkOn(target, { instance: 'f'.repeat(32) }).mark({ instance: 'f'.repeat(32), generation: 1, settled: 1 });
