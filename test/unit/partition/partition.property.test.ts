@@ -4,6 +4,7 @@ import { slotName, type SlotShare } from '../../../engine/core/lake-slot.ts';
 import type { LogBatch } from '../../../engine/core/log.ts';
 import { MS_PER_DAY } from '../../../engine/core/types.ts';
 import { readVerdictLog } from '../../../engine/core/verdict-log.ts';
+import type { PartitionCheckpoint } from '../../../actors/partition/index.ts';
 import { foldAll, LiveCells, newStore, openToy, saveTo, type ToyPartition } from './harness.ts';
 import { shifted, sliceOf, TestCursor } from './log-builder.ts';
 import { model } from './reference-model.ts';
@@ -75,6 +76,14 @@ async function disturbed(batches: readonly LogBatch[], seed: number): Promise<Ou
       if (chance(0.7)) partition.spooled(share.slot);
     }
   };
+  /** The checkpoint in flight: the log goes on while it is committed. */
+  let inFlight: PartitionCheckpoint | null = null;
+  const land = async (): Promise<void> => {
+    if (inFlight === null) return;
+    await store.commit(inFlight.operations);
+    partition.checkpointCommitted(inFlight.epoch);
+    inFlight = null;
+  };
   let at = 0;
   while (at < batches.length) {
     const batch = shifted(batches[at] as LogBatch, (batches[at] as LogBatch).sequence > provenSequence ? shift : 0);
@@ -84,19 +93,19 @@ async function disturbed(batches: readonly LogBatch[], seed: number): Promise<Ou
     if (chance(0.2)) settle();
     if (chance(0.1)) takeShares();
     if (chance(0.1)) partition.request([...live.cells.values()].filter(() => chance(0.1)));
-    if (chance(0.15)) await saveTo(partition, store);
-    if (chance(0.05)) {
-      const checkpoint = partition.checkpoint();
-      if (checkpoint !== null) partition.checkpointFailed(checkpoint.epoch);
+    if (chance(0.15)) inFlight ??= partition.checkpoint();
+    if (chance(0.4)) await land();
+    if (inFlight !== null && chance(0.1)) {
+      partition.checkpointFailed(inFlight.epoch);
+      inFlight = null;
     }
     if (chance(0.05)) await store.flushed();
     if (!chance(0.04)) continue;
     // A crash: what was reported but never stored is lost, and with the power what was committed but not flushed.
     if (chance(0.5)) partition.report('changed');
-    if (chance(0.3)) {
-      const checkpoint = partition.checkpoint();
-      if (checkpoint !== null && chance(0.5)) await store.commit(checkpoint.operations);
-    }
+    // The commit may have gone through although nobody was left to hear of it.
+    if (inFlight !== null && chance(0.5)) await store.commit(inFlight.operations);
+    inFlight = null;
     if (chance(0.3)) store.powerLoss();
     partition = open();
     provenSequence = partition.batchSequence;
@@ -112,6 +121,7 @@ async function disturbed(batches: readonly LogBatch[], seed: number): Promise<Ou
     live.take(partition.report('all'));
   }
   live.take(partition.report('changed'));
+  await land();
   await saveTo(partition, store);
   takeShares();
   // Everything comes back from the store alone.

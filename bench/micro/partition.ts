@@ -1,0 +1,167 @@
+/**
+ * Question: what does one event cost from the journal's page cache to its cells, dedupe on, in batches of 1, 64 and 512; and what do
+ * a tick without records and a checkpoint cost? Expected limit: decoding (about half) and memory latency; goal under 6 µs an event.
+ *
+ * Run: `npm run build && node dist/bench/micro/partition.js`. New events all, 1.6 KB each, 40 campaigns x 8 countries; each round folds them
+ * into a new partition. CPU time, garbage collection included. Conservation is checked in every round.
+ */
+
+import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
+import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
+import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
+import { encodeControl } from '../../engine/core/rules.ts';
+import { partitionId, type Offset } from '../../engine/core/types.ts';
+import { memoryStore } from '../../engine/state/index.ts';
+import { buildMessages, type MessageBuffer } from './messages.ts';
+import { printTimings, type Timing } from './measure.ts';
+
+const RECEIVED_AT_MS = Date.UTC(2026, 4, 3, 10, 16, 5);
+const INSTANCE = '0'.repeat(32);
+const HOUR_MS = 3_600_000;
+
+type AppsflyerPartition = ReturnType<typeof openBenchPartition>;
+
+function openBenchPartition() {
+  return Partition.open({
+    id: partitionId(0),
+    partitionCount: 32,
+    instance: INSTANCE,
+    pipeline: appsflyerPipeline,
+    store: memoryStore(PARTITION_TABLES),
+    dedupeMemoryBytesMax: 2 ** 26,
+    deadLetterBytesMax: 2 ** 20,
+    current: new Float64Array(3),
+    isPoison: () => false,
+  });
+}
+
+/** Walks messages in memory; a slice's `start` and `end` are message numbers. */
+class MessageCursor implements RecordCursor {
+  start = 0;
+  end = 0;
+  source = 1;
+  flags = 0;
+  index = -1;
+  readonly #messages: MessageBuffer;
+  #next = 0;
+  #last = 0;
+
+  constructor(messages: MessageBuffer) {
+    this.#messages = messages;
+  }
+
+  reset(_batch: LogBatch, slice: LogSlice): void {
+    this.#next = slice.start;
+    this.#last = slice.end;
+    this.index = -1;
+  }
+
+  next(): boolean {
+    if (this.#next === this.#last) return false;
+    this.start = this.#messages.starts[this.#next] as number;
+    this.end = this.#messages.ends[this.#next] as number;
+    this.#next++;
+    this.index++;
+    return true;
+  }
+}
+
+const controls = [
+  encodeControl({ type: 'generation', generation: 1, instance: INSTANCE, partitionCount: 32 }),
+  encodeControl({
+    type: 'rules',
+    rules: {
+      pipelineVersion: appsflyerPipeline.version,
+      allowedLatenessMs: 300_000,
+      futureSkewMs: 300_000,
+      idleAfterMs: 60_000,
+      dedupe: 'push-ms',
+      dedupeHorizonMs: 24 * HOUR_MS,
+      cellRetentionMs: 40 * 24 * HOUR_MS,
+      dimensionLimits: {},
+      cellsPerDayMax: 100_000,
+      slotMs: 900_000,
+      slotBytesMax: 2 ** 32,
+      domain: null,
+    },
+  }),
+];
+
+function benchBatch(messages: MessageBuffer, sequence: number, first: number, count: number): { readonly batch: LogBatch; readonly slice: LogSlice | null } {
+  const slice: LogSlice = { partition: partitionId(0), recordCount: count, start: first, end: first + count, firstIndex: 0 };
+  const offset = 4_096 + sequence * 4_096;
+  const batch: LogBatch = {
+    offset: offset as Offset,
+    endOffset: (offset + 4_096) as Offset,
+    sequence,
+    receivedAtMs: RECEIVED_AT_MS + sequence,
+    runningTimeMs: sequence,
+    recordCount: count,
+    bytes: messages.bytes,
+    slices: [slice],
+    controls: sequence === 0 ? controls : [],
+  };
+  return { batch, slice: count === 0 ? null : slice };
+}
+
+/** CPU time of the process, which a busy machine changes less than wall time. */
+function cpuNs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1_000;
+}
+
+/** Folds all batches into a new partition; returns CPU nanoseconds per `units`. */
+function round(batches: readonly ReturnType<typeof benchBatch>[], cursor: RecordCursor, units: number, after: (partition: AppsflyerPartition) => void): number {
+  const partition = openBenchPartition();
+  const [first, ...rest] = batches;
+  if (first !== undefined) partition.fold(first.batch, null, cursor);
+  const began = cpuNs();
+  for (const { batch, slice } of rest) partition.fold(batch, slice, cursor);
+  const ns = (cpuNs() - began) / units;
+  after(partition);
+  return ns;
+}
+
+function timing(name: string, rounds: number[]): Timing {
+  const sorted = rounds.sort((left, right) => left - right);
+  return { name, medianNs: sorted[sorted.length >> 1] as number, minNs: sorted[0] as number, maxNs: sorted.at(-1) as number };
+}
+
+export interface PartitionBenchOptions {
+  readonly events: number;
+  readonly rounds: number;
+}
+
+export function benchPartition({ events, rounds }: PartitionBenchOptions): readonly Timing[] {
+  const messages = buildMessages({ count: events });
+  const cursor = new MessageCursor(messages);
+  const timings: Timing[] = [];
+  for (const batchRecords of [1, 64, 512]) {
+    const batches = [benchBatch(messages, 0, 0, 0)];
+    for (let first = 0; first < events; first += batchRecords) batches.push(benchBatch(messages, batches.length, first, Math.min(batchRecords, events - first)));
+    const check = (partition: AppsflyerPartition): void => {
+      const { received, accepted } = partition.report('changed');
+      if (received !== events || accepted !== events) throw new Error(`bug: ${accepted} of ${received} records were accepted, of ${events} sent`);
+    };
+    timings.push(timing(`one event, batches of ${batchRecords}`, Array.from({ length: rounds + 1 }, () => round(batches, cursor, events, check)).slice(1)));
+  }
+  const ticks = Array.from({ length: events + 1 }, (_, sequence) => benchBatch(messages, sequence, 0, 0));
+  timings.push(timing('one tick without records', Array.from({ length: rounds }, () => round(ticks, cursor, events, () => undefined))));
+  timings.push(timing('one report and checkpoint, per new event', Array.from({ length: rounds }, () => checkpointNs(messages, cursor, events))));
+  return timings;
+}
+
+function checkpointNs(messages: MessageBuffer, cursor: RecordCursor, events: number): number {
+  let ns = 0;
+  round([benchBatch(messages, 0, 0, 0), benchBatch(messages, 1, 0, events)], cursor, events, (partition) => {
+    const began = cpuNs();
+    partition.report('changed');
+    partition.checkpoint();
+    ns = (cpuNs() - began) / events;
+  });
+  return ns;
+}
+
+if (process.argv[1]?.endsWith('partition.js') === true) {
+  printTimings('One partition of the AppsFlyer pipeline, messages of about 1.6 KB', benchPartition({ events: 20_000, rounds: 7 }));
+}
