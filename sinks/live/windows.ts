@@ -48,7 +48,6 @@ export class LiveWindow {
     const former = this.cells.get(dimensions);
     this.cells.set(dimensions, version);
     if (former !== undefined) {
-      version.indexedNumber = former.indexedNumber;
       supersede(former);
       return false;
     }
