@@ -79,7 +79,7 @@ export class DeadLetters {
   newest(limit: number, before = Infinity): DeadLetter[] {
     const letters = [...this.#saving, ...this.#fresh].filter((letter) => letter.id < before).reverse().slice(0, limit);
     const storedBefore = Math.min(before, this.#saving[0]?.id ?? Infinity, this.#fresh[0]?.id ?? Infinity, this.#nextId);
-    const range = { to: letterKey(storedBefore, 0), reverse: true, limit: limit - letters.length };
+    const range = { to: letterKey(Math.max(0, Math.ceil(storedBefore)), 0), reverse: true, limit: limit - letters.length };
     if (range.limit > 0) for (const entry of this.#store.range(TABLES.dead, range)) letters.push(decodeLetter(entry));
     return letters;
   }
