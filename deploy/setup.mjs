@@ -33,7 +33,8 @@ function install() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   say('installing dependencies (once)');
   // Install scripts are not needed: the native packages ship prebuilt binaries.
-  if (run(npm(), ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) fail('npm ci failed: see above.');
+  // Not `npm ci`: it refuses a lock file that leaves out an optional package of another platform. --no-save keeps to the lock file as well.
+  if (run(npm(), ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) fail('npm install failed: see above.');
   writeFileSync(stamp, wanted);
 }
 

@@ -21,7 +21,7 @@ export const settingsSchema = z.strictObject({
   }).prefault({}),
   threads: z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
-    pool: wholeNumber(1, 64).default(1).describe('threads that encode the lake'),
+    pool: wholeNumber(1, 64).default(2).describe('threads that encode the lake; they end when idle'),
   }).prefault({}),
   windows: z.strictObject({
     allowed_lateness_seconds: wholeNumber(0, 86_400).default(300),
