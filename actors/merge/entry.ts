@@ -192,7 +192,8 @@ export class MergeEntry implements CellName {
       rows[times + index] = label.timeMs;
       share.labels[index] = text;
       if (best === undefined || isLater(label, best)) this.#labels[index] = { timeMs: label.timeMs, text };
-      else if (wasBest) this.#labels[index] = this.#latestLabel(index);
+      // Only a share that fell back (a partition restarted under other rules) gives the place to another one.
+      else if (wasBest && (label.timeMs !== best.timeMs || text !== best.text)) this.#labels[index] = this.#latestLabel(index);
     }
   }
 
