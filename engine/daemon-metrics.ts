@@ -17,7 +17,7 @@ function conservationFamilies({ engine }: Daemon): Family[] {
   const conservation = engine.live.conservation();
   const byCode = new Map<string, number>();
   for (const stats of engine.partitionStats.values()) {
-    for (const [code, count] of Object.entries((stats['rejectedByCode'] ?? {}) as Record<string, number>)) byCode.set(code, (byCode.get(code) ?? 0) + count);
+    for (const [code, count] of Object.entries((stats['rejects'] ?? {}) as Record<string, number>)) byCode.set(code, (byCode.get(code) ?? 0) + count);
   }
   return [
     counter('millrace_records_received_total', 'Records counted from batch indexes; equals the sum of verdicts', conservation.received),
