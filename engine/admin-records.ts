@@ -1,5 +1,6 @@
 /** Records as people ask for them: the tail and the dead letters, with the event read again from the journal. */
 
+import { isUtf8 } from 'node:buffer';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
@@ -113,7 +114,13 @@ export async function deadLetters(view: Daemon, limit: number): Promise<{ letter
       batch: letter.batchSequence,
       index: letter.index,
       size: letter.fullBytes ?? letter.bytes.byteLength,
-      bytes: Buffer.from(letter.bytes).toString('utf8', 0, SHOWN_BYTES_MAX),
+      ...shownBytes(Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength)),
     }));
   return { letters };
 }
+
+/** What is no UTF-8 would not survive as text: `base64` holds its bytes as they came. */
+const shownBytes = (bytes: Buffer): { bytes: string; base64?: string } => ({
+  bytes: bytes.toString('utf8', 0, SHOWN_BYTES_MAX),
+  ...(isUtf8(bytes) ? {} : { base64: bytes.toString('base64', 0, SHOWN_BYTES_MAX) }),
+});
