@@ -1,7 +1,8 @@
 /**
  * Runs the built daemon as a child process, as users do: settings by environment, logs read from stdout, ended by signal.
  *
- * MILLRACE_TEST_DOOR, MILLRACE_TEST_ACTORS and MILLRACE_TEST_NODE choose door, thread count and Node for a whole run of the suite.
+ * MILLRACE_TEST_DOOR, MILLRACE_TEST_ACTORS and MILLRACE_TEST_NODE choose door, thread count and Node for a whole run of the suite;
+ * MILLRACE_TEST_CLI names another build of the program.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -15,7 +16,7 @@ function projectRoot(): string {
   while (!existsSync(join(at, 'package.json'))) at = dirname(at);
   return at;
 }
-export const CLI = join(projectRoot(), 'dist/engine/cli.js');
+export const CLI = process.env['MILLRACE_TEST_CLI'] ?? join(projectRoot(), 'dist/engine/cli.js');
 export const NODE = process.env['MILLRACE_TEST_NODE'] ?? process.execPath;
 
 export interface DaemonOptions {
