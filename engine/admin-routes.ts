@@ -79,11 +79,12 @@ export function pipelineAnswer(view: Daemon): object {
   const { live } = engine;
   const journal = state.ingress?.journal;
   const durable = journal?.durableOffset ?? 0;
+  const lastRecord = journal?.lastRecordOffset ?? 0;
   const partitions = live.partitionStates();
   return {
     conservation: live.conservation(),
     partitions: partitions.map((partition) => {
-      const lagBytes = Math.max(0, durable - partition.offset);
+      const lagBytes = Math.max(0, lastRecord - partition.offset);
       return { id: partition.partition, watermark: isoOrNull(partition.watermarkMs), offset: partition.offset, lag_bytes: lagBytes, lag_records: lagRecords(view, lagBytes) };
     }),
     sinks: view.sinkHealth().map((sink) => ({

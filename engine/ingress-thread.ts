@@ -66,7 +66,8 @@ async function run(): Promise<void> {
   const timers = [
     setInterval(postStats, STATS_INTERVAL_MS),
     setInterval(() => {
-      writer.retain({ needOffset: words.neededOffset, maxAgeMs: settings.retentionMs, maxBytes: settings.journalBytesMax });
+      // What cannot be deleted now is tried again in a moment; the disk reserve tells when it matters.
+      writer.retain({ needOffset: words.neededOffset, maxAgeMs: settings.retentionMs, maxBytes: settings.journalBytesMax }).catch(() => undefined);
     }, RETAIN_INTERVAL_MS),
   ];
   onMessage((message) => {

@@ -128,6 +128,7 @@ const attributionMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] =
   {
     name: 'revenue_micros',
     unit: 'micros',
+    overflowMeasure: 'unpriced_events',
     amount: (event) => (event.isPrimary ? event.revenueMicros : 0),
     meaning: {
       title: 'Revenue in US dollars',

@@ -33,6 +33,8 @@ const GAP_COUNTED_MS_MAX = 2_000;
 
 export interface JournalStats {
   readonly durableOffset: Offset;
+  /** End of the newest batch with data records; where the journal ended at open until there is one. A reader there lacks ticks at most. */
+  readonly lastRecordOffset: Offset;
   readonly oldestOffset: Offset;
   readonly oldestReceivedAtMs: number;
   /** Segments and spares. */
@@ -97,6 +99,7 @@ export class JournalWriter implements LogWriter {
   #fastSyncs = 0;
   #batches = 0;
   #records = 0;
+  #lastRecordOffset: Offset;
   #syncs = 0;
   #failedCommits = 0;
 
@@ -108,6 +111,7 @@ export class JournalWriter implements LogWriter {
     this.#current = { file: options.file, entry: options.entry, seed: segmentSeed(options.state.segment, options.meta.salt) };
     this.#nextNumber = options.nextNumber;
     this.#countedUpToMs = options.clock.monotonicMs();
+    this.#lastRecordOffset = options.state.durableOffset;
   }
 
   get openRecords(): number {
@@ -169,6 +173,7 @@ export class JournalWriter implements LogWriter {
     const { catalog, spares, cutBytes } = this.#options;
     return {
       durableOffset: this.#state.durableOffset,
+      lastRecordOffset: this.#lastRecordOffset,
       oldestOffset: catalog.oldestOffset,
       oldestReceivedAtMs: catalog.oldestReceivedAtMs,
       bytesOnDisk: catalog.bytesOnDisk,
@@ -319,6 +324,7 @@ export class JournalWriter implements LogWriter {
     }
     this.#batches++;
     this.#records += staged.records;
+    if (staged.records > 0) this.#lastRecordOffset = staged.state.durableOffset;
     this.#options.publish(staged.state.durableOffset);
   }
 

@@ -77,6 +77,8 @@ export class ActorLoop {
   #lastProgressMs = 0;
   #nextCheckpointMs: number;
   #checkpointTurn = 0;
+  /** After a failure even a pressed partition waits: a full disk must not be hammered. */
+  #checkpointNotBeforeMs = 0;
   #checkpointing: Promise<void> | null = null;
   #checkpoints = 0;
   #checkpointFailures = 0;
@@ -230,7 +232,7 @@ export class ActorLoop {
     this.#lastProgressMs = nowMs;
     this.#options.post({
       type: 'stats',
-      partitions: this.#partitions.map(({ actor }) => ({ ...actor.stats(), partition: actor.id }) as PartitionStats),
+      partitions: this.#partitions.map(({ actor }) => ({ ...actor.stats(), partition: actor.id })),
       offset: this.#reader?.position ?? 0,
       batches: this.#batches,
       busyMs: this.#busyMs,
@@ -240,17 +242,18 @@ export class ActorLoop {
   }
 
   #checkpointWhenDue(nowMs: number): void {
-    if (this.#checkpointing !== null || this.#reader === null) return;
+    if (this.#checkpointing !== null || this.#reader === null || nowMs < this.#checkpointNotBeforeMs) return;
     const pressed = this.#partitions.find(({ actor }) => actor.checkpointPressure > this.#options.checkpointBytesMax);
     if (pressed === undefined && nowMs < this.#nextCheckpointMs) return;
-    const entry = pressed ?? (this.#partitions[this.#checkpointTurn++ % this.#partitions.length] as Entry);
+    const entry = pressed ?? this.#partitions[this.#checkpointTurn++ % this.#partitions.length];
+    if (entry === undefined) return;
     const spacingMs = this.#options.checkpointIntervalMs / this.#partitions.length;
     // Keep the rotation's pace, but never make up for a long pause with a burst.
     this.#nextCheckpointMs = Math.max(this.#nextCheckpointMs + spacingMs, nowMs);
     this.#checkpointing = this.#checkpoint(entry)
       .catch((error: unknown) => {
         this.#checkpointFailures++;
-        this.#nextCheckpointMs = this.#options.clock.monotonicMs() + CHECKPOINT_RETRY_MS;
+        this.#checkpointNotBeforeMs = this.#options.clock.monotonicMs() + CHECKPOINT_RETRY_MS;
         if (!(error instanceof EngineError)) this.#failure = error instanceof Error ? error : new Error(messageOf(error));
       })
       .finally(() => {

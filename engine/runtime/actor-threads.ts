@@ -89,7 +89,7 @@ export class ActorThreads<Settings> {
   async stop(deadlineMs: number): Promise<boolean> {
     this.#stopping = true;
     for (const slot of this.#slots) slot.thread?.expectExit();
-    const left = await Promise.all(this.#slots.map((slot) => slot.thread?.exitedWithin(deadlineMs) ?? true));
+    const left = await Promise.all(this.#slots.map((slot) => slot.thread?.exitedWithin(deadlineMs) ?? Promise.resolve(true)));
     return left.every(Boolean);
   }
 

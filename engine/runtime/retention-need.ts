@@ -28,7 +28,7 @@ export class RetentionNeed {
   }
 
   get offset(): Offset {
-    if (this.#pins === 0 && this.#needs.every((need) => need !== null)) this.#last = Math.max(this.#last, Math.min(...(this.#needs as number[])));
+    if (this.#pins === 0 && this.#needs.every((need) => need !== null)) this.#last = Math.max(this.#last, Math.min(...(this.#needs)));
     return this.#last as Offset;
   }
 }
