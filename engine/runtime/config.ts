@@ -1,13 +1,14 @@
 /**
  * Loads settings from `millrace.yaml` and `MILLRACE_*` under one schema. The environment wins over the file.
  *
- * A setting's variable is its key path in upper snake case: `lake.slot_minutes` is `MILLRACE_LAKE_SLOT_MINUTES`. Unknown keys and
- * variables are refused; every problem names the key, the value and the fix, and all of them are told at once.
+ * A setting's variable is its key path in upper snake case: `lake.slot_minutes` is `MILLRACE_LAKE_SLOT_MINUTES`. What is left empty, in
+ * the file or in a variable, is not set. Unknown keys and variables are refused; every problem names the key, the value and the fix, and
+ * all of them are told at once. What may hold a secret is never printed, not even out of a file that cannot be read as YAML.
  * The only door to the yaml package.
  */
 
 import { existsSync, readFileSync } from 'node:fs';
-import { parseDocument } from 'yaml';
+import { LineCounter, parseDocument } from 'yaml';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
 
@@ -15,6 +16,10 @@ const PREFIX = 'MILLRACE_';
 /** Variables that steer the program around the settings rather than being one. */
 const RESERVED = new Set(['MILLRACE_CONFIG']);
 const FILE_BYTES_MAX = 1024 * 1024;
+/** Values of these settings are never shown; neither is any value with user:password@ or a query in it. */
+const SECRET_KEY = /password|secret|token|^redis\.url$/;
+const SECRET_TEXT = /[@?]/;
+const SHOWN_CHARACTERS_MAX = 200;
 
 type Tree = { [key: string]: unknown };
 
@@ -31,14 +36,24 @@ export function settingPaths(schema: z.ZodType, path: readonly string[] = []): S
   return Object.entries(shape).flatMap(([key, inner]) => settingPaths(inner, [...path, key]));
 }
 
-/** Raises CONFIG_INVALID with one line per problem. */
-export function loadConfig<Schema extends z.ZodType>(schema: Schema, source: { readonly file: string | null; readonly env: NodeJS.ProcessEnv }): z.output<Schema> {
-  const tree = source.file === null ? {} : readFile(source.file);
+/** Reads the file, if there is one. Raises CONFIG_INVALID with one line per problem. */
+export const loadConfig = <Schema extends z.ZodType>(schema: Schema, source: { readonly file: string | null; readonly env: NodeJS.ProcessEnv }): z.output<Schema> =>
+  parseConfig(schema, { ...source, text: source.file === null ? '' : readText(source.file) });
+
+/** The same for a file that has been read: `file` is its name in messages. */
+export function parseConfig<Schema extends z.ZodType>(schema: Schema, source: { readonly file: string | null; readonly text: string; readonly env: NodeJS.ProcessEnv }): z.output<Schema> {
+  const tree = source.file === null ? {} : treeOf(source.file, source.text);
   const problems = applyEnvironment(schema, tree, source.env);
   const parsed = schema.safeParse(tree);
   if (!parsed.success) {
     const paths = settingPaths(schema);
-    for (const issue of parsed.error.issues) problems.push(describe(issue, tree, paths));
+    // One problem a key: what a refinement says of a value that is missing or of another type adds nothing.
+    const told = new Set<string>();
+    for (const issue of parsed.error.issues) {
+      const key = issue.path.join('.');
+      if (!told.has(key) || issue.code === 'unrecognized_keys') problems.push(describe(issue, tree, paths));
+      if (issue.code !== 'unrecognized_keys') told.add(key);
+    }
   }
   if (problems.length > 0 || !parsed.success) {
     throw new EngineError('CONFIG_INVALID', problems.join('\n'), { where: { file: source.file ?? 'environment' } });
@@ -55,42 +70,80 @@ export function configFile(named: string | undefined): string | null {
   return existsSync('millrace.yaml') ? 'millrace.yaml' : null;
 }
 
-function readFile(file: string): Tree {
-  let text: string;
+function readText(file: string): string {
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new EngineError('CONFIG_INVALID', `${file} cannot be read (${messageOf(error)}): check its path and permissions`);
   }
+}
+
+function treeOf(file: string, text: string): Tree {
   if (text.length > FILE_BYTES_MAX) throw new EngineError('CONFIG_INVALID', `${file} is larger than ${FILE_BYTES_MAX} bytes: this is no configuration file`);
-  const document = parseDocument(text, { uniqueKeys: true });
-  if (document.errors.length > 0) throw new EngineError('CONFIG_INVALID', `${file} is no valid YAML: ${document.errors.map((error) => error.message).join('; ')}`);
-  const value = document.toJS({ maxAliasCount: 10 }) as unknown;
+  const value = parseYaml(file, text);
   if (value === null || value === undefined) return {};
   if (typeof value !== 'object' || Array.isArray(value)) throw new EngineError('CONFIG_INVALID', `${file} must hold a mapping of settings, such as "ingest:\\n  port: 8080"`);
-  return value as Tree;
+  return withoutEmpty(value as Tree);
 }
+
+/** Problems are told by line, never with the text of the line: it may hold a password. */
+function parseYaml(file: string, text: string): unknown {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: false, lineCounter: lines, logLevel: 'error' });
+  if (document.errors.length > 0) {
+    const told = document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return `line ${line}, column ${col}: ${error.message.replace(/(?<=\S): .*$|\\.*$/s, '')}`;
+    });
+    throw new EngineError('CONFIG_INVALID', `${file} is no valid YAML: ${told.join('; ')}: mend it; values with special characters go in single quotes`);
+  }
+  try {
+    return document.toJS({ maxAliasCount: 10 }) as unknown;
+  } catch {
+    throw new EngineError('CONFIG_INVALID', `${file} has an alias (*name) without its anchor, or too many of them: write the values out, a * at the beginning of a value in quotes`);
+  }
+}
+
+/** A section or setting with nothing behind its colon is not set: `ingest:` with every line under it commented out. */
+function withoutEmpty(tree: Tree): Tree {
+  const kept = Object.entries(tree).filter(([, value]) => value !== null);
+  return Object.fromEntries(kept.map(([key, value]) => [key, isTree(value) ? withoutEmpty(value) : value]));
+}
+
+const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function applyEnvironment(schema: z.ZodType, tree: Tree, env: NodeJS.ProcessEnv): string[] {
   const byVariable = new Map(settingPaths(schema).map((setting) => [setting.variable, setting.path]));
   const problems: string[] = [];
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || RESERVED.has(name) || value === undefined) continue;
+    if (!name.startsWith(PREFIX) || RESERVED.has(name)) continue;
     const path = byVariable.get(name);
     if (path === undefined) {
-      problems.push(`${name}=${value}: no such setting: remove it${suggestion(name, [...byVariable.keys()])}`);
+      problems.push(`${name}: no such setting: remove it${suggestion(name, [...byVariable.keys()])}`);
       continue;
     }
-    put(tree, path, isList(schema, path) ? value.split(',').map((item) => item.trim()).filter((item) => item !== '') : value);
+    if (value !== undefined && value.trim() !== '') put(tree, path, fromText(schemaAt(schema, path), value));
   }
   return problems;
 }
 
+/** A list is written `a,b`, a mapping `a=1,b=2`; everything else is left to the schema. */
+function fromText(schema: z.ZodType, text: string): unknown {
+  const items = (): string[] => text.split(',').map((item) => item.trim()).filter((item) => item !== '');
+  if (schema instanceof z.ZodArray) return items();
+  if (!(schema instanceof z.ZodRecord)) return text;
+  const pairs = items().map((item) => item.split('='));
+  return pairs.every((pair) => pair.length === 2) ? Object.fromEntries(pairs as [string, string][]) : text;
+}
+
+/** Where the file has something else in the place of a section, that is left for the schema to refuse. */
 function put(tree: Tree, path: readonly string[], value: unknown): void {
   let at = tree;
   for (const key of path.slice(0, -1)) {
-    if (typeof at[key] !== 'object' || at[key] === null) at[key] = {};
-    at = at[key] as Tree;
+    at[key] ??= {};
+    const next = at[key];
+    if (!isTree(next)) return;
+    at = next;
   }
   at[path.at(-1) as string] = value;
 }
@@ -98,7 +151,7 @@ function put(tree: Tree, path: readonly string[], value: unknown): void {
 function describe(issue: z.core.$ZodIssue, tree: Tree, paths: readonly SettingPath[]): string {
   const key = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    const known = paths.map((setting) => setting.path.join('.'));
+    const known = [...new Set(paths.flatMap(({ path }) => path.map((_, index) => path.slice(0, index + 1).join('.'))))];
     return issue.keys
       .map((name) => {
         const full = key === '' ? name : `${key}.${name}`;
@@ -109,7 +162,18 @@ function describe(issue: z.core.$ZodIssue, tree: Tree, paths: readonly SettingPa
   const value = issue.path.reduce<unknown>((at, step) => (typeof at === 'object' && at !== null ? (at as Tree)[String(step)] : undefined), tree);
   const variable = paths.find((setting) => setting.path.join('.') === key)?.variable;
   const fix = variable === undefined ? '' : ` (set ${key} in millrace.yaml or ${variable})`;
-  return `${key === '' ? 'the configuration' : key}: ${value === undefined ? 'missing' : JSON.stringify(value)}: ${issue.message}${fix}`;
+  if (value === undefined) return `${key}: missing${fix}`;
+  const quotes = issue.code === 'invalid_type' && issue.expected === 'string' && typeof value !== 'object' ? ': write it in quotes' : '';
+  const message = `${issue.message.replace(/\/\/\S*@/g, '//***@')}${quotes}`;
+  return `${key === '' ? 'the configuration' : key}: ${shown(key, value, paths)}: ${message}${fix}`;
+}
+
+/** A value as the reader may see it; a section is as secret as what may stand in it. */
+function shown(key: string, value: unknown, paths: readonly SettingPath[]): string {
+  const text = JSON.stringify(value);
+  const names = [key, ...paths.map((setting) => setting.path.join('.')).filter((name) => key === '' || name.startsWith(`${key}.`))];
+  if (SECRET_TEXT.test(text) || names.some((name) => SECRET_KEY.test(name))) return '(not shown)';
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
 }
 
 function suggestion(name: string, known: readonly string[]): string {
@@ -136,13 +200,13 @@ function editDistance(left: string, right: string): number {
 
 function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | null {
   const inner = unwrap(schema);
-  return inner instanceof z.ZodObject ? (inner.shape as Record<string, z.ZodType>) : null;
+  return inner instanceof z.ZodObject ? inner.shape : null;
 }
 
-function isList(schema: z.ZodType, path: readonly string[]): boolean {
+function schemaAt(schema: z.ZodType, path: readonly string[]): z.ZodType {
   let at = schema;
   for (const key of path) at = shapeOf(at)?.[key] as z.ZodType;
-  return unwrap(at) instanceof z.ZodArray;
+  return unwrap(at);
 }
 
 function unwrap(schema: z.ZodType): z.ZodType {
