@@ -16,9 +16,19 @@ export const BLOCK_CELLS_MAX = 512;
 export interface LogBlock {
   readonly firstNumber: number;
   readonly writtenAtMs: number;
-  /** Cell `i` was made by change `firstNumber + i`. */
+  /** Cell `i` was changed by change `firstNumber + i`, and has not changed since if it still has that number. */
   readonly cells: readonly LiveCell[];
 }
+
+/** The cells of a block that have not changed since, with their numbers. */
+export function* currentCells({ firstNumber, cells }: LogBlock): Generator<LiveCell> {
+  for (let at = 0; at < cells.length; at++) {
+    const live = cells[at] as LiveCell;
+    if (live.changeNumber === firstNumber + at) yield live;
+  }
+}
+
+const currentCount = ({ firstNumber, cells }: LogBlock): number => cells.reduce((count, live, at) => (live.changeNumber === firstNumber + at ? count + 1 : count), 0);
 
 export class ChangeLog {
   #blocks: LogBlock[] = [];
@@ -50,7 +60,7 @@ export class ChangeLog {
       if (survivors >= survivorsMax || (block.writtenAtMs >= beforeMs && left <= cellsMax)) break;
       blocks.push(block);
       left -= block.cells.length;
-      for (const version of block.cells) if (!version.superseded) survivors++;
+      survivors += currentCount(block);
     }
     return blocks;
   }
@@ -63,11 +73,7 @@ export class ChangeLog {
   /** Current cells changed after `mark`, in order of change. */
   *since(mark: number): Generator<LiveCell> {
     for (let index = this.#firstAfter(mark); index < this.#blocks.length; index++) {
-      const { firstNumber, cells } = this.#blocks[index] as LogBlock;
-      for (let at = Math.max(0, mark + 1 - firstNumber); at < cells.length; at++) {
-        const version = cells[at] as LiveCell;
-        if (!version.superseded) yield version;
-      }
+      for (const live of currentCells(this.#blocks[index] as LogBlock)) if (live.changeNumber > mark) yield live;
     }
   }
 

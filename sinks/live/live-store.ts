@@ -17,7 +17,7 @@ import type { Conservation } from '../../engine/core/record.ts';
 import { emptyConservation } from '../../engine/core/record.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { assert, MS_PER_DAY, MS_PER_HOUR } from '../../engine/core/types.ts';
-import { BLOCK_CELLS_MAX, ChangeLog } from './change-log.ts';
+import { BLOCK_CELLS_MAX, ChangeLog, currentCells } from './change-log.ts';
 import type { LogBlock } from './change-log.ts';
 import { changeKey, decodeBlock, encodeBlock, LIVE_TABLE, parseChangeKey } from './encode.ts';
 import type { NumberedCell } from './encode.ts';
@@ -56,6 +56,8 @@ interface LiveState {
 /** A transaction before it is committed, and what to do in memory afterwards. */
 interface Plan {
   readonly state: LiveState;
+  readonly changed: readonly MergedCell[];
+  /** `changed`, as numbered in the log. The cells in memory are still as they were. */
   readonly blocks: readonly LogBlock[];
   /** Windows that neither memory nor the tables have. */
   readonly newWindows: NewWindows;
@@ -67,15 +69,17 @@ interface Plan {
   readonly operations: readonly StoreOperation[];
 }
 
-/** A version that the tables get. It may be superseded by the time they have it. */
+/** A cell as the tables get it. It may have changed again by the time they have it. */
 interface MovedCell {
-  readonly version: LiveCell;
-  readonly name: CellName;
+  readonly live: LiveCell;
+  readonly changeNumber: number;
 }
 
 /** Answers by kind and window start; kept, because a window's cells come together. */
 type NewWindows = Map<string, boolean>;
 
+/** Change number of a cell that is about to be added: below any other. */
+const NOT_IN_MEMORY = -1;
 const STATE_KEY = new TextEncoder().encode('state');
 const KINDS: readonly CellKind[] = Object.values(CellKind);
 /** Log blocks leave at least this many cells per transaction when they must. */
@@ -254,18 +258,18 @@ export class LiveStore implements ResultFeed {
 
   #find(name: CellName): NumberedCell | null {
     const window = this.#windows.get(name.kind, name.windowStartMs);
-    const version = window?.cells.get(name.dimensions);
-    if (version !== undefined) return version;
+    const live = window?.cells.get(name.dimensions);
+    if (live !== undefined) return live;
     return window?.complete === true ? null : this.#tables.find(name);
   }
 
   /** Current cells with their change numbers, in order: first those that the tables have, then the log's. */
   *#changesAfter(mark: number): Generator<NumberedCell> {
     for (const { changeNumber, key } of this.#tables.changes(mark + 1, this.#log.startAfter(this.latest))) {
-      const version = this.#windows.find(parseCellStoreKey(key));
+      const live = this.#windows.find(parseCellStoreKey(key));
       // The tables may lag behind the log: a cell that has changed since comes at its later number.
-      if (version !== undefined && version.changeNumber !== changeNumber) continue;
-      const found = version ?? this.#tables.read(key);
+      if (live !== undefined && live.changeNumber !== changeNumber) continue;
+      const found = live ?? this.#tables.read(key);
       if (found !== null) yield found;
     }
     yield* this.#log.since(mark);
@@ -280,7 +284,7 @@ export class LiveStore implements ResultFeed {
     let number = this.latest + 1;
     for (let start = 0; start < changed.length; start += BLOCK_CELLS_MAX) {
       const cells = changed.slice(start, start + BLOCK_CELLS_MAX);
-      blocks.push({ firstNumber: number, writtenAtMs: nowMs, cells: cells.map((cell, index) => this.#version(cell, number + index, newWindows)) });
+      blocks.push({ firstNumber: number, writtenAtMs: nowMs, cells: cells.map((cell) => this.#liveCell(cell, newWindows)) });
       operations.push({ table: LIVE_TABLE.blocks, key: changeKey(number), value: encodeBlock(cells) });
       number += cells.length;
     }
@@ -291,7 +295,7 @@ export class LiveStore implements ResultFeed {
     const swept = this.#sweep(operations);
     const state = this.#nextState(output, number - 1, nowMs);
     operations.push({ table: LIVE_TABLE.meta, key: STATE_KEY, value: pack(state) });
-    return { state, blocks, newWindows, leaving, moved, marks, swept, operations };
+    return { state, changed, blocks, newWindows, leaving, moved, marks, swept, operations };
   }
 
   #nextState(output: MergeOutput, latest: number, nowMs: number): LiveState {
@@ -306,17 +310,18 @@ export class LiveStore implements ResultFeed {
     };
   }
 
-  /** The new version of a cell. Looks up what the tables have of it, where memory does not tell. */
-  #version(cell: MergedCell, changeNumber: number, newWindows: NewWindows): LiveCell {
+  /** The cell's place in memory; one that is not there yet is made, with what the tables have of it, and added when the plan is carried out. */
+  #liveCell(cell: MergedCell, newWindows: NewWindows): LiveCell {
     const window = this.#windows.get(cell.kind, cell.windowStartMs);
-    const former = window?.cells.get(cell.dimensions);
-    if (former !== undefined) {
-      assert(cell.revision > former.cell.revision && !former.cell.final, `revision ${former.cell.revision} (final: ${former.cell.final}) cannot be followed by ${cell.revision}`);
-      return { cell, changeNumber, indexedNumber: former.indexedNumber, superseded: false };
+    const live = window?.cells.get(cell.dimensions);
+    if (live !== undefined) {
+      const { revision, final } = live.cell;
+      assert(cell.revision > revision && !final, `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
+      return live;
     }
     const complete = window?.complete ?? this.#isNewWindow(cell, newWindows);
     const stored = complete ? null : this.#tables.find(cell);
-    return { cell, changeNumber, indexedNumber: stored?.changeNumber ?? 0, superseded: false };
+    return { cell, changeNumber: NOT_IN_MEMORY, indexedNumber: stored?.changeNumber ?? 0 };
   }
 
   #isNewWindow({ kind, windowStartMs }: CellName, newWindows: NewWindows): boolean {
@@ -333,10 +338,9 @@ export class LiveStore implements ResultFeed {
     const moved: MovedCell[] = [];
     for (const block of leaving) {
       operations.push({ table: LIVE_TABLE.blocks, key: changeKey(block.firstNumber), value: null });
-      for (const version of block.cells) {
-        if (version.superseded) continue;
-        LiveTables.put(version, version.indexedNumber, operations);
-        moved.push({ version, name: version.cell });
+      for (const live of currentCells(block)) {
+        LiveTables.put(live, live.indexedNumber, operations);
+        moved.push({ live, changeNumber: live.changeNumber });
       }
     }
     return moved;
@@ -360,15 +364,16 @@ export class LiveStore implements ResultFeed {
     for (const kind of plan.swept) this.#sweptUpTo.set(kind, this.#expiredUpTo(kind));
     this.#state = plan.state;
     this.#identity = null;
+    let start = 0;
     for (const block of plan.blocks) {
-      this.#remember(block, plan.newWindows);
+      this.#remember(block, plan.changed, start, plan.newWindows);
       this.#log.append(block);
+      start += block.cells.length;
     }
     this.#log.remove(plan.leaving.length);
-    for (const { version, name } of plan.moved) {
-      const current = this.#windows.find(name);
-      if (current !== undefined) current.indexedNumber = version.changeNumber;
-      if (current === version) this.#windows.release(version);
+    for (const { live, changeNumber } of plan.moved) {
+      live.indexedNumber = changeNumber;
+      if (live.changeNumber === changeNumber) this.#windows.release(live);
     }
     for (const [sink, mark] of plan.marks) {
       this.#marks.set(sink, mark);
@@ -378,14 +383,18 @@ export class LiveStore implements ResultFeed {
     this.#windows.trim(this.#limits.memoryCellsMax, this.#log.startAfter(this.latest));
   }
 
-  #remember(block: LogBlock, newWindows: NewWindows): void {
+  /** Brings the cells of a block to what they are in `changed` from `start` on. */
+  #remember(block: LogBlock, changed: readonly MergedCell[], start: number, newWindows: NewWindows): void {
     let window: LiveWindow | null = null;
-    for (const version of block.cells) {
-      const { kind, windowStartMs } = version.cell;
+    for (let at = 0; at < block.cells.length; at++) {
+      const live = block.cells[at] as LiveCell;
+      const { kind, windowStartMs } = live.cell;
       if (window === null || window.windowStartMs !== windowStartMs || window.kind !== kind) {
         window = this.#windows.touch(kind, windowStartMs, newWindows.get(newWindowKey(kind, windowStartMs)) ?? false);
       }
-      this.#windows.put(window, version);
+      if (live.changeNumber === NOT_IN_MEMORY) this.#windows.add(window, live);
+      live.cell = changed[start + at] as MergedCell;
+      live.changeNumber = block.firstNumber + at;
     }
   }
 
@@ -401,7 +410,7 @@ export class LiveStore implements ResultFeed {
           this.#windows.demote(window, Infinity);
           return;
         }
-        for (const { cell, changeNumber } of page) this.#windows.put(window, { cell, changeNumber, indexedNumber: changeNumber, superseded: false });
+        for (const { cell, changeNumber } of page) this.#windows.add(window, { cell, changeNumber, indexedNumber: changeNumber });
       }
     }
   }
@@ -410,9 +419,9 @@ export class LiveStore implements ResultFeed {
     for (const { key, value } of this.#store.range(LIVE_TABLE.blocks, {})) {
       const firstNumber = parseChangeKey(key);
       const newWindows: NewWindows = new Map();
-      const cells = decodeBlock(value, this.schema.measures.length).map((cell, index) => this.#version(cell, firstNumber + index, newWindows));
-      const block = { firstNumber, writtenAtMs: this.asOfMs, cells };
-      this.#remember(block, newWindows);
+      const changed = decodeBlock(value, this.schema.measures.length);
+      const block = { firstNumber, writtenAtMs: this.asOfMs, cells: changed.map((cell) => this.#liveCell(cell, newWindows)) };
+      this.#remember(block, changed, 0, newWindows);
       this.#log.append(block);
     }
   }

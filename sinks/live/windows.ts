@@ -5,26 +5,16 @@
  * Bounded by cells: the window that has not changed for longest loses those that the tables have. Main thread.
  */
 
-import type { CellName, MergedCell } from '../../engine/core/cell.ts';
-import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
+import type { CellKind, CellName, MergedCell } from '../../engine/core/cell.ts';
+import { DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
 
-/** One version of a cell: a later change is another object. */
+/** A cell in memory; changed in place. */
 export interface LiveCell {
-  /** Read only while the version is current. */
   cell: MergedCell;
-  readonly changeNumber: number;
+  /** Its latest change; 0 once its window is past retention. */
+  changeNumber: number;
   /** The change number under which the tables have the cell, 0 when they do not. */
   indexedNumber: number;
-  /** A later version has taken its place, or its window is past retention. */
-  superseded: boolean;
-}
-
-const NO_CELL: MergedCell = { kind: CellKind.hour, windowStartMs: 0, dimensions: '', records: 0, measures: [], breakdown: null, labels: [], revision: 0, final: false, updatedAtMs: 0 };
-
-/** The log still holds the version for seconds: without its cell, which would otherwise grow old there and cost the collector dear. */
-function supersede(version: LiveCell): void {
-  version.superseded = true;
-  version.cell = NO_CELL;
 }
 
 export class LiveWindow {
@@ -42,20 +32,13 @@ export class LiveWindow {
     this.complete = complete;
   }
 
-  /** Returns true when the cell was not here before. */
-  put(version: LiveCell): boolean {
-    const { dimensions } = version.cell;
-    const former = this.cells.get(dimensions);
-    this.cells.set(dimensions, version);
-    if (former !== undefined) {
-      supersede(former);
-      return false;
-    }
+  add(live: LiveCell): void {
+    const { dimensions } = live.cell;
+    this.cells.set(dimensions, live);
     const resultKey = resultKeyOf(dimensions);
     const group = this.#byResultKey.get(resultKey);
     if (group === undefined) this.#byResultKey.set(resultKey, new Set([dimensions]));
     else group.add(dimensions);
-    return true;
   }
 
   remove(dimensions: string): boolean {
@@ -69,7 +52,7 @@ export class LiveWindow {
 
   /** The cells here, in no order. */
   select(resultKey: string | null): MergedCell[] {
-    if (resultKey === null) return Array.from(this.cells.values(), (version) => version.cell);
+    if (resultKey === null) return Array.from(this.cells.values(), (live) => live.cell);
     return Array.from(this.#byResultKey.get(resultKey) ?? [], (dimensions) => (this.cells.get(dimensions) as LiveCell).cell);
   }
 }
@@ -106,15 +89,16 @@ export class LiveWindows {
     return window;
   }
 
-  put(window: LiveWindow, version: LiveCell): void {
-    if (window.put(version)) this.#size++;
+  add(window: LiveWindow, live: LiveCell): void {
+    window.add(live);
+    this.#size++;
   }
 
-  /** The tables have this version now: a window that is not whole does not need it in memory. */
-  release(version: LiveCell): void {
-    const window = this.get(version.cell.kind, version.cell.windowStartMs);
-    if (window === undefined || window.complete || window.cells.get(version.cell.dimensions) !== version) return;
-    if (window.remove(version.cell.dimensions)) this.#size--;
+  /** The tables have the cell as it is now: a window that is not whole does not need it in memory. */
+  release(live: LiveCell): void {
+    const window = this.get(live.cell.kind, live.cell.windowStartMs);
+    if (window === undefined || window.complete || window.cells.get(live.cell.dimensions) !== live) return;
+    if (window.remove(live.cell.dimensions)) this.#size--;
     if (window.cells.size === 0) this.#windows.delete(windowKey(window.kind, window.windowStartMs));
   }
 
@@ -129,7 +113,7 @@ export class LiveWindows {
   /** The window is no longer whole: of its cells, those that the tables have leave the memory. */
   demote(window: LiveWindow, logStart: number): void {
     window.complete = false;
-    for (const version of window.cells.values()) if (version.changeNumber < logStart) this.release(version);
+    for (const live of window.cells.values()) if (live.changeNumber < logStart) this.release(live);
     if (window.cells.size === 0) this.#windows.delete(windowKey(window.kind, window.windowStartMs));
   }
 
@@ -137,7 +121,7 @@ export class LiveWindows {
   expire(kind: CellKind, lastStartMs: number): void {
     for (const [key, window] of this.#windows) {
       if (window.kind !== kind || window.windowStartMs > lastStartMs) continue;
-      for (const version of window.cells.values()) supersede(version);
+      for (const live of window.cells.values()) live.changeNumber = 0;
       this.#size -= window.cells.size;
       this.#windows.delete(key);
     }

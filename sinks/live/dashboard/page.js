@@ -21,6 +21,8 @@ function element(tag, text, className) {
 
 const shown = (name, row) => (name === 'revenue' ? money.format(Number(row.revenue ?? 0)) : number.format(Number(row[name] ?? 0)));
 
+const age = (ms) => (ms < 1000 ? `${number.format(ms)} ms` : `${number.format(Math.round(ms / 1000))} s`);
+
 function drawFigures(snapshot) {
   const made = FIGURES.map(([name, label]) => {
     const figure = element('div');
@@ -71,7 +73,7 @@ function draw(snapshot) {
   drawFigures(snapshot);
   drawCampaigns(snapshot);
   pairs('conservation', Object.entries(snapshot.conservation).map(([name, value]) => [name, number.format(value)]));
-  pairs('sinks', snapshot.sinks.map((sink) => [sink.name, sink.healthy ? `healthy, ${number.format(sink.lag_ms)} ms behind` : (sink.last_error ?? 'away'), sink.healthy ? 'good' : 'bad']));
+  pairs('sinks', snapshot.sinks.map((sink) => [sink.name, sink.healthy ? `healthy, ${sink.lag_ms === 0 ? 'up to date' : `${age(sink.lag_ms)} behind`}` : (sink.last_error ?? 'away'), sink.healthy ? 'good' : 'bad']));
   drawRejects(snapshot.rejects);
   const status = byId('status');
   status.textContent = `live, ${snapshot.at.slice(11, 19)} UTC${snapshot.watermark ? `, complete up to ${snapshot.watermark.slice(11, 19)}` : ''}`;
