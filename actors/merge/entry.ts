@@ -23,13 +23,6 @@ const REVISION = 0;
 const RECORDS = 1;
 const MEASURES = 2;
 
-/** The parts of a share that are not numbers. */
-interface ShareTexts {
-  readonly partition: number;
-  breakdown: CellTotals['breakdown'];
-  labels: string[];
-}
-
 /** How many numbers of which sort a cell has. */
 export interface CellShape {
   readonly measureCount: number;
@@ -54,7 +47,10 @@ export class MergeEntry implements CellName {
 
   readonly #shape: CellShape;
   readonly #stride: number;
-  readonly #texts: ShareTexts[] = [];
+  /** By share: its partition, its breakdown, and `labelCount` label texts. Few flat arrays, for the same reason. */
+  readonly #partitions: number[] = [];
+  readonly #breakdowns: CellTotals['breakdown'][] = [];
+  readonly #labelTexts: (string | undefined)[] = [];
   readonly #labels: CellLabel[] = [];
   #rows: Float64Array;
   #breakdown: Map<string, number> | null = null;
@@ -63,7 +59,7 @@ export class MergeEntry implements CellName {
   constructor(name: CellName, table: CellTable, shape: CellShape, writtenRevision: number) {
     this.kind = name.kind;
     this.windowStartMs = name.windowStartMs;
-    this.dimensions = name.dimensions;
+    this.dimensions = ownText(name.dimensions);
     this.table = table;
     this.writtenRevision = writtenRevision;
     this.#shape = shape;
@@ -78,28 +74,24 @@ export class MergeEntry implements CellName {
 
   /** Revision of a partition's share; -1 when it has none. */
   shareRevision(partition: number): number {
-    const share = this.#texts.findIndex((texts) => texts.partition === partition);
+    const share = this.#partitions.indexOf(partition);
     return share < 0 ? -1 : (this.#rows[(1 + share) * this.#stride + REVISION] as number);
   }
 
   /** Puts a partition's share in place of its former one. Keeps nothing of the partial but texts and breakdowns that are new. */
   replace(partition: number, partial: PartialCell): Replaced {
-    const texts = this.#texts;
-    let share = 0;
-    while (share < texts.length && (texts[share] as ShareTexts).partition !== partition) share++;
-    const isNew = share === texts.length;
-    if (isNew) this.#addShare(partition);
+    const known = this.#partitions.indexOf(partition);
+    const share = known < 0 ? this.#addShare(partition) : known;
     const rows = this.#rows;
     const row = (1 + share) * this.#stride;
-    if (!isNew && partial.revision <= (rows[row + REVISION] as number)) return 'stale';
+    if (known >= 0 && partial.revision <= (rows[row + REVISION] as number)) return 'stale';
     rows[REVISION] = (rows[REVISION] as number) + partial.revision - (rows[row + REVISION] as number);
     rows[RECORDS] = (rows[RECORDS] as number) + partial.records - (rows[row + RECORDS] as number);
     rows[row + REVISION] = partial.revision;
     rows[row + RECORDS] = partial.records;
     this.#moveMeasures(rows, row, partial.measures);
-    const shareTexts = texts[share] as ShareTexts;
-    if (partial.breakdown !== null || shareTexts.breakdown !== null) this.#moveBreakdown(partial.breakdown, shareTexts);
-    this.#moveLabels(rows, row, partial.labels, shareTexts);
+    if (partial.breakdown !== null || this.#breakdowns[share] !== null) this.#moveBreakdown(partial.breakdown, share);
+    this.#moveLabels(rows, row, partial.labels, share * this.#shape.labelCount);
     return 'changed';
   }
 
@@ -125,13 +117,17 @@ export class MergeEntry implements CellName {
     };
   }
 
-  #addShare(partition: number): void {
-    this.#texts.push({ partition, breakdown: null, labels: [] });
-    const needed = (1 + this.#texts.length) * this.#stride;
-    if (needed <= this.#rows.length) return;
-    const grown = new Float64Array(Math.max(needed, this.#rows.length * 2));
-    grown.set(this.#rows);
-    this.#rows = grown;
+  #addShare(partition: number): number {
+    const share = this.#partitions.push(partition) - 1;
+    this.#breakdowns.push(null);
+    for (let index = 0; index < this.#shape.labelCount; index++) this.#labelTexts.push(undefined);
+    const needed = (2 + share) * this.#stride;
+    if (needed > this.#rows.length) {
+      const grown = new Float64Array(Math.max(needed, this.#rows.length * 2));
+      grown.set(this.#rows);
+      this.#rows = grown;
+    }
+    return share;
   }
 
   #moveMeasures(rows: Float64Array, row: number, next: readonly number[]): void {
@@ -146,10 +142,10 @@ export class MergeEntry implements CellName {
     }
   }
 
-  #moveBreakdown(next: CellTotals['breakdown'], share: ShareTexts): void {
+  #moveBreakdown(next: CellTotals['breakdown'], share: number): void {
     const counts = (this.#breakdown ??= new Map());
     const nameCount = counts.size;
-    const former = share.breakdown;
+    const former = this.#breakdowns[share] ?? null;
     let moved = former === null || next === null;
     if (next !== null) {
       for (const name in next) {
@@ -164,7 +160,7 @@ export class MergeEntry implements CellName {
       counts.set(name, (counts.get(name) ?? 0) - (former[name] as number));
       moved = true;
     }
-    if (moved) share.breakdown = next;
+    if (moved) this.#breakdowns[share] = next;
     if (counts.size !== nameCount) this.#breakdownNames = [...counts.keys()].sort();
   }
 
@@ -180,17 +176,17 @@ export class MergeEntry implements CellName {
     return totals;
   }
 
-  #moveLabels(rows: Float64Array, row: number, next: readonly CellLabel[], share: ShareTexts): void {
+  #moveLabels(rows: Float64Array, row: number, next: readonly CellLabel[], texts: number): void {
     const times = row + MEASURES + this.#shape.measureCount;
     for (let index = 0; index < this.#shape.labelCount && index < next.length; index++) {
       const label = next[index] as CellLabel;
-      const formerText = share.labels[index];
+      const formerText = this.#labelTexts[texts + index];
       const best = this.#labels[index];
       const wasBest = best !== undefined && formerText === best.text && rows[times + index] === best.timeMs;
       // Texts repeat: the one that is here already is kept, and the partial's own goes with the partial.
-      const text = formerText === label.text ? formerText : best?.text === label.text ? best.text : label.text;
+      const text = formerText === label.text ? formerText : best?.text === label.text ? best.text : ownText(label.text);
       rows[times + index] = label.timeMs;
-      share.labels[index] = text;
+      this.#labelTexts[texts + index] = text;
       if (best === undefined || isLater(label, best)) this.#labels[index] = { timeMs: label.timeMs, text };
       // Only a share that fell back (a partition restarted under other rules) gives the place to another one.
       else if (wasBest && (label.timeMs !== best.timeMs || text !== best.text)) this.#labels[index] = this.#latestLabel(index);
@@ -200,8 +196,8 @@ export class MergeEntry implements CellName {
   #latestLabel(index: number): CellLabel {
     const column = MEASURES + this.#shape.measureCount + index;
     let best: CellLabel | null = null;
-    for (const [share, { labels }] of this.#texts.entries()) {
-      const text = labels[index];
+    for (let share = 0; share < this.#partitions.length; share++) {
+      const text = this.#labelTexts[share * this.#shape.labelCount + index];
       if (text === undefined) continue;
       const label = { timeMs: this.#rows[(1 + share) * this.#stride + column] as number, text };
       if (best === null || isLater(label, best)) best = label;
@@ -212,13 +208,19 @@ export class MergeEntry implements CellName {
   /** The value to show for a sum that left the safe integers; takes the sum up again when it is back. */
   #settleUnknown(index: number, alarms: { saturatedMeasures: number }): number {
     let exact = 0n;
-    for (let row = this.#stride; row <= this.#texts.length * this.#stride; row += this.#stride) exact += BigInt(this.#rows[row + MEASURES + index] as number);
+    for (let row = this.#stride; row <= this.#partitions.length * this.#stride; row += this.#stride) exact += BigInt(this.#rows[row + MEASURES + index] as number);
     const nearest = nearestSafeInteger(exact);
     if (BigInt(nearest) === exact) this.#rows[MEASURES + index] = nearest;
     else alarms.saturatedMeasures++;
     return nearest;
   }
 }
+
+/**
+ * A copy that stands alone. A text of a decoded report may be a slice of the whole report's text and would keep that in memory for as long
+ * as the cell lives: 6 KB per cell were seen.
+ */
+const ownText = (text: string): string => Buffer.from(text).toString();
 
 /** Ties go to the greater text, so that the order of merging does not matter. */
 const isLater = (label: CellLabel, than: CellLabel): boolean => label.timeMs > than.timeMs || (label.timeMs === than.timeMs && label.text > than.text);
