@@ -27,6 +27,7 @@ const TICK_AFTER_MS = 1_000;
 /** Chosen: what a few large bodies need; more is given back to the system. */
 const BUFFERS_KEPT_BYTES_MAX = 32 * 1024 * 1024;
 const DRAIN_CHECK_INTERVAL_MS = 5;
+const DRAIN_TURNS_MAX = 100;
 /** A disk that fails fails every batch: one line in so long is enough. */
 const FAILURE_LOG_INTERVAL_MS = 5_000;
 
@@ -105,7 +106,9 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
       const unanswered = intake.liveRequests;
       door.close();
       // What is being committed belongs to the journal: nobody may close it under the batcher.
-      while (!batcher.idle || intake.liveRequests > 0) await pause(DRAIN_CHECK_INTERVAL_MS);
+      while (!batcher.idle) await pause(DRAIN_CHECK_INTERVAL_MS);
+      // The others hear of the end of their connections in the next turns of the loop.
+      for (let turn = 0; intake.liveRequests > 0 && turn < DRAIN_TURNS_MAX; turn++) await pause(DRAIN_CHECK_INTERVAL_MS);
       stop();
       return unanswered;
     },

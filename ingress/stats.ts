@@ -6,7 +6,7 @@ import type { BatcherStats } from './batcher.ts';
 export interface IngressStats extends BatcherStats {
   /** Answers by route and status: `requests.push['200']`. */
   readonly requests: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** 4xx and 5xx answers by the code in their body, and connections refused. */
+  /** What was not received, by the code in its answer: everything but 2xx and the 400 of a journaled record; connections too. */
   readonly refusals: Readonly<Record<string, number>>;
   /** Records appended, by route; of requests that failed afterwards too. */
   readonly records: Readonly<Record<string, number>>;
@@ -40,7 +40,7 @@ export class IngressCounters {
       this.#requests.set(route, statuses);
     }
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
-    if (code !== '') this.refused(code);
+    if (code !== '' && status !== 400) this.refused(code);
   }
 
   refused(code: string): void {

@@ -52,7 +52,8 @@ describe.each(DOORS)('on the %s door', (door) => {
       expect(await ask(url + PUSH, { method: 'POST', body })).toMatchObject({ status: 400, code });
       expect(log.records.map((record) => record.bytes)).toEqual([Buffer.from(body as string)]);
       expect(log.records[0]?.flags).toBe(code === 'NOT_JSON' ? RecordFlag.malformed : RecordFlag.notObject);
-      expect(ingress.stats()).toMatchObject({ recordsMalformed: 1, refusals: { [code]: 1 } });
+      expect(ingress.stats()).toMatchObject({ recordsMalformed: 1, refusals: {}, requests: { push: { 400: 1 } } });
+      expect(ingress.stats().refusals).toEqual({});
       log.fail = 'DISK_FULL';
       expect(await ask(url + PUSH, { method: 'POST', body })).toMatchObject({ status: 503, code: 'DISK_FULL' });
     });
