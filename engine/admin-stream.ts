@@ -49,7 +49,6 @@ async function snapshot(view: Daemon): Promise<object> {
     ...liveSnapshot(view.engine.live, CAMPAIGNS),
     conservation: view.engine.live.conservation(),
     door: view.state.door?.kind ?? null,
-    requests: view.state.ingress?.door.records ?? 0,
     sinks: view.sinkHealth().map((sink) => ({ name: sink.name, healthy: sink.healthy, lag_ms: Math.round(sink.lagMs), last_error: sink.lastError })),
     rejects: letters,
   };

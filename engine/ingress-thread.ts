@@ -75,6 +75,8 @@ async function run(): Promise<void> {
       case 'control':
         void control(ingress, message.id, message.bytes);
         break;
+      case 'fault':
+        throw new Error('fault injection: the ingress thread dies');
       case 'drain':
         for (const timer of timers) clearInterval(timer);
         void ingress

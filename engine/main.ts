@@ -111,8 +111,9 @@ export class Daemon {
   }
 
   /** For fault tests. */
-  killThread(which: string): Promise<void> {
-    return which === 'ingress' ? this.#ingress.kill() : this.engine.killThread(Number(which));
+  async killThread(which: string): Promise<void> {
+    if (which === 'ingress') this.#ingress.kill();
+    else await this.engine.killThread(Number(which));
   }
 
   /** Resolves with the bytes written. */

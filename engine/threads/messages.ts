@@ -82,7 +82,9 @@ export type ActorToMain =
 
 export type MainToIngress =
   | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
-  | { readonly type: 'drain'; readonly deadlineMs: number };
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  /** Fault tests only: raise inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
+  | { readonly type: 'fault' };
 
 export type IngressToMain<Stats, Recovery> =
   | { readonly type: 'opened'; readonly durable: number; readonly oldest: number; readonly recovery: Recovery }
