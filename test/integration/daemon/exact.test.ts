@@ -5,6 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exactRun } from '../../support/exact-run.ts';
 import { temporaryDirectory } from '../../support/daemon.ts';
 
+/** The lake waits for its last slot, a minute each: once in a whole run of the suite is enough for what door and thread count do not touch. */
+const lake = process.env['MILLRACE_TEST_VARIANT'] === undefined;
+
 let scratch: ReturnType<typeof temporaryDirectory>;
 let directories: { dataDir: string; replayDir: string };
 beforeEach(() => {
@@ -16,16 +19,16 @@ afterEach(() => {
 });
 
 describe('totals equal the independent model', () => {
-  it('when nothing is disturbed, in the lake too', { timeout: 300_000 }, async () => {
-    const report = await exactRun({ ...directories, count: 20_000, seed: 11, kills: 0, replayThreads: 2, lake: true });
-    expect(report.lakeRows).toBe(report.counted);
+  it('when nothing is disturbed', { timeout: 300_000 }, async () => {
+    const report = await exactRun({ ...directories, count: 20_000, seed: 11, kills: 0, replayThreads: 2, lake: false });
+    expect(report.received).toBe(20_000);
     expect(report.replayHash).toBe(report.stateHash);
   });
 
   it('when the process and single actor threads are killed under load', { timeout: 300_000 }, async () => {
-    const report = await exactRun({ ...directories, count: 60_000, seed: 12, kills: 4, threadKills: 4, replayThreads: 3, lake: true });
+    const report = await exactRun({ ...directories, count: 60_000, seed: 12, kills: 4, threadKills: 4, replayThreads: 3, lake });
     expect(report.kills).toBe(8);
-    expect(report.lakeRows).toBe(report.counted);
+    expect(report.lakeRows).toBe(lake ? report.counted : null);
   });
 
   it('when thread count, intervals and limits change between restarts', { timeout: 300_000 }, async () => {
