@@ -2,8 +2,8 @@
  * The data directory: who it is, who holds it, and whether it may be used at all.
  *
  * `instance.json` names the directory (instance, generation, partition count, segment size) and is written once, atomically.
- * `running.json` holds the directory's inode while a daemon runs in it: found in a directory with another inode it tells of a copy
- * made by hand under a running daemon, whose files do not fit together; such a copy is refused.
+ * `running.json` holds what no copy shares (inode, birth of `instance.json`) while a daemon runs in the directory: found in another one
+ * it tells of a copy made by hand under a running daemon, whose files do not fit together; such a copy is refused.
  * One daemon at a time: the lock is an abstract socket named by the directory's device and inode, which the kernel frees with the
  * process, so that no stale lock is left by a kill. Journal and LMDB on a network file system are refused: neither's syncs can be trusted there.
  */
@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
 
@@ -75,7 +75,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
     }
     const directories = directoriesOf(path);
     for (const directory of [directories.journal, directories.state, directories.live, directories.spool]) mkdirSync(directory, { recursive: true });
-    writeFileAtomically(join(path, RUNNING_FILE), `${JSON.stringify({ inode: statSync(path).ino })}\n`);
+    writeFileAtomically(join(path, RUNNING_FILE), `${JSON.stringify(runningMark(path))}\n`);
     return {
       ...facts,
       ...directories,
@@ -157,18 +157,22 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** The roots of two file systems have the same inode number; files of the same birth to the nanosecond and their own content they have not. */
+const runningMark = (path: string): { inode: number; born: string } => ({ inode: statSync(path).ino, born: String(statSync(join(path, 'instance.json'), { bigint: true }).birthtimeNs) });
+
 function refuseCopy(path: string): void {
   const file = join(path, RUNNING_FILE);
   if (!existsSync(file)) return;
-  const { inode } = JSON.parse(readFileSync(file, 'utf8')) as { inode: unknown };
-  if (inode !== statSync(path).ino) {
+  const { inode, born } = JSON.parse(readFileSync(file, 'utf8')) as { inode: unknown; born: unknown };
+  const own = runningMark(path);
+  if (inode !== own.inode || born !== own.born) {
     throw new EngineError('DATA_DIR_FOREIGN', `${path} is a copy of a data directory made while its daemon ran`, { where: { path }, fix: 'take a savepoint instead (millrace savepoint take) and restore that' });
   }
 }
 
 function prepare(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectory(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     // Root passes every permission check: only a write tells of a read-only file system.
     closeSync(openSync(join(path, '.writable'), 'w'));
@@ -179,6 +183,13 @@ function prepare(path: string): void {
   if (network !== undefined) {
     throw new EngineError('DATA_DIR_NETWORK', `data_dir ${path} lies on a network file system (${network})`, { where: { path }, fix: 'put data_dir on a local disk; savepoints and logs may stay there' });
   }
+}
+
+/** Step by step: Node 20's recursive mkdir never returns for a path that the kernel refuses with ENOENT, such as one under /proc. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  mkdirSync(path);
 }
 
 function unusable(path: string, error: unknown): EngineError {
