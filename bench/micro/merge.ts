@@ -4,8 +4,7 @@
  * Question: does egress stay under a quarter of a core at 2,000 changed cells per 50 ms, i.e. under 6.25 µs of CPU per cell, all
  * threads counted (LMDB writes from a thread of its own)? Limit: encoding, and copying one value per 512 cells.
  *
- *   node --experimental-strip-types bench/micro/merge.ts [--rounds 40] [--cells 1000,5000,100000]
- *   (or the built file under dist)
+ *   node dist/bench/micro/merge.js [--rounds 150] [--cells 1000,5000,100000]
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
