@@ -50,7 +50,8 @@ export const settingsSchema = z.strictObject({
   journal: z.strictObject({
     retention_hours: wholeNumber(1, 24 * 365).default(24),
     bytes_max: wholeNumber(0).default(0).describe('0: the smaller of 20 GiB and a quarter of the file system'),
-    segment_bytes: wholeNumber(MIB, GIB).default(64 * MIB).describe('fixed for the life of a data directory'),
+    // The largest batch (8 MiB) must fit; sectors must not straddle segments.
+    segment_bytes: wholeNumber(16 * MIB, GIB).refine((bytes) => bytes % 4_096 === 0, 'must be a multiple of 4096').default(64 * MIB).describe('fixed for the life of a data directory'),
   }).prefault({}),
   disk: z.strictObject({
     reserve_bytes: wholeNumber(0).default(GIB).describe('the door answers 503 while less than this is free'),

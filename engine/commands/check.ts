@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import { MS_PER_HOUR } from '../core/types.ts';
-import { rulesOf } from '../rules-of.ts';
 import { freeBytes, totalBytes, readInstance } from '../runtime/data-directory.ts';
 import { actorThreadCount } from '../runtime/lanes.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
@@ -23,7 +22,6 @@ const PULL_OVERLAP_HOURS = 48;
 
 export async function check(options: { readonly config?: string | undefined; readonly rate: number }): Promise<number> {
   const settings = loadSettings(options);
-  rulesOf(settings);
   const warnings: string[] = [];
   judge(settings, warnings);
   const lines = [...describe(settings, options.rate, warnings)];
