@@ -23,10 +23,9 @@ export async function start(options: { readonly config?: string | undefined; rea
 }
 
 async function runDaemon(settings: Settings, log: Logger): Promise<number> {
-  const ended = deferred<number>();
-  let daemon: Daemon | null = null;
+  const stopRequested = deferred<string>();
   let stopping = false;
-  const stop = (reason: string): void => {
+  const requestStop = (reason: string): void => {
     if (stopping) return;
     stopping = true;
     log.info({ reason }, 'draining');
@@ -34,39 +33,29 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
       log.error({ limitMs: DRAIN_LIMIT_MS }, 'the drain took too long; what is missing is replayed from the journal at the next start');
       process.exit(exitCodes.ok);
     }, DRAIN_LIMIT_MS).unref();
-    void (async () => {
-      const clean = daemon === null || (await daemon.stop());
-      log.info({ clean }, 'stopped');
-      ended.resolve(exitCodes.ok);
-    })().catch((error: unknown) => {
-      log.error({ error: messageOf(error) }, 'the drain failed');
-      ended.resolve(exitCodes.failure);
-    });
+    stopRequested.resolve(reason);
   };
-  process.on('SIGTERM', () => {
-    stop('SIGTERM');
-  });
-  process.on('SIGINT', () => {
-    stop('SIGINT');
-  });
+  process.on('SIGTERM', requestStop);
+  process.on('SIGINT', requestStop);
   // No daemon outlives its supervising parent unseen.
   process.on('disconnect', () => {
-    stop('the supervising parent is gone');
+    requestStop('the supervising parent is gone');
   });
-  const fatal = (error: EngineError): void => {
-    log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
-    process.exit(exitCodeOf(error));
-  };
-  try {
-    daemon = await Daemon.start(settings, log, fatal);
-  } catch (error) {
+  const fatal = (error: unknown): never => {
     if (!(error instanceof EngineError)) throw error;
     log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
     process.exit(exitCodeOf(error));
+  };
+  const daemon = await Daemon.start(settings, log, fatal).catch(fatal);
+  if (!stopping) greet(settings, daemon, log);
+  await stopRequested.promise;
+  try {
+    log.info({ clean: await daemon.stop() }, 'stopped');
+    process.exit(exitCodes.ok);
+  } catch (error) {
+    log.error({ error: messageOf(error) }, 'the drain failed');
+    process.exit(exitCodes.failure);
   }
-  greet(settings, daemon, log);
-  const code = await ended.promise;
-  process.exit(code);
 }
 
 /** Where to look, and how to send a first event: on stderr, so that stdout stays JSON lines. */

@@ -34,7 +34,8 @@ export async function superviseDaemon(module: string, args: readonly string[], l
         resolve({ code, signal });
       });
     });
-    if (stopping) return end.code ?? exitCodes.failure;
+    // A child that dies of the forwarded signal was too young to handle it: it had nothing to drain.
+    if (stopping) return end.code ?? (end.signal === 'SIGTERM' || end.signal === 'SIGINT' ? exitCodes.ok : exitCodes.failure);
     if (end.code === 0 || (end.code !== null && end.code !== exitCodes.failure)) return end.code;
     deaths = performance.now() - startedMs > STEADY_MS ? 1 : deaths + 1;
     const pauseMs = Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (deaths - 1));
