@@ -49,6 +49,8 @@ export class ActorThreads<Settings> {
   readonly #options: ActorThreadsOptions<Settings>;
   readonly #slots: Slot[];
   #stopping = false;
+  /** Until every state file has been opened once: what cannot be opened then is told, not tried again. */
+  #starting = true;
   #restored: (() => void) | null = null;
 
   constructor(options: ActorThreadsOptions<Settings>) {
@@ -71,6 +73,7 @@ export class ActorThreads<Settings> {
     });
     for (const slot of this.#slots) this.#spawn(slot);
     await restored;
+    this.#starting = false;
     const failed = this.#slots.find((slot) => slot.failure !== null);
     if (failed?.failure) throw failed.failure;
     return Math.max(...this.#slots.flatMap((slot) => (slot.restored ?? []).map((entry) => entry.offset)));
@@ -142,7 +145,7 @@ export class ActorThreads<Settings> {
     slot.thread = null;
     if (this.#stopping || end.expected) return;
     const { log, clock, onDeath, onFatal } = this.#options;
-    if (slot.failure !== null && !slot.failure.retryable) {
+    if (slot.failure !== null && (this.#starting || !slot.failure.retryable)) {
       if (slot.restored === null) this.#restored?.();
       onFatal(slot.failure);
       return;
