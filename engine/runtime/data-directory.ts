@@ -68,7 +68,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const lock = await acquireLock(path);
   try {
     const existing = readInstance(path);
-    refuseCopy(path);
+    if (existing !== null) refuseCopy(path);
     const facts = existing ?? createInstance(path, options);
     if (facts.partitionCount !== options.partitionCount) {
       throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
