@@ -197,7 +197,7 @@ async function startFirstSegment(
 ): Promise<Started> {
   const { meta, chain, tail, spares } = found;
   const number = chain.nextNumber;
-  const spare = spares.take();
+  const spare = await spares.takeFilled();
   const path = join(options.directory, segmentFileName(number));
   try {
     const { state, firstReceivedAtMs } = writeFirstSegment({

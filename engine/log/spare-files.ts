@@ -75,6 +75,24 @@ export class SpareFiles {
     return { file: this.#options.disk.open(path, 'create'), path, recycled: false, fileBytes: 0 };
   }
 
+  /**
+   * A waiting spare, or one filled now; for the first segment of a life, while no client waits. Only where filling fails does it grow.
+   * A growing segment makes every sync a commit of the file system's own journal, which waits for what else is being written: under
+   * load beside the filling of spares 14 ms a sync, against 0.2 ms filled.
+   */
+  async takeFilled(): Promise<SpareFile> {
+    if (this.#ready.length > 0) return this.take();
+    const path = this.freshPath();
+    const file = this.#options.disk.open(path, 'create');
+    try {
+      if (await this.#fillFile(file)) return { file, path, recycled: false, fileBytes: this.#options.segmentBytes };
+    } catch {
+      this.#fillFailures++;
+    }
+    discard(this.#options.disk, { file, path });
+    return this.take();
+  }
+
   /** Takes in a file that nobody else uses, and whose name is durable: kept when it has full size and is wanted. Says whether. */
   offer(path: string): boolean {
     if (!this.wanted) return false;
