@@ -30,6 +30,7 @@ const GIB = 1024 ** 3;
 const DRAIN_DOOR_MS = 2_000;
 const DRAIN_ACTORS_MS = 4_000;
 const DRAIN_SINKS_MS = 2_000;
+const ABANDON_DOOR_MS = 500;
 
 /** What changes while the daemon runs. */
 export interface DaemonState {
@@ -119,6 +120,12 @@ export class Daemon {
   /** Resolves with the bytes written. */
   savepoint(target: string): Promise<number> {
     return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
+  }
+
+  /** Before an exit that cannot wait for a drain: an ingress thread that still has its door open when the process exits aborts it, and the exit code is lost. */
+  async abandon(): Promise<void> {
+    this.state.draining = true;
+    await this.#ingress.drain(ABANDON_DOOR_MS);
   }
 
   /** Drains and closes everything; false when something had to be left behind, which a restart replays. */

@@ -41,12 +41,21 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
   process.on('disconnect', () => {
     requestStop('the supervising parent is gone');
   });
-  const fatal = (error: unknown): never => {
+  let daemon: Daemon | null = null;
+  let failing = false;
+  const fatal = (error: EngineError): void => {
+    if (failing) return;
+    failing = true;
+    log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
+    const exit = (): never => process.exit(exitCodeOf(error));
+    if (daemon === null) exit();
+    else void daemon.abandon().then(exit, exit);
+  };
+  daemon = await Daemon.start(settings, log, fatal).catch((error: unknown): never => {
     if (!(error instanceof EngineError)) throw error;
     log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
     process.exit(exitCodeOf(error));
-  };
-  const daemon = await Daemon.start(settings, log, fatal).catch(fatal);
+  });
   if (!stopping) greet(settings, daemon, log);
   await stopRequested.promise;
   try {
