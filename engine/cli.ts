@@ -27,6 +27,12 @@ const rate = (text: string): number => {
   return value;
 };
 
+const share = (text: string): number => {
+  const value = Number(text);
+  if (text === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('give a share from 0 to 1');
+  return value;
+};
+
 let exitCode: number = exitCodes.ok;
 const run = (work: Promise<number>): Promise<void> =>
   work.then((code) => {
@@ -48,7 +54,7 @@ program
   .command('check')
   .description('check the configuration and say what disk and memory it needs')
   .option(...CONFIG)
-  .option('--rate <events per minute>', 'expected load', rate, 100_000)
+  .option('--rate <events per minute>', 'expected load, one event being 1.6 KB', rate, 100_000)
   .action((options: { config?: string; rate: number }) => run(check(options)));
 
 program
@@ -63,7 +69,7 @@ program
   .option('--expect', 'print the totals that must come out, as JSON on stdout', false)
   .option('--dry-run', 'print messages on stdout instead of sending them', false)
   .option('--batch <records>', 'records per request, by /v1/events; 1 for single pushes', count, 1)
-  .option('--garbage <share>', 'share of malformed messages, 0 to 1', Number, 0)
+  .option('--garbage <share>', 'share of malformed messages, 0 to 1', share, 0)
   .action((options: { config?: string; url?: string; rate: number; count?: number; seed: number; start?: string; expect: boolean; dryRun: boolean; garbage: number; batch: number }) => run(generate(options)));
 
 program
@@ -80,7 +86,7 @@ program
 
 program
   .command('inspect')
-  .description('look into a data directory: journal, checkpoints, live store (the daemon may run, except for --state-hash)')
+  .description('look into a data directory: journal and checkpoints (stop the daemon first for --state-hash)')
   .option(...CONFIG)
   .option('--state-hash', 'one hash over all state, equal for any replay of the same log', false)
   .option('--json', 'as JSON', false)

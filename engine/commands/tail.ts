@@ -56,7 +56,7 @@ export async function fetchJson<Value>(url: string, init: RequestInit = {}): Pro
 }
 
 function line(record: TailRecord): string {
-  const what = record.event === null ? record.bytes.slice(0, 80) : Object.values(record.event).join(' ');
+  const what = record.event === null ? record.bytes.slice(0, 80) : Object.entries(record.event).map(([name, value]) => `${name}=${value}`).join(' ');
   const where = record.cell === null ? '' : ` → ${record.cell.window_start} ${Object.values(record.cell.dimensions).join(' / ')}`;
   const reason = record.reason === null ? '' : ` ${record.reason}`;
   return `${record.received_at} ${record.outcome}${reason} p${record.partition} ${what}${where}`;
