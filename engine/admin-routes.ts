@@ -203,7 +203,7 @@ function pageRoutes(view: Daemon): AdminRoute[] {
     contentType: 'text/html',
     handle: () => {
       const { contentType, body } = dashboardFile(name);
-      return { contentType, body, headers: { 'cache-control': 'no-cache', 'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'", 'x-content-type-options': 'nosniff' } };
+      return { contentType, body, headers: { 'cache-control': 'no-cache', 'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'", 'x-content-type-options': 'nosniff' } };
     },
   });
   void view;

@@ -33,6 +33,12 @@ const share = (text: string): number => {
   return value;
 };
 
+// A reader that has seen enough (`millrace check | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exitCodes.ok);
+});
+
 let exitCode: number = exitCodes.ok;
 const run = (work: Promise<number>): Promise<void> =>
   work.then((code) => {

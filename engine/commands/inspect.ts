@@ -11,7 +11,7 @@ import { resultSchema } from '../core/pipeline.ts';
 import { partitionId } from '../core/types.ts';
 import { inspectJournal } from '../log/index.ts';
 import { partitionFile } from '../runtime/actor-loop.ts';
-import { directoriesOf, readInstance, type InstanceFacts } from '../runtime/data-directory.ts';
+import { directoriesOf, readInstance, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { openStore } from '../state/index.ts';
 import { loadSettings } from './settings.ts';
@@ -21,7 +21,7 @@ export async function inspect(options: { readonly config?: string; readonly stat
   const facts = readInstance(path);
   if (facts === null) throw new EngineError('DATA_DIR_UNUSABLE', `${path} holds no data directory`, { fix: 'set data_dir (MILLRACE_DATA_DIR)' });
   if (options.stateHash) {
-    process.stdout.write(`${await stateHash(path, facts)}\n`);
+    process.stdout.write(`${await whileLocked(path, () => stateHash(path, facts))}\n`);
     return exitCodes.ok;
   }
   const report = { ...facts, path, journal: inspectJournal({ directory: directoriesOf(path).journal }), partitions: await partitions(path, facts) };

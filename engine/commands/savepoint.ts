@@ -4,9 +4,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
-import { readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
+import { SAVEPOINT_FILE, readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
-import { SAVEPOINT_FILE } from '../runtime/savepoint.ts';
 import { adminUrl, loadSettings } from './settings.ts';
 import { fetchJson } from './tail.ts';
 

@@ -1,6 +1,6 @@
 /** `millrace tail`: asks the running daemon for its last records, and goes on asking. */
 
-import { EngineError, messageOf } from '../core/errors.ts';
+import { ERROR_CODES, EngineError, messageOf, type ErrorCode } from '../core/errors.ts';
 import { VERDICT_NAMES } from '../core/record.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { adminUrl, loadSettings } from './settings.ts';
@@ -50,8 +50,11 @@ export async function fetchJson<Value>(url: string, init: RequestInit = {}): Pro
   } catch (error) {
     throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
   }
-  const body = (await response.json().catch(() => null)) as { error?: { message?: string } } | null;
-  if (!response.ok) throw new EngineError('NOT_READY', `${url} answered ${response.status}: ${body?.error?.message ?? 'no reason given'}`);
+  const body = (await response.json().catch(() => null)) as { error?: { code?: string; message?: string } } | null;
+  if (!response.ok) {
+    const code = body?.error?.code ?? '';
+    throw new EngineError(code in ERROR_CODES ? (code as ErrorCode) : 'NOT_READY', `${url} answered ${response.status}: ${body?.error?.message ?? 'no reason given'}`);
+  }
   return body as Value;
 }
 

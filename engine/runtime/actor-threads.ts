@@ -5,7 +5,7 @@
  * others never stop. A thread that dies again and again is restarted with growing pauses. Runs on the main thread.
  */
 
-import { EngineError } from '../core/errors.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ActorStart, ActorToMain, MainToActor } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
@@ -166,8 +166,12 @@ export class ActorThreads<Settings> {
     const [batchSequence = 0, index = 0, folding = 0] = this.#options.words.current(slot.index);
     // A store fault that surfaces while a record is being folded says nothing about the record.
     if (folding !== 1 || slot.failure !== null) return;
-    if (this.#options.poison.death([batchSequence, index])) {
-      this.#options.log.error({ batchSequence, index }, 'a record has killed its thread three times and is rejected as POISON from now on');
+    try {
+      if (this.#options.poison.death([batchSequence, index])) {
+        this.#options.log.error({ batchSequence, index }, 'a record has killed its thread three times and is rejected as POISON from now on');
+      }
+    } catch (error) {
+      this.#options.log.error({ batchSequence, index, error: messageOf(error) }, 'a poison verdict could not be written');
     }
   }
 }

@@ -119,7 +119,7 @@ function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServ
 function replyOf(error: unknown, path: string, onError: AdminServerOptions['onError']): AdminReply {
   if (error instanceof EngineError) {
     if (error.code === 'NOT_READY') return errorReply(503, error.code, error.message, { 'retry-after': '1' });
-    if (error.domain === 'input') return errorReply(400, error.code, error.message);
+    if (error.domain === 'input' || error.domain === 'config') return errorReply(400, error.code, error.fix === undefined ? error.message : `${error.message}: ${error.fix}`);
   }
   onError(error, path);
   return errorReply(500, error instanceof EngineError ? error.code : 'INTERNAL', error instanceof EngineError ? messageOf(error) : 'an unexpected error: see the log');

@@ -18,6 +18,8 @@ import { z } from '../core/schema.ts';
 
 const FORMAT_VERSION = 1;
 const RUNNING_FILE = 'running.json';
+/** Marks a finished savepoint, which is restored and never started. */
+export const SAVEPOINT_FILE = 'savepoint.json';
 
 /** File system types (statfs) whose syncs or locks cannot be relied on. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -69,6 +71,9 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   try {
     const existing = readInstance(path);
     if (existing !== null) refuseCopy(path);
+    if (existsSync(join(path, SAVEPOINT_FILE))) {
+      throw new EngineError('DATA_DIR_FOREIGN', `${path} is a savepoint`, { where: { path }, fix: 'make a data directory of it with millrace savepoint restore, which raises its generation' });
+    }
     const facts = existing ?? createInstance(path, options);
     if (facts.partitionCount !== options.partitionCount) {
       throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
@@ -98,6 +103,16 @@ export const directoriesOf = (path: string): { journal: string; state: string; l
   live: join(path, 'live'),
   spool: join(path, 'spool'),
 });
+
+/** Runs `work` while no daemon can use the directory. Rejects DATA_DIR_LOCKED when one does. */
+export async function whileLocked<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  const lock = await acquireLock(path);
+  try {
+    return await work();
+  } finally {
+    await releaseLock(lock);
+  }
+}
 
 /** The facts of a directory without locking it; null when there is none. */
 export function readInstance(path: string): InstanceFacts | null {

@@ -12,7 +12,8 @@ import { Thread } from '../threads/worker.ts';
 
 export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   readonly module: URL;
-  readonly settings: Settings;
+  /** Asked at each start: what the first start has settled, such as a free port, the next one keeps. */
+  readonly settings: () => Settings;
   readonly words: SharedWords;
   readonly controls: () => readonly Uint8Array[];
   readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
@@ -43,7 +44,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
 
   start(provenOffset: number): void {
     const { module, settings, words, controls } = this.#options;
-    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), settings };
+    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), settings: settings() };
     this.#failure = null;
     this.#startedMs = performance.now();
     this.#thread = new Thread<MainToIngress, IngressToMain<Stats, Recovery>>('ingress', module, start, {

@@ -37,9 +37,10 @@ export class PoisonList {
     const deaths = (this.#deaths.get(key) ?? 0) + 1;
     this.#deaths.set(key, deaths);
     if (deaths < DEATHS_MAX || this.#verdicts.length >= VERDICTS_MAX) return false;
+    // On disk first: a verdict that only this process knew would let a replay judge differently. What cannot be written is tried at the next death.
+    writeFileAtomically(this.#file, `${JSON.stringify([...this.#verdicts, record])}\n`);
     this.#deaths.delete(key);
     this.#verdicts.push(record);
-    writeFileAtomically(this.#file, `${JSON.stringify(this.#verdicts)}\n`);
     return true;
   }
 }
@@ -47,7 +48,7 @@ export class PoisonList {
 function read(file: string): RecordName[] {
   try {
     const verdicts = JSON.parse(readFileSync(file, 'utf8')) as RecordName[];
-    if (!Array.isArray(verdicts) || verdicts.some((verdict) => !Array.isArray(verdict) || verdict.length !== 2)) throw new Error('not a list of [batch sequence, index]');
+    if (!Array.isArray(verdicts) || verdicts.some((verdict) => !Array.isArray(verdict) || verdict.length !== 2 || !verdict.every(Number.isSafeInteger))) throw new Error('not a list of [batch sequence, index]');
     return verdicts;
   } catch (error) {
     throw new EngineError('STATE_CORRUPT', `${file} cannot be read: ${messageOf(error)}`, { where: { file }, fix: 'restore it from a savepoint: without it a replay would judge differently' });

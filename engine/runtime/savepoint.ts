@@ -3,17 +3,16 @@
  *
  * Copied in the order state, live store, journal: every offset that the state covers is in the journal copied after it, so that
  * restoring it is an ordinary restart after a crash. Retention is held back meanwhile. The marker file is written last: a directory
- * without it is an aborted savepoint and is refused.
+ * without it is an aborted savepoint and is refused. Files are copied off the main thread, which goes on emitting.
  */
 
-import { closeSync, copyFileSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { OrderedStore } from '../core/store.ts';
 import type { Asker } from './asker.ts';
-import { syncDirectory, writeFileAtomically, type DataDirectory } from './data-directory.ts';
-
-export const SAVEPOINT_FILE = 'savepoint.json';
+import { SAVEPOINT_FILE, syncDirectory, writeFileAtomically, type DataDirectory } from './data-directory.ts';
 
 export interface SavepointParts {
   readonly directory: DataDirectory;
@@ -29,18 +28,20 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
   if (existsSync(target)) throw new EngineError('DATA_DIR_UNUSABLE', `${target} exists already`, { fix: 'name a directory that does not exist yet' });
   const release = parts.pin();
   try {
-    for (const part of ['state', 'live', 'spool', 'journal']) mkdirSync(join(target, part), { recursive: true });
+    // Never recursive: on some file systems (procfs) Node tries that for ever.
+    await mkdir(target);
+    for (const part of ['state', 'live', 'spool', 'journal']) await mkdir(join(target, part));
     await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state'), timeoutMs: 10 * 60_000 });
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
-    copyFolder(parts.directory.spool, join(target, 'spool'));
-    copyFolder(parts.directory.journal, join(target, 'journal'));
+    await copyFolder(parts.directory.spool, join(target, 'spool'));
+    await copyFolder(parts.directory.journal, join(target, 'journal'));
     const poison = join(parts.directory.path, 'poison.json');
-    if (existsSync(poison)) copySynced(poison, join(target, 'poison.json'));
-    copySynced(join(parts.directory.path, 'instance.json'), join(target, 'instance.json'));
+    if (existsSync(poison)) await copySynced(poison, join(target, 'poison.json'));
+    await copySynced(join(parts.directory.path, 'instance.json'), join(target, 'instance.json'));
     const { instance, generation } = parts.directory;
     writeFileAtomically(join(target, SAVEPOINT_FILE), `${JSON.stringify({ version: 1, instance, generation, takenAtMs: parts.nowMs })}\n`);
     syncDirectory(dirname(target));
-    return bytesOf(target);
+    return await bytesOf(target);
   } catch (error) {
     throw error instanceof EngineError ? error : new EngineError('DATA_DIR_UNUSABLE', `the savepoint ${target} cannot be written: ${messageOf(error)}`, { cause: error });
   } finally {
@@ -51,34 +52,37 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
 /** Spare files and half-written ones are nobody's data. */
 const isData = (name: string): boolean => !name.startsWith('spare') && !name.endsWith('.tmp');
 
-function copyFolder(from: string, to: string): void {
-  for (const entry of readdirSync(from, { withFileTypes: true })) {
+async function copyFolder(from: string, to: string): Promise<void> {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
     if (entry.isDirectory()) {
-      mkdirSync(join(to, entry.name), { recursive: true });
-      copyFolder(join(from, entry.name), join(to, entry.name));
-    } else if (entry.isFile() && isData(entry.name)) copyIfThere(join(from, entry.name), join(to, entry.name));
+      await mkdir(join(to, entry.name));
+      await copyFolder(join(from, entry.name), join(to, entry.name));
+    } else if (entry.isFile() && isData(entry.name)) await copyIfThere(join(from, entry.name), join(to, entry.name));
   }
   syncDirectory(to);
 }
 
 /** The uploader may take a spooled file away while the folder is read: then it is in the lake. */
-function copyIfThere(from: string, to: string): void {
+async function copyIfThere(from: string, to: string): Promise<void> {
   try {
-    copySynced(from, to);
+    await copySynced(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 
-function copySynced(from: string, to: string): void {
-  copyFileSync(from, to);
-  const handle = openSync(to, 'r+');
+async function copySynced(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const handle = await open(to, 'r+');
   try {
-    fsyncSync(handle);
+    await handle.sync();
   } finally {
-    closeSync(handle);
+    await handle.close();
   }
 }
 
-const bytesOf = (directory: string): number =>
-  readdirSync(directory, { recursive: true, withFileTypes: true }).reduce((sum, entry) => (entry.isFile() ? sum + statSync(join(entry.parentPath, entry.name)).size : sum), 0);
+async function bytesOf(directory: string): Promise<number> {
+  let sum = 0;
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size;
+  return sum;
+}
