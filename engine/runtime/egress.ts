@@ -64,6 +64,8 @@ export class Egress {
   #notBeforeMs = 0;
   #lastSettledMs = 0;
   #wasReady = false;
+  /** Sequence of each partition's whole report after its recovery. */
+  readonly #recovered = new Map<number, number>();
   #closed = false;
   #pending: MergeOutput | null = null;
   /** Time spent on reports that no cycle has answered for yet. */
@@ -81,9 +83,9 @@ export class Egress {
     return { cycles: this.#cycles, cellsWritten: this.#cellsWritten, faults: this.#faults };
   }
 
-  /** Every partition has recovered once. */
+  /** Every partition has recovered once, and the store holds what they reported. */
   get ready(): boolean {
-    return this.#options.merge.ready;
+    return this.#wasReady && this.#options.merge.ready;
   }
 
   /** A thread is about to recover: its partitions report nothing until they are complete. */
@@ -107,12 +109,11 @@ export class Egress {
     this.#acceptMs += this.#options.clock.monotonicMs() - startMs;
     const partitions = partitionsOf(this.#actor(actorIndex).lane);
     for (const requestId of message.answered) for (const partition of partitions) merge.answered(partition, requestId);
-    if (message.complete) for (const partition of partitions) merge.complete(partition);
-    this.#waiting.add(actorIndex);
-    if (merge.ready && !this.#wasReady) {
-      this.#wasReady = true;
-      this.#options.onReady();
+    if (message.complete) {
+      for (const partition of partitions) merge.complete(partition);
+      if (!this.#wasReady) for (const { partition, sequence } of reports) this.#recovered.set(partition, sequence);
     }
+    this.#waiting.add(actorIndex);
     // Before every partition is complete nothing may be drained, and nobody may be kept waiting for it.
     if (!merge.ready) this.#grantCredit();
     else this.#schedule();
@@ -173,11 +174,21 @@ export class Egress {
       merge.settled(output);
       this.#cellsWritten += output.changed.length;
     }
+    // Not before the store holds what the replay has found: an answer must show all that was acknowledged in the life before.
+    if (!this.#wasReady && merge.ready && this.#holdsRecovery()) {
+      this.#wasReady = true;
+      this.#options.onReady();
+    }
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
     this.#notBeforeMs = Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
     this.#grantCredit(credited);
     void this.#postSettled();
+  }
+
+  #holdsRecovery(): boolean {
+    const settled = this.#options.store.settledSequences();
+    return [...this.#recovered].every(([partition, sequence]) => (settled.get(partition) ?? -1) >= sequence);
   }
 
   #grantCredit(actors: readonly number[] = [...this.#waiting]): void {
