@@ -174,7 +174,7 @@ export class Daemon {
     ];
     return new IngressSupervisor({
       module: new URL('./ingress-thread.js', import.meta.url),
-      settings: () => ingressSettings(settings, directory, this.state.door?.port ?? settings.ingest.port),
+      settings: ingressSettings(settings, directory),
       words: this.engine.words,
       controls: () => controls,
       log: this.#log,
@@ -222,7 +222,7 @@ export class Daemon {
   }
 }
 
-function ingressSettings(settings: Settings, directory: DataDirectory, port: number): IngressSettings {
+function ingressSettings(settings: Settings, directory: DataDirectory): IngressSettings {
   return {
     journalDirectory: directory.journal,
     instance: directory.instance,
@@ -231,6 +231,6 @@ function ingressSettings(settings: Settings, directory: DataDirectory, port: num
     retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
     journalBytesMax: settings.journal.bytes_max > 0 ? settings.journal.bytes_max : Math.floor(Math.min(20 * GIB, totalBytes(directory.path) / 4)),
     door: settings.door,
-    options: { ...settings.ingest, port },
+    options: settings.ingest,
   };
 }

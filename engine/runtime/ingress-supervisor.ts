@@ -12,8 +12,7 @@ import { Thread } from '../threads/worker.ts';
 
 export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   readonly module: URL;
-  /** Asked at each start: what the first start has settled, such as a free port, the next one keeps. */
-  readonly settings: () => Settings;
+  readonly settings: Settings;
   readonly words: SharedWords;
   readonly controls: () => readonly Uint8Array[];
   readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
@@ -44,7 +43,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
 
   start(provenOffset: number): void {
     const { module, settings, words, controls } = this.#options;
-    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), settings: settings() };
+    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), settings };
     this.#failure = null;
     this.#startedMs = performance.now();
     this.#thread = new Thread<MainToIngress, IngressToMain<Stats, Recovery>>('ingress', module, start, {
