@@ -1,0 +1,134 @@
+/** Savepoints of the built daemon: taken under load, restored elsewhere, whole. */
+
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TestDaemon, message, runCli, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
+import { Load, conserved, expectExact, pause, totalsOf } from '../../support/load.ts';
+
+let scratch: ReturnType<typeof temporaryDirectory>;
+const daemons: TestDaemon[] = [];
+beforeEach(() => {
+  scratch = temporaryDirectory();
+});
+afterEach(async () => {
+  for (const daemon of daemons.splice(0)) await daemon.kill();
+  scratch.remove();
+});
+
+const started = async (options: DaemonOptions): Promise<TestDaemon> => {
+  const daemon = await TestDaemon.start(options);
+  daemons.push(daemon);
+  return daemon;
+};
+
+const generationIn = (directory: string): number => (JSON.parse(readFileSync(join(directory, 'instance.json'), 'utf8')) as { generation: number }).generation;
+const sum = (totals: ReadonlyMap<string, { readonly events: number }>): number => [...totals.values()].reduce((events, total) => events + total.events, 0);
+
+describe('a savepoint', () => {
+  it('taken under load and restored elsewhere holds at least what was acknowledged before, and the books balance', async () => {
+    const source = await started({ dataDir: scratch.path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '2000' } });
+    const load = new Load({ url: source.ingest, requestsPerSecond: 40, batch: 20, name: 'savepoint' });
+    await pause(2_500);
+    const before = load.acknowledged;
+    const [savepoint, target] = [join(scratch.path, 'savepoint'), join(scratch.path, 'restored')];
+    const taken = await runCli(['savepoint', 'take', savepoint, '--admin', source.admin]);
+    expect(taken.stderr).toBe('');
+    expect(taken.code).toBe(0);
+    const atMost = load.acknowledged;
+    await pause(300);
+    const report = await load.stop();
+    expect([...report.refusals, ...report.failures]).toEqual([]);
+    await expectExact(source, 'savepoint', report);
+
+    expect((await runCli(['savepoint', 'restore', savepoint, '--into', target])).code).toBe(0);
+    expect(generationIn(target)).toBeGreaterThan(generationIn(scratch.path));
+    const restored = await started({ dataDir: target });
+    let [held, counted] = [0, 0];
+    await restored.until(
+      async () => {
+        const { conservation } = await restored.pipeline();
+        expect(conserved(conservation)).toBe(true);
+        [held, counted] = [sum(await totalsOf(restored, 'savepoint')), conservation.accepted];
+        return held > 0 && held === counted;
+      },
+      10_000,
+      () => `${counted} accepted events in the rows; they hold ${held}`,
+    );
+    await pause(200);
+    expect(sum(await totalsOf(restored, 'savepoint'))).toBe(held);
+    expect(held).toBeGreaterThanOrEqual(before);
+    // Requests in flight while it was taken may be in it.
+    expect(held).toBeLessThanOrEqual(atMost + 64 * 20);
+
+    expect((await restored.push(message({ appsflyer_id: 'after', af_c_id: 'savepoint-after' }))).status).toBe(200);
+    await restored.until(async () => (await restored.hourly('campaign_id=savepoint-after')).rows.length === 1, 5_000, 'the restored daemon to count');
+    expect(await restored.stop()).toBe(0);
+    expect(await source.stop()).toBe(0);
+  });
+
+  it('of a quiet daemon gives the same rows, dead letters and dedupe', async () => {
+    const source = await started({ dataDir: scratch.path });
+    const event = message({ appsflyer_id: 'twice' });
+    for (const body of [event, message({ appsflyer_id: 'once' }), '{"broken":']) await source.push(body);
+    await source.settled(3);
+    const [savepoint, target] = [join(scratch.path, 'savepoint'), join(scratch.path, 'restored')];
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    const rows = (await source.hourly('')).rows;
+    expect(await source.stop()).toBe(0);
+    expect((await runCli(['savepoint', 'restore', savepoint, '--into', target])).code).toBe(0);
+    const restored = await started({ dataDir: target });
+    const comparable = (from: readonly Record<string, unknown>[]): unknown => from.map((row) => ({ ...row, revision: 0 }));
+    expect(comparable((await restored.hourly('')).rows)).toEqual(comparable(rows));
+    expect((await restored.get<{ letters: { bytes: string }[] }>('/v1/dead-letters')).letters.map((letter) => letter.bytes)).toEqual(['{"broken":']);
+    await restored.push(event);
+    const { conservation } = await restored.settled(4);
+    expect(conservation).toEqual({ received: 4, accepted: 2, duplicate: 1, late: 0, rejected: 1 });
+  });
+
+  it('is refused where something is already, and an aborted one cannot be restored', async () => {
+    const source = await started({ dataDir: scratch.path });
+    const savepoint = join(scratch.path, 'savepoint');
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    const twice = await runCli(['savepoint', 'take', savepoint, '--admin', source.admin]);
+    expect(twice.code).not.toBe(0);
+    expect(twice.stderr).toMatch(/exists already/);
+    expect(await runCli(['savepoint', 'restore', savepoint, '--into', scratch.path])).toMatchObject({ code: 4, stderr: expect.stringMatching(/exists already/) as unknown });
+    rmSync(join(savepoint, 'savepoint.json'));
+    expect(await runCli(['savepoint', 'restore', savepoint, '--into', join(scratch.path, 'restored')])).toMatchObject({ code: 4, stderr: expect.stringMatching(/no complete savepoint/) as unknown });
+    expect(existsSync(join(scratch.path, 'restored'))).toBe(false);
+    const nowhere = await runCli(['savepoint', 'take', '/proc/nowhere/savepoint', '--admin', source.admin]);
+    expect(nowhere.code).not.toBe(0);
+    expect(nowhere.stderr).toMatch(/cannot be written/);
+    expect((await fetch(`${source.admin}/readyz`)).status).toBe(200);
+  });
+
+  it('itself cannot be started as a data directory', async () => {
+    const source = await started({ dataDir: scratch.path });
+    const savepoint = join(scratch.path, 'savepoint');
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    const daemon = TestDaemon.spawn({ dataDir: savepoint });
+    daemons.push(daemon);
+    const timer = setTimeout(() => daemon.child.kill('SIGKILL'), 15_000);
+    expect((await daemon.exited).code).toBe(4);
+    clearTimeout(timer);
+  });
+});
+
+describe('a copy by hand of a running directory', () => {
+  it('is refused, whether its daemon still runs or was killed', async () => {
+    const path = join(scratch.path, 'data');
+    mkdirSync(path);
+    const source = await started({ dataDir: path });
+    await source.push(message());
+    cpSync(path, join(scratch.path, 'copy'), { recursive: true, preserveTimestamps: true });
+    await source.kill();
+    const copy = TestDaemon.spawn({ dataDir: join(scratch.path, 'copy') });
+    daemons.push(copy);
+    const timer = setTimeout(() => copy.child.kill('SIGKILL'), 15_000);
+    expect((await copy.exited).code).toBe(4);
+    clearTimeout(timer);
+    const again = await started({ dataDir: path });
+    expect((await again.pipeline()).conservation.received).toBe(1);
+  });
+});

@@ -1,0 +1,150 @@
+/** Threads that die under load: replaced, nothing lost, the others went on. */
+
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../engine/core/clock.ts';
+import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
+import { PoisonList } from '../../../engine/runtime/poison.ts';
+import { SharedWords } from '../../../engine/threads/shared-words.ts';
+import { TestDaemon, message, temporaryDirectory } from '../../support/daemon.ts';
+import { Load, conserved, expectExact, pause } from '../../support/load.ts';
+import { freePort } from '../../support/ports.ts';
+
+let scratch: ReturnType<typeof temporaryDirectory>;
+let daemon: TestDaemon | null = null;
+beforeEach(() => {
+  scratch = temporaryDirectory();
+});
+afterEach(async () => {
+  await daemon?.kill();
+  daemon = null;
+  scratch.remove();
+});
+
+async function open(threads: number): Promise<TestDaemon> {
+  // A port of its own: sockets of a port that the system chose do not let it be taken again at once.
+  daemon = await TestDaemon.start({ dataDir: scratch.path, env: { MILLRACE_INGEST_PORT: String(await freePort()), MILLRACE_FAULT_INJECTION: 'true', MILLRACE_THREADS_ACTORS: String(threads), MILLRACE_CHECKPOINT_INTERVAL_MS: '1000' } });
+  return daemon;
+}
+
+const killThread = async (own: TestDaemon, thread: string): Promise<number> => (await fetch(`${own.admin}/v1/faults/kill-thread?thread=${thread}`, { method: 'POST' })).status;
+/** Until it is missed: a thread that is not back yet cannot die. */
+async function killOnce(own: TestDaemon, thread: string): Promise<void> {
+  const before = await restartsOf(own);
+  await own.until(
+    async () => {
+      expect(await killThread(own, thread)).toBe(200);
+      const now = await restartsOf(own);
+      return now.actors + now.ingress > before.actors + before.ingress;
+    },
+    20_000,
+    'the thread to be missed',
+  );
+}
+
+const restartsOf = async (own: TestDaemon): Promise<{ actors: number; ingress: number }> => (await own.pipeline())['thread_restarts'] as { actors: number; ingress: number };
+
+describe('a thread that dies under load', () => {
+  it.each([1, 3])('of %i actor threads is replaced from its checkpoint; no total is lost or doubled', async (threads) => {
+    const own = await open(threads);
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'actors', campaigns: 50 });
+    const KILLS = 6;
+    for (let kill = 0; kill < KILLS; kill++) {
+      await pause(250 + 130 * kill);
+      await killOnce(own, String(kill % threads));
+    }
+    const report = await load.stop();
+    // Acknowledging does not wait for folding: the door never noticed.
+    expect([...report.refusals, ...report.failures]).toEqual([]);
+    expect(report.latencyMsP99).toBeLessThan(1_000);
+    await expectExact(own, 'actors', report);
+    const { conservation } = await own.pipeline();
+    expect(conservation).toEqual({ received: report.acknowledged, accepted: report.acknowledged, duplicate: 0, late: 0, rejected: 0 });
+    expect(await own.stop()).toBe(0);
+    daemon = await TestDaemon.start({ dataDir: scratch.path });
+    await expectExact(daemon, 'actors', report);
+  });
+
+  it('leaves the other threads folding: their partitions become visible while it is away', async () => {
+    const own = await open(2);
+    const watermarksOf = async (): Promise<readonly number[]> => (await own.pipeline()).partitions.map((partition) => partition.offset);
+    await own.push(message({ appsflyer_id: 'first' }));
+    await own.settled(1);
+    // Deaths in a row make the pauses before a restart grow: long enough to look.
+    for (let kill = 0; kill < 5; kill++) await killOnce(own, '0');
+    const before = await watermarksOf();
+    await own.until(async () => (await watermarksOf()).slice(16).every((offset, at) => offset > (before[16 + at] as number)), 5_000, 'the other thread to go on');
+    expect((await fetch(`${own.admin}/v1/metrics/hourly`)).status).toBe(200);
+    await own.until(async () => (await watermarksOf()).every((offset, at) => offset > (before[at] as number)), 20_000, 'the dead thread to be back');
+  });
+
+  it('of the door is replaced on the same port; what was acknowledged is counted once', async () => {
+    const own = await open(1);
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'door', campaigns: 20 });
+    for (let kill = 0; kill < 3; kill++) {
+      await pause(600);
+      await killOnce(own, 'ingress');
+      await own.until(async () => (await own.push(message({ appsflyer_id: `kill-${kill}`, af_c_id: 'probe' })).catch(() => null))?.status === 200, 10_000, 'the door to be open again');
+    }
+    const report = await load.stop();
+    await expectExact(own, 'door', report);
+    const { conservation } = await own.pipeline();
+    expect(conserved(conservation)).toBe(true);
+    expect(conservation.accepted).toBe(report.acknowledged + 3);
+    expect(own.child.exitCode).toBeNull();
+    expect(await own.stop()).toBe(0);
+  });
+
+  it('cannot be asked for unless fault injection is on', async () => {
+    daemon = await TestDaemon.start({ dataDir: scratch.path });
+    expect(await killThread(daemon, '0')).toBe(404);
+    await pause(100);
+    expect(await restartsOf(daemon)).toEqual({ actors: 0, ingress: 0 });
+  });
+});
+
+/** Stands in for the actor thread: says it has restored, then dies as its settings say, naming the record it was at. */
+const DYING_THREAD = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  const { settings, words, lane, thread, poison } = workerData;
+  parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offset: 0, sequence: 0 }] });
+  const isPoison = poison.some(([sequence, index]) => sequence === settings.record[0] && index === settings.record[1]);
+  if (isPoison) setInterval(() => undefined, 1_000);
+  else {
+    new Float64Array(words, 64 + thread * 24, 3).set([...settings.record, settings.folding ? 1 : 0]);
+    if (settings.fault) parentPort.postMessage({ type: 'failed', error: { code: 'STATE_WRITE_FAILED', message: 'the store said no' } });
+    setTimeout(() => { throw new Error('the fold broke'); }, 5);
+  }
+`;
+
+describe('a record that kills its thread', () => {
+  async function deaths(settings: { record: [number, number]; folding: boolean; fault: boolean }): Promise<{ restarts: number; verdicts: readonly (readonly [number, number])[]; onDisk: boolean }> {
+    const module = join(scratch.path, 'dying-thread.mjs');
+    writeFileSync(module, DYING_THREAD);
+    const words = SharedWords.create(1);
+    const poison = new PoisonList(scratch.path);
+    const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const threads = new ActorThreads({ module: pathToFileURL(module), settings, partitionCount: 1, threads: 1, words, poison, clock: systemClock, log: quiet, onMessage: () => undefined, onDeath: () => undefined, onFatal: () => undefined });
+    await threads.start();
+    const endMs = performance.now() + 8_000;
+    while (threads.restarts < 4 && performance.now() < endMs && !(poison.verdicts.length > 0 && threads.restarts === 3)) await pause(20);
+    await pause(600);
+    const { restarts } = threads;
+    words.requestStop();
+    await threads.stop(0);
+    await threads.kill(0);
+    return { restarts, verdicts: poison.verdicts, onDisk: existsSync(join(scratch.path, 'poison.json')) };
+  }
+
+  it('is poison after the third death, on disk, and the next thread knows', async () => {
+    expect(await deaths({ record: [7, 3], folding: true, fault: false })).toEqual({ restarts: 3, verdicts: [[7, 3]], onDisk: true });
+    expect(new PoisonList(scratch.path).verdicts).toEqual([[7, 3]]);
+  });
+
+  it('is not poison when the store failed, or when the thread was between two records', async () => {
+    expect(await deaths({ record: [7, 3], folding: true, fault: true })).toMatchObject({ restarts: 4, verdicts: [], onDisk: false });
+    expect(await deaths({ record: [7, 3], folding: false, fault: false })).toMatchObject({ restarts: 4, verdicts: [], onDisk: false });
+  });
+});
