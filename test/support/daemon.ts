@@ -158,7 +158,7 @@ export class TestDaemon {
       const ended = this.child.exitCode !== null || this.child.signalCode !== null;
       if (ended || performance.now() > deadline) {
         const text = typeof what === 'string' ? what : what();
-        throw new Error(`${ended ? 'the daemon ended' : 'timeout'} while waiting for ${text}\n${this.logs.slice(-15).map((line) => JSON.stringify(line)).join('\n')}\n${this.stderr.slice(-2_000)}`);
+        throw new Error(`${ended ? `the daemon ended (code ${this.child.exitCode}, signal ${this.child.signalCode})` : 'timeout'} while waiting for ${text}\n${this.logs.slice(-15).map((line) => JSON.stringify(line)).join('\n')}\n${this.stderr.slice(-2_000)}`);
       }
       await new Promise((settle) => setTimeout(settle, 20));
     }
