@@ -29,5 +29,6 @@ try {
   scratch.remove();
 } catch (error) {
   process.stdout.write(`NOT EXACT, data kept in ${scratch.path}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = 1;
+  // The sender still tries: nothing of it is wanted any more.
+  process.exit(1);
 }
