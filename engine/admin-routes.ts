@@ -234,8 +234,8 @@ function actionRoutes(view: Daemon): AdminRoute[] {
     query: faultQuery,
     answers: { 200: 'killed' },
     contentType: JSON_TYPE,
-    handle: async (request) => {
-      await view.killThread(parseQuery(faultQuery, request.query).thread);
+    handle: (request) => {
+      view.killThread(parseQuery(faultQuery, request.query).thread);
       return json({ killed: true });
     },
   };

@@ -140,8 +140,8 @@ export class FoldEngine {
   }
 
   /** For fault tests. */
-  killThread(index: number): Promise<void> {
-    return this.#actors.kill(index);
+  killThread(index: number): void {
+    this.#actors.kill(index);
   }
 
   /** Checkpoints, writes the last reports to the live store. Nothing may feed on it any more. True when all threads left in time. */

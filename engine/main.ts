@@ -112,9 +112,9 @@ export class Daemon {
   }
 
   /** For fault tests. */
-  async killThread(which: string): Promise<void> {
+  killThread(which: string): void {
     if (which === 'ingress') this.#ingress.kill();
-    else await this.engine.killThread(Number(which));
+    else this.engine.killThread(Number(which));
   }
 
   /** Resolves with the bytes written. */

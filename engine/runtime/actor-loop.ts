@@ -146,6 +146,8 @@ export class ActorLoop {
       case 'ask':
         this.#answer(message);
         break;
+      case 'fault':
+        throw new Error('fault injection: the actor thread dies');
     }
     this.#options.words.wake();
   }

@@ -84,8 +84,8 @@ export class ActorThreads<Settings> {
   }
 
   /** For fault tests: ends a thread as a bug would. */
-  async kill(index: number): Promise<void> {
-    await this.#slots[index]?.thread?.kill();
+  kill(index: number): void {
+    this.#slots[index]?.post({ type: 'fault' });
   }
 
   /** The stop flag must be up. Resolves true when all threads checkpointed and left within `deadlineMs`. */

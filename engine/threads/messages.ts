@@ -59,7 +59,9 @@ export type MainToActor =
   | { readonly type: 'request'; readonly requestId: number; readonly names: readonly CellName[] }
   | { readonly type: 'spooled'; readonly slot: SlotId }
   /** A question for the live page or the command line; answered once, with the same id. */
-  | { readonly type: 'ask'; readonly id: number; readonly what: 'tail' | 'state-hash' | 'dead-letters' | 'savepoint'; readonly limit: number; readonly directory: string };
+  | { readonly type: 'ask'; readonly id: number; readonly what: 'tail' | 'state-hash' | 'dead-letters' | 'savepoint'; readonly limit: number; readonly directory: string }
+  /** Fault tests only: raise inside the thread, as a bug does. Terminating one inside a native call aborts or hangs the whole process. */
+  | { readonly type: 'fault' };
 
 export type ActorToMain =
   | { readonly type: 'restored'; readonly partitions: readonly { readonly partition: number; readonly offset: number; readonly sequence: number }[] }

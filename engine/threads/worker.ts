@@ -72,11 +72,6 @@ export class Thread<Out, In> {
     void this.#worker.terminate();
     return this.exitedWithin(deadlineMs);
   }
-
-  /** For fault tests: the thread dies as from a bug, without `expected`. */
-  async kill(): Promise<void> {
-    await this.#worker.terminate();
-  }
 }
 
 /** The inside of a thread: its start data and the port to its parent. */

@@ -44,10 +44,11 @@ const part = (id: string): string => id.replace(/[%:\u0000-\u001f\u007f-\u009f]/
 async function compare(own: TestDaemon, server: RedisServer): Promise<number> {
   const [hours, days] = [(await own.hourly('group_by=campaign_id')).rows, (await own.get<{ rows: Row[] }>('/v1/metrics/daily?group_by=campaign_id')).rows];
   const newest = new Map<string, Row>();
+  const startOf = (row: Row | undefined): string => (row === undefined ? '' : (row['window_start'] as string));
   for (const row of hours) {
     const campaign = String(row['campaign_id']);
     compareValue(await valueAt(server, `metrics:hourly:${part(campaign)}:${String(row['window_start']).slice(0, 13)}`), row);
-    if (String(row['window_start']) > String(newest.get(campaign)?.['window_start'] ?? '')) newest.set(campaign, row);
+    if (startOf(row) > startOf(newest.get(campaign))) newest.set(campaign, row);
   }
   for (const [campaign, row] of newest) {
     // The newest hour is gone two hours after its end.

@@ -111,7 +111,7 @@ const DYING_THREAD = `
   const { settings, words, lane, thread, poison } = workerData;
   parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offset: 0, sequence: 0 }] });
   const isPoison = poison.some(([sequence, index]) => sequence === settings.record[0] && index === settings.record[1]);
-  if (isPoison) setInterval(() => undefined, 1_000);
+  if (isPoison) parentPort.on('message', () => parentPort.close());
   else {
     new Float64Array(words, 64 + thread * 24, 3).set([...settings.record, settings.folding ? 1 : 0]);
     if (settings.fault) parentPort.postMessage({ type: 'failed', error: { code: 'STATE_WRITE_FAILED', message: 'the store said no' } });
@@ -133,8 +133,8 @@ describe('a record that kills its thread', () => {
     await pause(600);
     const { restarts } = threads;
     words.requestStop();
-    await threads.stop(0);
-    await threads.kill(0);
+    threads.kill(0);
+    await threads.stop(1_000);
     return { restarts, verdicts: poison.verdicts, onDisk: existsSync(join(scratch.path, 'poison.json')) };
   }
 
