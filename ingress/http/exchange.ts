@@ -30,7 +30,8 @@ const DISCARD_BYTES_MAX = 64 * 1024;
 /** A sender that goes on for so long after its refusal is cut. Chosen. */
 const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 
-const EVENTS_TYPES = new Set(['', 'application/json', 'application/x-ndjson', 'application/ndjson', 'text/plain']);
+const LINES_TYPES = new Set(['application/x-ndjson', 'application/ndjson']);
+const EVENTS_TYPES = new Set(['', 'application/json', 'text/plain', ...LINES_TYPES]);
 
 const Phase = { receiving: 0, refusing: 1, lingering: 2, waiting: 3, gone: 4, done: 5 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
@@ -50,6 +51,8 @@ export abstract class Exchange implements BatchMember, Deadlined {
   readonly route: Route;
   /** Of a GET; empty otherwise. */
   query = '';
+  /** Of /v1/events: the content type says that the body is NDJSON. */
+  lines = false;
   /** Of /v1/events, while records wait for room. */
   progress: EventsProgress | null = null;
   #phase: Phase = Phase.receiving;
@@ -194,7 +197,10 @@ export abstract class Exchange implements BatchMember, Deadlined {
     const refusal = intake.admission.judge(REQUEST_BYTES + Math.max(0, declaredBytes));
     if (refusal !== null) return REFUSED[refusal];
     if (route.kind === 'push_get' && this.query.length > intake.options.head_bytes_max) return intake.tooLarge.push_get;
-    return route.kind === 'events' && !isEventsType(contentType, contentEncoding) ? UNSUPPORTED_TYPE : null;
+    if (route.kind !== 'events') return null;
+    const type = mediaType(contentType);
+    this.lines = LINES_TYPES.has(type);
+    return EVENTS_TYPES.has(type) && isPlain(contentEncoding) ? null : UNSUPPORTED_TYPE;
   }
 
   #receive(bytes: Buffer, last: boolean): void {
@@ -291,8 +297,10 @@ export abstract class Exchange implements BatchMember, Deadlined {
   }
 }
 
-function isEventsType(contentType: string, contentEncoding: string): boolean {
-  if (contentEncoding !== '' && contentEncoding.toLowerCase() !== 'identity') return false;
+/** Lower case, without parameters. */
+function mediaType(contentType: string): string {
   const semicolon = contentType.indexOf(';');
-  return EVENTS_TYPES.has((semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase());
+  return (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
 }
+
+const isPlain = (contentEncoding: string): boolean => contentEncoding === '' || contentEncoding.toLowerCase() === 'identity';

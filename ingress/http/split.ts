@@ -44,13 +44,24 @@ export class Spans {
   }
 }
 
-/** The spans of `bytes[start, end)`, or null when there are more than `countMax`. */
-export function splitRecords(bytes: Buffer, start: number, end: number, countMax: number): Spans | null {
-  const spans = new Spans();
+/**
+ * The spans of `bytes[start, end)`, or null when there are more than `countMax`. With `lines` the sender has said that it is NDJSON;
+ * without, a leading bracket begins an array, unless the line after its end holds more: then it was one bad line of many, and the
+ * others must not share its fate.
+ */
+export function splitRecords(bytes: Buffer, start: number, end: number, countMax: number, lines: boolean): Spans | null {
   const body = skipBlank(bytes, skipByteOrderMark(bytes, start, end), end);
-  const complete = bytes[body] === OPEN_BRACKET && body < end ? splitArray(bytes, body + 1, end, spans, countMax) : splitLines(bytes, body, end, spans, countMax);
-  return complete ? spans : null;
+  if (!lines && body < end && bytes[body] === OPEN_BRACKET) {
+    const spans = new Spans();
+    const outcome = splitArray(bytes, body + 1, end, spans, countMax);
+    if (outcome !== ArrayOutcome.lines) return outcome === ArrayOutcome.whole ? spans : null;
+  }
+  const spans = new Spans();
+  return splitLines(bytes, body, end, spans, countMax) ? spans : null;
 }
+
+const ArrayOutcome = { whole: 0, tooMany: 1, lines: 2 } as const;
+type ArrayOutcome = (typeof ArrayOutcome)[keyof typeof ArrayOutcome];
 
 function splitLines(bytes: Buffer, start: number, end: number, spans: Spans, countMax: number): boolean {
   let at = start;
@@ -63,7 +74,7 @@ function splitLines(bytes: Buffer, start: number, end: number, spans: Spans, cou
   return true;
 }
 
-function splitArray(bytes: Buffer, start: number, end: number, spans: Spans, countMax: number): boolean {
+function splitArray(bytes: Buffer, start: number, end: number, spans: Spans, countMax: number): ArrayOutcome {
   let elementStart = start;
   let depth = 0;
   let at = start;
@@ -78,15 +89,19 @@ function splitArray(bytes: Buffer, start: number, end: number, spans: Spans, cou
     } else if (depth > 0) {
       if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--;
     } else if (byte === COMMA) {
-      if (!pushTrimmed(bytes, elementStart, at, spans, countMax)) return false;
+      if (!pushTrimmed(bytes, elementStart, at, spans, countMax)) return ArrayOutcome.tooMany;
       elementStart = at + 1;
     } else if (byte === CLOSE_BRACKET) {
-      return pushTrimmed(bytes, elementStart, at, spans, countMax) && pushTrimmed(bytes, at + 1, end, spans, countMax);
+      const next = skipBlank(bytes, at + 1, end);
+      if (next < end && bytes.subarray(at + 1, next).includes(LINE_FEED)) return ArrayOutcome.lines;
+      return outcomeOf(pushTrimmed(bytes, elementStart, at, spans, countMax) && pushTrimmed(bytes, next, end, spans, countMax));
     }
     at++;
   }
-  return pushTrimmed(bytes, elementStart, end, spans, countMax);
+  return outcomeOf(pushTrimmed(bytes, elementStart, end, spans, countMax));
 }
+
+const outcomeOf = (fits: boolean): ArrayOutcome => (fits ? ArrayOutcome.whole : ArrayOutcome.tooMany);
 
 /** Position after the closing quote, or the end. */
 function afterString(bytes: Buffer, start: number, end: number): number {

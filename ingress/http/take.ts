@@ -76,7 +76,7 @@ function takeForm(exchange: Exchange, text: string): void {
 
 function takeEvents(exchange: Exchange, bytes: Buffer, length: number): void {
   const { options } = exchange.intake;
-  const spans = splitRecords(bytes, 0, length, options.events_records_max);
+  const spans = splitRecords(bytes, 0, length, options.events_records_max, exchange.lines);
   if (spans === null) {
     exchange.conclude(tooManyRecords(options.events_records_max));
     return;

@@ -134,6 +134,13 @@ describe.each(DOORS)('on the %s door', (door) => {
       expect(log.texts).toEqual([message(1), message(2), '{"app_id":"x']);
     });
 
+    it.each(['[', '[{"app_id":"x', '[7]'])('that is NDJSON by its content type loses a first line of %s alone', async (first) => {
+      const { url, log } = await open(door);
+      const answer = await send(url, `${first}\n${message(1)}\n${message(2)}`, 'application/x-ndjson; charset=utf-8');
+      expect(answer.body).toMatchObject({ received: 3, accepted: 2, rejected: [{ index: 0 }] });
+      expect(log.texts).toEqual([first, message(1), message(2)]);
+    });
+
     it('without records is answered at once', async () => {
       const { url, log } = await open(door);
       for (const body of ['', '\n\n', '[]']) expect(await send(url, body)).toMatchObject({ status: 200, body: { received: 0, accepted: 0, rejected: [], rejected_count: 0 } });

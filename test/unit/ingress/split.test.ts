@@ -5,11 +5,11 @@ import { splitRecords } from '../../../ingress/http/split.ts';
 const COUNT_MAX = 1_000;
 
 /** The spans' own texts. */
-function split(text: string | Buffer, countMax = COUNT_MAX): string[] | null {
+function split(text: string | Buffer, countMax = COUNT_MAX, lines = false): string[] | null {
   // Bytes before and after the range must not matter: they are an earlier body's.
   const body = Buffer.from(text as string);
   const bytes = Buffer.concat([Buffer.from('[{"'), body, Buffer.from('\n{"stale":1}]')]);
-  const spans = splitRecords(bytes, 3, 3 + body.byteLength, countMax);
+  const spans = splitRecords(bytes, 3, 3 + body.byteLength, countMax, lines);
   return spans === null ? null : Array.from({ length: spans.count }, (_, index) => bytes.toString('utf8', spans.start(index), spans.end(index)));
 }
 
@@ -30,6 +30,17 @@ describe('NDJSON', () => {
 
   it('leaves a broken line to itself', () => {
     expect(split('{"a":1}\n{"a":\n{"b":2}')).toEqual(['{"a":1}', '{"a":', '{"b":2}']);
+  });
+});
+
+describe('NDJSON whose first line is an array', () => {
+  it('loses that line alone, when the sender says NDJSON', () => {
+    for (const first of ['[1,2]', '[', '[{"a":', '["x']) expect(split(`${first}\n{"b":2}\n{"c":3}`, COUNT_MAX, true)).toEqual([first, '{"b":2}', '{"c":3}']);
+  });
+
+  it('loses that line alone, when the sender does not say and the array ends with its line', () => {
+    expect(split('[1,2]\r\n{"b":2}\n{"c":3}')).toEqual(['[1,2]', '{"b":2}', '{"c":3}']);
+    expect(split('[1,2]\n{"b":2}\n{"c":3}', 2)).toBeNull();
   });
 });
 
