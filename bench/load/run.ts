@@ -10,12 +10,12 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { TestDaemon } from '../../test/support/daemon.ts';
+import { freePort } from '../../test/support/ports.ts';
 import { cpuSeconds, machineFacts, median, percentile, rssMiB } from '../harness/machine.ts';
 import { USER_PLACEHOLDER, templates } from './messages.ts';
 import { renderPage } from './page.ts';
@@ -204,19 +204,6 @@ function print(report: LoadReport): void {
     }
   }
   process.stdout.write(`${lines.join('\n')}\n`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        resolve(typeof address === 'object' && address !== null ? address.port : 0);
-      });
-    });
-  });
 }
 
 await main();

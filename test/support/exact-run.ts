@@ -3,13 +3,13 @@
  * independent model, the lake read with DuckDB, and the state hash with that of an undisturbed replay.
  */
 
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
 import { Sender } from '../../engine/commands/sender.ts';
 import { Model, type ModelSummary } from '../model/model.ts';
 import { TestDaemon, runCli, type PipelineAnswer } from './daemon.ts';
+import { freePort } from './ports.ts';
 
 export interface ExactRunOptions {
   readonly dataDir: string;
@@ -42,6 +42,9 @@ export interface ExactRunReport {
   readonly seconds: number;
 }
 
+/** Messages made after the moment chosen for a death: enough to keep the load on until it happens. */
+const SENT_BEYOND_DEATH = 5_000;
+
 /** Deterministic choice of the moments of death; the run's own timing varies all the same. */
 function random(seed: number): () => number {
   let state = seed >>> 0;
@@ -73,11 +76,12 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
     });
   let daemon = await start();
   const model = new Model();
-  const sending = { done: false, made: 0 };
+  const sending = { done: false, made: 0, upTo: Infinity };
   const sender = new Sender({ url: `http://127.0.0.1:${ingestPort}`, inFlightMax: 16, batch: options.batch ?? 100, signal: new AbortController().signal });
   const feeding = (async () => {
     const generator = createGenerator({ seed: options.seed, ratePerMinute: 600_000, startMs: Date.now(), garbageShare: 0.01, resendShare: 0.03, followsClock: true });
     for (; sending.made < options.count; sending.made++) {
+      while (sending.made >= sending.upTo) await pause(2);
       const message = generator.next(Date.now());
       model.deliver({ body: message.body, method: message.method, receivedAtMs: Date.now() });
       await sender.send(message);
@@ -88,6 +92,8 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
   const dice = random(options.seed);
   const deaths = [...Array.from({ length: options.kills }, () => 'process'), ...Array.from({ length: options.threadKills ?? 0 }, () => 'thread')].map((what) => ({ what, at: dice() * 0.97 * options.count })).sort((left, right) => left.at - right.at);
   for (const death of deaths) {
+    // The next death waits for it, or a fast sender would be done before the last ones.
+    sending.upTo = death.at + SENT_BEYOND_DEATH;
     while (sending.made < death.at && !sending.done) await pause(3);
     await pause(dice() * 150);
     if (death.what === 'process') {
@@ -96,6 +102,7 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
     } else await fetch(`http://127.0.0.1:${adminPort}/v1/faults/kill-thread?thread=0`, { method: 'POST' }).catch(() => undefined);
     say(`${death.what} killed at ${sending.made} of ${options.count}`);
   }
+  sending.upTo = Infinity;
   await feeding;
   const expected = model.summarise();
   say(`all acknowledged, ${sender.resent} requests sent again`);
@@ -233,16 +240,3 @@ async function compareWithReplay(options: ExactRunOptions): Promise<{ stateHash:
 }
 
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        resolve(typeof address === 'object' && address !== null ? address.port : 0);
-      });
-    });
-  });
-}

@@ -1,11 +1,12 @@
 /** Which door opens, on which port, and what is said when it cannot. */
 
-import { createServer } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createServer } from 'node:net';
 import { EngineError } from '../../../engine/core/errors.ts';
 import type { UwsListenSocket } from '../../../ingress/http/uws-api.ts';
 import { loadUws } from '../../../ingress/http/uws.ts';
 import type { IngressLog } from '../../../ingress/index.ts';
+import { freePort } from '../../support/ports.ts';
 import { DOORS, PUSH, ask, closeAll, message, open } from './harness.ts';
 
 afterEach(closeAll);
@@ -13,22 +14,9 @@ afterEach(closeAll);
 const hosts = ['127.0.0.1', '0.0.0.0'] as const;
 const pairs = DOORS.flatMap((first) => DOORS.flatMap((second) => hosts.flatMap((firstHost) => hosts.map((secondHost) => [first, firstHost, second, secondHost] as const))));
 
-/** A port nobody has now. Port 0 will not do for what follows: sockets on a port of the system's choice never share it. */
-function freePort(): Promise<number> {
-  const probe = createServer();
-  return new Promise((resolve) => {
-    probe.listen(0, '0.0.0.0', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => {
-        resolve(port);
-      });
-    });
-  });
-}
-
 describe('a port that is taken', () => {
   it.each(pairs)('by %s on %s is refused to %s on %s', async (first, firstHost, second, secondHost) => {
-    const holder = await open(first, { host: firstHost, port: await freePort() });
+    const holder = await open(first, { host: firstHost, port: await freePort('0.0.0.0') });
     await expect(open(second, { host: secondHost, port: holder.port })).rejects.toMatchObject({ code: 'PORT_IN_USE', where: { port: holder.port } });
     expect((await ask(holder.url + PUSH, { method: 'POST', body: message(1) })).status).toBe(200);
   });
@@ -37,7 +25,7 @@ describe('a port that is taken', () => {
     const uws = await loadUws();
     const sharing = uws.App();
     let socket: UwsListenSocket | false = false;
-    sharing.listen('127.0.0.1', await freePort(), 0, (listening) => (socket = listening));
+    sharing.listen('127.0.0.1', await freePort('0.0.0.0'), 0, (listening) => (socket = listening));
     if (socket === false) throw new Error('no port');
     await expect(open(door, { port: uws.us_socket_local_port(socket) })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
     sharing.close();
@@ -45,7 +33,7 @@ describe('a port that is taken', () => {
 
   it.each(DOORS)('by a plain socket is refused to %s, and free again once that is gone', async (door) => {
     const plain = createServer();
-    const port = await freePort();
+    const port = await freePort('0.0.0.0');
     await new Promise<void>((resolve) => plain.listen(port, '0.0.0.0', resolve));
     await expect(open(door, { port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
     await new Promise((resolve) => plain.close(resolve));
@@ -61,7 +49,7 @@ describe.each(DOORS)('the %s door', (door) => {
   });
 
   it('opens again on a port it has just left', async () => {
-    const port = await freePort();
+    const port = await freePort('0.0.0.0');
     const first = await open(door, { port });
     await ask(first.url + PUSH, { method: 'POST', body: message(1) });
     await closeAll();
