@@ -5,14 +5,14 @@
  * any thread count. `millrace inspect --state-hash` compares the two.
  */
 
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { offset } from '../core/types.ts';
 import { FoldEngine } from '../fold-engine.ts';
 import { inspectJournal } from '../log/index.ts';
-import { directoriesOf, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
+import { directoriesOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { startProgress } from './progress.ts';
@@ -26,7 +26,7 @@ export async function replay(options: { readonly config?: string; readonly from:
   const facts = readInstance(source);
   if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} is no data directory: name one with --from`);
   if (existsSync(join(target, 'instance.json'))) throw new EngineError('DATA_DIR_UNUSABLE', `${target} holds a data directory already: name a fresh one with --into`);
-  mkdirSync(target, { recursive: true });
+  makeDirectory(target);
   copyFileSync(join(source, 'instance.json'), join(target, 'instance.json'));
   if (existsSync(join(source, 'poison.json'))) copyFileSync(join(source, 'poison.json'), join(target, 'poison.json'));
 

@@ -1,10 +1,10 @@
 /** `millrace savepoint take | restore`: asks the daemon for a savepoint; makes a data directory from one. */
 
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
-import { SAVEPOINT_FILE, readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
+import { SAVEPOINT_FILE, makeDirectory, readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { adminUrl, loadSettings } from './settings.ts';
 import { fetchJson } from './tail.ts';
@@ -27,7 +27,7 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   if (existsSync(target)) throw new EngineError('DATA_DIR_UNUSABLE', `${target} exists already`, { fix: 'name a directory that does not exist yet' });
   const facts = readInstance(source);
   if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} holds no instance.json`);
-  mkdirSync(target, { recursive: true });
+  makeDirectory(target);
   for (const part of ['journal', 'state', 'live', 'spool', 'poison.json']) {
     if (existsSync(join(source, part))) cpSync(join(source, part), join(target, part), { recursive: true, errorOnExist: true });
   }

@@ -3,7 +3,7 @@
  */
 
 import * as fs from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 import { diskErrorCode, type Disk, type DiskFile, type DiskOpenMode } from '../core/disk.ts';
@@ -56,23 +56,21 @@ class NodeFile implements DiskFile {
 /** Not mkdir's own `recursive`: Node 20 loops forever where a parent exists and still answers ENOENT, as /proc does. */
 function makeDirectory(path: string): void {
   try {
-    fs.mkdirSync(path, { mode: 0o750 });
+    fs.mkdirSync(path);
   } catch (error) {
     const code = diskErrorCode(error);
     if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return;
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || fs.existsSync(parent)) throw error;
+    if (code !== 'ENOENT' || fs.existsSync(parent)) throw error;
     makeDirectory(parent);
-    fs.mkdirSync(path, { mode: 0o750 });
+    fs.mkdirSync(path);
   }
 }
 
 export const nodeDisk: Disk = {
   open: (path, mode) => new NodeFile(fs.openSync(path, OPEN_FLAGS[mode], 0o640)),
   list: (directory) => fs.readdirSync(directory),
-  makeDirectory: (path) => {
-    makeDirectory(resolve(path));
-  },
+  makeDirectory,
   rename: (from, to) => {
     fs.renameSync(from, to);
   },

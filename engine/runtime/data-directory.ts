@@ -9,12 +9,13 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
+import { nodeDisk } from '../log/index.ts';
 
 const FORMAT_VERSION = 1;
 const RUNNING_FILE = 'running.json';
@@ -79,7 +80,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
       throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
     }
     const directories = directoriesOf(path);
-    for (const directory of [directories.journal, directories.state, directories.live, directories.spool]) mkdirSync(directory, { recursive: true });
+    for (const directory of [directories.journal, directories.state, directories.live, directories.spool]) makeDirectory(directory);
     writeFileAtomically(join(path, RUNNING_FILE), `${JSON.stringify(runningMark(path))}\n`);
     return {
       ...facts,
@@ -138,6 +139,15 @@ export function readInstance(path: string): InstanceFacts | null {
   return parsed.data;
 }
 
+/** Creates what is missing of the path. Raises DISK_FULL or DATA_DIR_UNUSABLE. */
+export function makeDirectory(path: string): void {
+  try {
+    nodeDisk.makeDirectory(path);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
 /** Bytes free to this process on the file system of `path`. */
 export function freeBytes(path: string): number {
   const stats = statfsSync(path);
@@ -186,8 +196,8 @@ function refuseCopy(path: string): void {
 }
 
 function prepare(path: string): void {
+  makeDirectory(path);
   try {
-    makeDirectory(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     // Root passes every permission check: only a write tells of a read-only file system.
     closeSync(openSync(join(path, '.writable'), 'w'));
@@ -198,13 +208,6 @@ function prepare(path: string): void {
   if (network !== undefined) {
     throw new EngineError('DATA_DIR_NETWORK', `data_dir ${path} lies on a network file system (${network})`, { where: { path }, fix: 'put data_dir on a local disk; savepoints and logs may stay there' });
   }
-}
-
-/** Step by step: Node 20's recursive mkdir never returns for a path that the kernel refuses with ENOENT, such as one under /proc. */
-function makeDirectory(path: string): void {
-  if (existsSync(path)) return;
-  if (dirname(path) !== path) makeDirectory(dirname(path));
-  mkdirSync(path);
 }
 
 function unusable(path: string, error: unknown): EngineError {

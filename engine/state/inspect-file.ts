@@ -8,7 +8,7 @@
  * There are three metas: at byte 0, half a page, and one page (the first database's `pad` holds the page size).
  */
 
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, statfsSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statfsSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 
@@ -20,11 +20,10 @@ const PAGE_BYTES_MIN = 4_096;
 /** A new file needs its first pages; lmdb writes a few at once. */
 const CREATE_BYTES_MIN = 256 * 1024;
 
-/** Creates the directory; removes the stub of a creation that was cut off. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
+/** Removes the stub of a creation that was cut off. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
 export function inspectStateFile(path: string): void {
   let handle: number;
   try {
-    mkdirSync(dirname(path), { recursive: true });
     handle = openSync(path, 'a+');
   } catch (error) {
     throw new EngineError('DATA_DIR_UNUSABLE', `${path} cannot be opened: ${messageOf(error)}`, { where: { file: path }, cause: error, fix: 'make it readable and writable, or set data_dir (MILLRACE_DATA_DIR)' });

@@ -47,7 +47,7 @@ type Table = Database<Uint8Array, Uint8Array>;
 /** lmdb's options, those included that its types leave out. */
 type RootOptions = Parameters<typeof open>[0] & { readonly batchStartThreshold: number };
 
-/** Opens or creates the file. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
+/** Opens or creates the file, in a directory that exists. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
 export function openStore(options: StoreOptions): OrderedStore {
   inspectStateFile(options.path);
   try {

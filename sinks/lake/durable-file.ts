@@ -6,7 +6,7 @@
  */
 
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Matched by no reader of Parquet files. */
@@ -48,15 +48,20 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Creates what is missing of a path; each new name is durable in its parent. */
+/** Creates what is missing of a path; each new name is durable in its parent. Not mkdir's own `recursive`: under /proc Node 20 loops in it forever. */
 export async function makeDirectoryDurably(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  for (let created = path; ; created = dirname(created)) {
-    await syncDirectory(dirname(created));
-    if (created === first) return;
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST' && (await isDirectory(path))) return;
+    if (!isMissing(error) || (await isDirectory(dirname(path)))) throw error;
+    await makeDirectoryDurably(dirname(path));
+    return makeDirectoryDurably(path);
   }
+  await syncDirectory(dirname(path));
 }
+
+const isDirectory = (path: string): Promise<boolean> => stat(path).then((entry) => entry.isDirectory(), () => false);
 
 /** The code of a file system error, or an empty text. */
 export const systemCode = (thrown: unknown): string => {

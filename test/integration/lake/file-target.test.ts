@@ -64,6 +64,10 @@ describe('the lake in a directory', () => {
     expect(await target.list('nowhere/x', 10)).toEqual([]);
   });
 
+  test('a directory that cannot be made is told of, not tried for ever', async () => {
+    await expect(new FileTarget('file:/proc/nowhere/lake').put(HOUR, text('x'))).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE' });
+  });
+
   test('a directory that is replaced by a file raises SINK_REFUSED with the fix, and works again once it is back', async () => {
     await target.put(HOUR, text('x'));
     renameSync(join(root, 'lake'), join(root, 'away'));
