@@ -1,9 +1,10 @@
 /** The built daemon and a real Redis: equal to the query API to the unit, through outages and flushes, and never in anybody's way. */
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { describeWithRedis, eventually, startRedis, type RedisServer } from '../../peers/redis.ts';
-import { TestDaemon, message, runCli, temporaryDirectory, type PipelineAnswer } from '../../support/daemon.ts';
+import { message, runCli, type PipelineAnswer, type TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
+import { useDaemons } from './harness.ts';
 
 /** The long run has 20 s. */
 const OUTAGE_MS = Number(process.env['MILLRACE_TEST_REDIS_OUTAGE_MS'] ?? 5_000);
@@ -12,24 +13,16 @@ const RSS_GROWTH_BYTES_MAX = 200 * 1024 * 1024;
 type Row = Readonly<Record<string, unknown>>;
 type Value = Readonly<Record<string, unknown>>;
 
-let scratch: ReturnType<typeof temporaryDirectory>;
-let daemon: TestDaemon | null = null;
+const { scratch, started } = useDaemons();
 let redis: RedisServer | null = null;
-beforeEach(() => {
-  scratch = temporaryDirectory();
-});
 afterEach(async () => {
-  await daemon?.kill();
   await redis?.stop();
-  daemon = null;
   redis = null;
-  scratch.remove();
 });
 
 async function open(): Promise<{ own: TestDaemon; server: RedisServer }> {
   redis = await startRedis();
-  daemon = await TestDaemon.start({ dataDir: scratch.path, env: { MILLRACE_REDIS_URL: redis.url } });
-  return { own: daemon, server: redis };
+  return { own: await started({ dataDir: scratch.path, env: { MILLRACE_REDIS_URL: redis.url } }), server: redis };
 }
 
 const sinkOf = (pipeline: PipelineAnswer, name: string): PipelineAnswer['sinks'][number] & { readonly last_error?: string | null } => {
@@ -162,8 +155,7 @@ describeWithRedis('the daemon with Redis', () => {
 
   it('with a wrong password is an unhealthy sink with a reason, while everything else goes on', async () => {
     redis = await startRedis({ password: 'right' });
-    daemon = await TestDaemon.start({ dataDir: scratch.path, env: { MILLRACE_REDIS_URL: `redis://127.0.0.1:${redis.port}`, MILLRACE_REDIS_PASSWORD: 'secret-but-wrong' } });
-    const own = daemon;
+    const own = await started({ dataDir: scratch.path, env: { MILLRACE_REDIS_URL: `redis://127.0.0.1:${redis.port}`, MILLRACE_REDIS_PASSWORD: 'secret-but-wrong' } });
     expect((await own.push(message({ af_c_id: 'counted' }))).status).toBe(200);
     await own.settled(1);
     await own.until(async () => /password|auth/i.test(sinkOf(await own.pipeline(), 'redis').last_error ?? ''), 10_000, 'the reason to be told');

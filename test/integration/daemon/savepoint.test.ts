@@ -1,26 +1,13 @@
 /** Savepoints of the built daemon: taken under load, restored elsewhere, whole. */
 
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { TestDaemon, message, runCli, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
+import { describe, expect, it } from 'vitest';
+import { message, runCli } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause, totalsOf } from '../../support/load.ts';
+import { useDaemons } from './harness.ts';
 
-let scratch: ReturnType<typeof temporaryDirectory>;
-const daemons: TestDaemon[] = [];
-beforeEach(() => {
-  scratch = temporaryDirectory();
-});
-afterEach(async () => {
-  for (const daemon of daemons.splice(0)) await daemon.kill();
-  scratch.remove();
-});
-
-const started = async (options: DaemonOptions): Promise<TestDaemon> => {
-  const daemon = await TestDaemon.start(options);
-  daemons.push(daemon);
-  return daemon;
-};
+const { directory, refused, scratch, started } = useDaemons();
 
 const generationIn = (directory: string): number => (JSON.parse(readFileSync(join(directory, 'instance.json'), 'utf8')) as { generation: number }).generation;
 const sum = (totals: ReadonlyMap<string, { readonly events: number }>): number => [...totals.values()].reduce((events, total) => events + total.events, 0);
@@ -103,31 +90,31 @@ describe('a savepoint', () => {
     expect((await fetch(`${source.admin}/readyz`)).status).toBe(200);
   });
 
+  it('is not restored or replayed into a place where no directory can be made: 4 and one line', async () => {
+    const source = await started({ dataDir: scratch.path });
+    const savepoint = join(scratch.path, 'savepoint');
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    for (const command of [['savepoint', 'restore', savepoint], ['replay', '--from', scratch.path]]) {
+      expect(await runCli([...command, '--into', '/proc/nowhere/data'])).toMatchObject({ code: 4, stderr: expect.stringMatching(/^millrace: DATA_DIR_UNUSABLE: .*\/proc\/nowhere.*\n$/) as unknown });
+    }
+  });
+
   it('itself cannot be started as a data directory', async () => {
     const source = await started({ dataDir: scratch.path });
     const savepoint = join(scratch.path, 'savepoint');
     expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
-    const daemon = TestDaemon.spawn({ dataDir: savepoint });
-    daemons.push(daemon);
-    const timer = setTimeout(() => daemon.child.kill('SIGKILL'), 15_000);
-    expect((await daemon.exited).code).toBe(4);
-    clearTimeout(timer);
+    expect((await refused({ dataDir: savepoint })).code).toBe(4);
   });
 });
 
 describe('a copy by hand of a running directory', () => {
   it('is refused, whether its daemon still runs or was killed', async () => {
-    const path = join(scratch.path, 'data');
-    mkdirSync(path);
+    const path = directory('data');
     const source = await started({ dataDir: path });
     await source.push(message());
     cpSync(path, join(scratch.path, 'copy'), { recursive: true, preserveTimestamps: true });
     await source.kill();
-    const copy = TestDaemon.spawn({ dataDir: join(scratch.path, 'copy') });
-    daemons.push(copy);
-    const timer = setTimeout(() => copy.child.kill('SIGKILL'), 15_000);
-    expect((await copy.exited).code).toBe(4);
-    clearTimeout(timer);
+    expect((await refused({ dataDir: join(scratch.path, 'copy') })).code).toBe(4);
     const again = await started({ dataDir: path });
     expect((await again.pipeline()).conservation.received).toBe(1);
   });

@@ -1,19 +1,9 @@
 /** Ending well: drain under load, and that nothing acknowledged is ever missing. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { DOORS, EVENTS, PUSH, RawClient, closeAll, message, open, pause, post, until, untilQuiet, type Rig } from './harness.ts';
+import { DOORS, EVENTS, PUSH, client, closeAll, message, open, pause, post, until, untilQuiet, type Rig } from './harness.ts';
 
-const clients: RawClient[] = [];
-function client(port: number): RawClient {
-  const opened = new RawClient(port);
-  clients.push(opened);
-  return opened;
-}
-
-afterEach(async () => {
-  for (const each of clients.splice(0)) each.destroy();
-  await closeAll();
-});
+afterEach(closeAll);
 
 interface Outcome {
   readonly acknowledged: string[];

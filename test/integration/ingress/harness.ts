@@ -41,8 +41,19 @@ export async function open(door: DoorKind, options: Partial<IngressOptions> = {}
   return { ingress, log, port, url: `http://127.0.0.1:${port}` };
 }
 
+const clients = new Set<RawClient>();
+
+/** A bare connection that ends with the test. */
+export function client(port: number): RawClient {
+  const opened = new RawClient(port);
+  clients.add(opened);
+  return opened;
+}
+
 /** For afterEach. */
 export async function closeAll(): Promise<void> {
+  for (const each of clients) each.destroy();
+  clients.clear();
   await Promise.all([...rigs].map((ingress) => ingress.drain(0)));
   rigs.clear();
 }

@@ -1,19 +1,9 @@
 /** Large, slow and many: what hostile clients can and cannot do, on both doors. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { DOORS, EVENTS, HEAD_BYTES_MAX, PUSH, RawClient, ask, closeAll, message, open, pause, post, until, untilQuiet, type Rig } from './harness.ts';
+import { DOORS, EVENTS, HEAD_BYTES_MAX, PUSH, ask, client, closeAll, message, open, pause, post, until, untilQuiet, type RawClient, type Rig } from './harness.ts';
 
-const clients: RawClient[] = [];
-function client(port: number): RawClient {
-  const opened = new RawClient(port);
-  clients.push(opened);
-  return opened;
-}
-
-afterEach(async () => {
-  for (const each of clients.splice(0)) each.destroy();
-  await closeAll();
-});
+afterEach(closeAll);
 
 const works = async (rig: Rig): Promise<void> => {
   expect((await ask(rig.url + PUSH, { method: 'POST', body: message('works') })).status).toBe(200);

@@ -1,19 +1,9 @@
 /** What happens on the wire: reuse, pipelining, halves, aborts and garbage, on both doors. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { DOORS, EVENTS, PUSH, RawClient, ask, closeAll, message, open, pause, post, until, untilQuiet } from './harness.ts';
+import { DOORS, EVENTS, PUSH, ask, client, closeAll, message, open, pause, post, until, untilQuiet } from './harness.ts';
 
-const clients: RawClient[] = [];
-function client(port: number): RawClient {
-  const opened = new RawClient(port);
-  clients.push(opened);
-  return opened;
-}
-
-afterEach(async () => {
-  for (const each of clients.splice(0)) each.destroy();
-  await closeAll();
-});
+afterEach(closeAll);
 
 describe.each(DOORS)('on the %s door', (door) => {
   it('keeps a connection for many requests, of all outcomes', async () => {

@@ -1,0 +1,92 @@
+/** The commands beside `start`: check, inspect, generate. */
+
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { message, runCli } from '../../support/daemon.ts';
+import { useDaemons } from './harness.ts';
+
+const { scratch, started } = useDaemons();
+
+describe('millrace check', () => {
+  it('prints the disk that the settings need at a rate, and what to change', async () => {
+    const small = await runCli(['check', '--rate', '100000'], { MILLRACE_DATA_DIR: scratch.path });
+    expect(small.code).toBe(0);
+    expect(small.stdout).toMatch(/journal .*MiB\/s to disk.*keep .* h of the 24 h asked for/);
+    expect(small.stdout).toMatch(/disk in all +about .*GiB/);
+    expect(small.stdout).toMatch(/the configuration is valid/);
+    const large = await runCli(['check', '--rate', '10000000'], { MILLRACE_DATA_DIR: scratch.path });
+    expect(large.stdout).toMatch(/warning: .*journal\.retention_hours/);
+    expect(readdirSync(scratch.path)).toEqual([]);
+  });
+
+  it('refuses what start would refuse, and a dedupe horizon that Pull would outlast', async () => {
+    expect(await runCli(['check'], { MILLRACE_DATA_DIR: scratch.path, MILLRACE_EMIT_INTERVAL_MS: '0' })).toMatchObject({ code: 2, stderr: expect.stringMatching(/emit\.interval_ms/) as unknown });
+    expect(await runCli(['check'], { MILLRACE_DATA_DIR: scratch.path, MILLRACE_DEDUPE_MODE: 'push+pull-seconds' })).toMatchObject({ code: 2, stderr: expect.stringMatching(/dedupe\.horizon_hours.*24.*72/) as unknown });
+    expect(await runCli(['nonsense'])).toMatchObject({ code: 2 });
+  });
+});
+
+describe('millrace inspect', () => {
+  it('tells of journal and checkpoints beside the running daemon, and changes nothing', async () => {
+    const daemon = await started({ dataDir: scratch.path });
+    await daemon.push(message());
+    await daemon.settled(1);
+    const beside = await runCli(['inspect', '--json'], { MILLRACE_DATA_DIR: scratch.path });
+    expect(beside.code).toBe(0);
+    const report = JSON.parse(beside.stdout) as { instance: string; partitions: unknown[]; journal: object };
+    expect(report.instance).toMatch(/^[0-9a-f]{32}$/);
+    expect(report.journal).toBeTypeOf('object');
+    expect((await daemon.push(message({ appsflyer_id: 'after' }))).status).toBe(200);
+    await daemon.settled(2);
+    expect(await daemon.stop()).toBe(0);
+    const [first, second] = [await runCli(['inspect', '--state-hash'], { MILLRACE_DATA_DIR: scratch.path }), await runCli(['inspect', '--state-hash'], { MILLRACE_DATA_DIR: scratch.path })];
+    expect(first.stdout).toMatch(/^[0-9a-f]{64}\n$/);
+    expect(second.stdout).toBe(first.stdout);
+  });
+
+  it('ends with 4 where there is no data directory', async () => {
+    expect(await runCli(['inspect'], { MILLRACE_DATA_DIR: join(scratch.path, 'nothing') })).toMatchObject({ code: 4 });
+    expect(existsSync(join(scratch.path, 'nothing'))).toBe(false);
+  });
+});
+
+describe('millrace generate', () => {
+  it('sends what it promises: the totals it expects are the totals of the daemon', async () => {
+    const daemon = await started({ dataDir: scratch.path });
+    const run = await runCli(['generate', '--url', daemon.ingest, '--rate', '120000', '--count', '3000', '--seed', '7', '--expect', '--garbage', '0.01', '--batch', '20']);
+    expect(run.code).toBe(0);
+    const expected = JSON.parse(run.stdout) as Expected;
+    const { conservation } = await daemon.settled(expected.received);
+    const { received, accepted, duplicate, late, rejected } = conservation;
+    expect({ received, counted: accepted + late, duplicate, rejected }).toEqual({ received: expected.received, counted: expected.counted, duplicate: expected.duplicate, rejected: expected.rejected });
+    let seen: Record<string, number> = {};
+    await daemon.until(
+      async () => {
+        const { rows } = await daemon.hourly('group_by=none&late=include');
+        seen = Object.fromEntries(Object.keys(expected.totals).map((measure) => [measure, rows.reduce((sum, row) => sum + Number(row[measure] ?? 0), 0)]));
+        return Object.entries(expected.totals).every(([measure, value]) => seen[measure] === value);
+      },
+      10_000,
+      () => `the totals ${JSON.stringify(expected.totals)}; they are ${JSON.stringify(seen)}`,
+    );
+  });
+
+  it('makes the same messages from the same seed, and refuses nonsense', async () => {
+    const args = ['generate', '--dry-run', '--count', '20', '--seed', '3', '--start', '2026-11-22T10:00:00Z'];
+    const [first, second] = [await runCli(args), await runCli(args)];
+    expect(first.stdout.split('\n').length).toBeGreaterThanOrEqual(20);
+    expect(second.stdout).toBe(first.stdout);
+    expect(await runCli(['generate', '--start', 'noon'])).toMatchObject({ code: 2 });
+    expect(await runCli(['generate', '--rate', '-4'])).toMatchObject({ code: 2 });
+  });
+});
+
+interface Expected {
+  readonly received: number;
+  /** Accepted or late: which of the two depends on when a message arrives. */
+  readonly counted: number;
+  readonly duplicate: number;
+  readonly rejected: number;
+  readonly totals: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,126 @@
+/** What tests of the built daemon set up: a scratch directory, and daemons that end with their test. */
+
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, statfsSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect } from 'vitest';
+import { TestDaemon, message, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
+import { pause } from '../../support/load.ts';
+
+export const MIB = 1024 ** 2;
+/** A daemon that should have refused to start is not waited for longer. */
+const REFUSAL_LIMIT_MS = 20_000;
+
+export interface Refusal {
+  readonly code: number | null;
+  /** What it wrote of errors, on either stream. */
+  readonly lines: readonly string[];
+}
+
+export interface Daemons {
+  readonly scratch: { readonly path: string };
+  /** A new directory in the scratch directory. */
+  readonly directory: (name: string) => string;
+  /** Without waiting for it. */
+  readonly spawned: (options: DaemonOptions) => TestDaemon;
+  readonly started: (options: DaemonOptions) => Promise<TestDaemon>;
+  /** Runs a daemon that cannot start. */
+  readonly refused: (options: DaemonOptions) => Promise<Refusal>;
+  /** Some acknowledged events and a clean end. */
+  readonly usedDirectory: (path: string, count?: number) => Promise<void>;
+  /** For disks that are taken away before the test's end. */
+  readonly killAll: () => Promise<void>;
+}
+
+/** Once at the top of a file. */
+export function useDaemons(): Daemons {
+  let scratch = { path: '', remove: (): void => undefined };
+  const daemons: TestDaemon[] = [];
+  const killAll = async (): Promise<void> => {
+    for (const daemon of daemons.splice(0)) await daemon.kill();
+  };
+  beforeEach(() => {
+    scratch = temporaryDirectory();
+  });
+  afterEach(async () => {
+    await killAll();
+    scratch.remove();
+  });
+  const spawned = (options: DaemonOptions): TestDaemon => {
+    const daemon = TestDaemon.spawn(options);
+    daemons.push(daemon);
+    return daemon;
+  };
+  const started = async (options: DaemonOptions): Promise<TestDaemon> => {
+    const daemon = spawned(options);
+    await daemon.up();
+    return daemon;
+  };
+  return {
+    scratch: {
+      get path() {
+        return scratch.path;
+      },
+    },
+    directory: (name) => {
+      const path = join(scratch.path, name);
+      mkdirSync(path);
+      return path;
+    },
+    spawned,
+    started,
+    refused: async (options) => {
+      const daemon = spawned(options);
+      const timer = setTimeout(() => daemon.child.kill('SIGKILL'), REFUSAL_LIMIT_MS);
+      const { code } = await daemon.exited;
+      clearTimeout(timer);
+      await pause(20);
+      const fromLog = daemon.logs.filter((line) => line.level >= 50).map((line) => `${line.msg} ${JSON.stringify(line['fix'] ?? '')}`);
+      return { code, lines: [...fromLog, ...daemon.stderr.split('\n').filter((line) => line !== '')] };
+    },
+    usedDirectory: async (path, count = 200) => {
+      const daemon = await started({ dataDir: path });
+      const body = Array.from({ length: count }, (_, at) => JSON.stringify(message({ appsflyer_id: `before-${at}` }))).join('\n');
+      expect((await fetch(`${daemon.ingest}/v1/events`, { method: 'POST', body, headers: { 'content-type': 'application/x-ndjson' } })).status).toBe(200);
+      await daemon.settled(count);
+      expect(await daemon.stop()).toBe(0);
+    },
+    killAll,
+  };
+}
+
+/** Takes every byte that is left, but for some. */
+export function fill(file: string, spareBytes = 0): void {
+  const handle = openSync(file, 'w');
+  const { bavail, bsize } = statfsSync(file);
+  for (let left = bavail * bsize - spareBytes; spareBytes > 0 && left > 0; left -= MIB) writeSync(handle, Buffer.alloc(Math.min(MIB, left)));
+  if (spareBytes > 0) {
+    closeSync(handle);
+    return;
+  }
+  for (let size = MIB; size >= 1; size = Math.floor(size / 16)) {
+    const block = Buffer.alloc(size);
+    try {
+      for (;;) if (writeSync(handle, block) < size) break;
+    } catch {
+      // Full at this size: go on with smaller pieces.
+    }
+  }
+  closeSync(handle);
+}
+
+/** The end of what was written, before the zeros of a preallocated file. */
+export function dataEnd(file: string): number {
+  const bytes = readFileSync(file);
+  let end = bytes.byteLength;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return end;
+}
+
+export function flip(file: string, at: number): void {
+  const handle = openSync(file, 'r+');
+  const byte = Buffer.alloc(1);
+  readSync(handle, byte, 0, 1, at);
+  byte[0] = (byte[0] as number) ^ 0xff;
+  writeSync(handle, byte, 0, 1, at);
+  closeSync(handle);
+}

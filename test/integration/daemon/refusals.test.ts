@@ -1,0 +1,125 @@
+/** What a daemon refuses to start with: wrong settings, ports and directories in use, directories that cannot be used. One clear line and an exit code each. */
+
+import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { message } from '../../support/daemon.ts';
+import { useDaemons } from './harness.ts';
+
+const { scratch, directory, started, refused, usedDirectory } = useDaemons();
+
+describe('a wrong configuration', () => {
+  it.each([
+    ['an unknown key of the file', 'ingest:\n  prot: 8080\n', {}, /ingest\.prot.*no such setting.*ingest\.port/],
+    ['a bad value of the file', 'checkpoint:\n  interval_ms: soon\n', {}, /checkpoint\.interval_ms.*"soon".*MILLRACE_CHECKPOINT_INTERVAL_MS/],
+    ['an unknown variable', '', { MILLRACE_INGEST_PROT: '8080' }, /MILLRACE_INGEST_PROT.*no such setting.*MILLRACE_INGEST_PORT/],
+    ['a bad value of a variable', '', { MILLRACE_INGEST_PORT: '808080' }, /ingest\.port.*"808080".*65535.*MILLRACE_INGEST_PORT/],
+    ['an unknown dimension', 'cells:\n  dimension_limits:\n    colour: 5\n', {}, /cells\.dimension_limits\.colour.*campaign_id/],
+    ['a segment that no batch fits', '', { MILLRACE_JOURNAL_SEGMENT_BYTES: '4194304' }, /journal\.segment_bytes.*4194304.*16777216.*MILLRACE_JOURNAL_SEGMENT_BYTES/],
+    ['a file that is no YAML', 'ingest: [\n', {}, /millrace\.yaml is no valid YAML/],
+  ])('ends with 2 and names key, value and fix: %s', async (_, yaml, env, line) => {
+    writeFileSync(join(scratch.path, 'millrace.yaml'), yaml);
+    const end = await refused({ dataDir: scratch.path, env });
+    expect(end).toEqual({ code: 2, lines: [expect.stringMatching(line)] });
+    expect(readdirSync(scratch.path)).toEqual(['millrace.yaml']);
+  });
+
+  it('is told by the supervising parent alike, once', async () => {
+    const end = await refused({ dataDir: scratch.path, env: { MILLRACE_INGEST_PORT: '-1' }, supervise: true });
+    expect(end).toEqual({ code: 2, lines: [expect.stringMatching(/ingest\.port/)] });
+  });
+
+  it('includes a partition count that the directory was not made with', async () => {
+    await usedDirectory(scratch.path, 1);
+    const end = await refused({ dataDir: scratch.path, env: { MILLRACE_PARTITIONS: '8' } });
+    expect(end).toEqual({ code: 2, lines: [expect.stringMatching(/partitions.*8.*32/)] });
+  });
+});
+
+describe('something in use', () => {
+  it.each(['MILLRACE_INGEST_PORT', 'MILLRACE_ADMIN_PORT'])('ends with 3 and one line when another process has the port: %s', async (variable) => {
+    const server = createServer();
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => {
+        resolve((server.address() as { port: number }).port);
+      });
+    });
+    try {
+      const end = await refused({ dataDir: scratch.path, env: { [variable]: String(port) } });
+      expect(end).toEqual({ code: 3, lines: [expect.stringMatching(new RegExp(`${port}.*${variable}`))] });
+    } finally {
+      server.close();
+    }
+  });
+
+  it('refuses a second daemon on the ports of a first, which does not notice', async () => {
+    const first = await started({ dataDir: directory('first') });
+    const second = directory('second');
+    const ingest = await refused({ dataDir: second, env: { MILLRACE_INGEST_PORT: String(first.ingestPort) } });
+    expect(ingest).toEqual({ code: 3, lines: [expect.stringContaining(String(first.ingestPort))] });
+    const admin = await refused({ dataDir: second, env: { MILLRACE_ADMIN_PORT: String(first.adminPort) } });
+    expect(admin).toEqual({ code: 3, lines: [expect.stringContaining(String(first.adminPort))] });
+    expect((await first.push(message())).status).toBe(200);
+    await first.settled(1);
+  });
+
+  it('refuses a data directory that another daemon holds, and takes it once that one is killed', async () => {
+    const first = await started({ dataDir: scratch.path });
+    expect(await refused({ dataDir: scratch.path })).toEqual({ code: 3, lines: [expect.stringMatching(/in use by another.*MILLRACE_DATA_DIR/)] });
+    await first.kill();
+    await started({ dataDir: scratch.path });
+  });
+});
+
+describe('a data directory that cannot be used', () => {
+  it('ends with 4 when it was written by a newer version', async () => {
+    const path = directory('data');
+    await usedDirectory(path);
+    const file = join(path, 'instance.json');
+    const facts = JSON.parse(readFileSync(file, 'utf8')) as { version: number };
+    writeFileSync(file, JSON.stringify({ ...facts, version: 99 }));
+    expect(await refused({ dataDir: path })).toEqual({ code: 4, lines: [expect.stringMatching(/newer Millrace \(format 99.*start the newer version/)] });
+  });
+
+  it('ends with 4 when state of another directory was put into it', async () => {
+    const [path, other] = [directory('data'), directory('other')];
+    await usedDirectory(path);
+    await usedDirectory(other);
+    cpSync(join(other, 'state'), join(path, 'state'), { recursive: true });
+    const end = await refused({ dataDir: path });
+    expect(end).toEqual({ code: 4, lines: [expect.stringMatching(/belongs to|another/)] });
+  });
+
+  it('ends with 4 when the journal of another directory was put into it', async () => {
+    const [path, other] = [directory('data'), directory('other')];
+    await usedDirectory(path);
+    await usedDirectory(other);
+    rmSync(join(path, 'journal'), { recursive: true });
+    cpSync(join(other, 'journal'), join(path, 'journal'), { recursive: true });
+    expect(await refused({ dataDir: path })).toEqual({ code: 4, lines: [expect.stringMatching(/journal.*(belongs to|another)/i)] });
+  });
+
+  it('ends with 4 when instance.json is gone', async () => {
+    const path = directory('data');
+    await usedDirectory(path);
+    rmSync(join(path, 'instance.json'));
+    expect(await refused({ dataDir: path })).toEqual({ code: 4, lines: [expect.stringMatching(/no instance\.json/)] });
+  });
+
+  it('ends with 4 when it is a copy made by hand while the daemon ran', async () => {
+    const path = directory('data');
+    const daemon = await started({ dataDir: path });
+    cpSync(path, join(scratch.path, 'copy'), { recursive: true, filter: (source) => !source.endsWith('.sock') });
+    expect(await refused({ dataDir: join(scratch.path, 'copy') })).toEqual({ code: 4, lines: [expect.stringMatching(/copy of a data directory.*savepoint take/)] });
+    expect((await daemon.push(message())).status).toBe(200);
+  });
+
+  it('takes a copy made after a clean end', async () => {
+    const path = directory('data');
+    await usedDirectory(path, 50);
+    cpSync(path, join(scratch.path, 'copy'), { recursive: true });
+    const copy = await started({ dataDir: join(scratch.path, 'copy') });
+    expect((await copy.pipeline()).conservation.received).toBe(50);
+  });
+});
