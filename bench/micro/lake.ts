@@ -7,9 +7,9 @@
 
 import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import { fingerprintHex } from '../../engine/core/hash.ts';
 import { assert } from '../../engine/core/types.ts';
 import type { TableData } from '../../sinks/lake/column-builder.ts';
-import { hexOf } from '../../sinks/lake/encode-slot.ts';
 import { createEventsEncoder, DEFAULT_EVENTS_BOUNDS } from '../../sinks/lake/events-encoder.ts';
 import { encodeParquet } from '../../sinks/lake/parquet.ts';
 
@@ -73,7 +73,7 @@ function readAll(messages: readonly Buffer[], rows: number, take: (event: BenchE
     appsflyerPipeline.fingerprint(event, 'push-ms', fingerprint);
     // Repeated messages must not repeat their ids: those would compress to nothing.
     fingerprint[0] = Math.imul(row, 2_654_435_761);
-    take(event, hexOf(fingerprint));
+    take(event, fingerprintHex(fingerprint));
   }
   return cpuMs() - started;
 }

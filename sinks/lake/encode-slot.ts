@@ -7,6 +7,7 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fingerprintHex } from '../../engine/core/hash.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
 import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
@@ -92,25 +93,12 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
         continue;
       }
       const named = share.dedupe !== 'none' && pipeline.fingerprint(event, share.dedupe, fingerprint);
-      const eventId = named ? hexOf(fingerprint) : `p${partition}-${firstSequence + index}`;
+      const eventId = named ? fingerprintHex(fingerprint) : `p${partition}-${firstSequence + index}`;
       encoder.append(event, { eventId, late: verdict === Verdict.late, receivedAtMs: batch.receivedAtMs }, pipeline.eventTimeMs(event));
       rows++;
     }
   }
   return { rows, undecodable };
-}
-
-/** Two digits for each byte, so that a word takes four look-ups. */
-const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-
-/** 32 digits: the four words in order, each with its high digit first. */
-export function hexOf(words: Uint32Array): string {
-  let text = '';
-  for (let index = 0; index < 4; index++) {
-    const word = words[index] as number;
-    text += (HEX_PAIRS[word >>> 24] as string) + (HEX_PAIRS[(word >>> 16) & 0xff] as string) + (HEX_PAIRS[(word >>> 8) & 0xff] as string) + (HEX_PAIRS[word & 0xff] as string);
-  }
-  return text;
 }
 
 export interface EncodeSlotToSpoolOptions<Event, DomainRules> extends Omit<EncodeSlotOptions<Event, DomainRules>, 'bounds' | 'encodeTable' | 'emit'> {

@@ -5,13 +5,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createGenerator } from '../../../actors/appsflyer/generate/index.ts';
 import { appsflyerPipeline } from '../../../actors/appsflyer/pipeline.ts';
 import { systemClock } from '../../../engine/core/clock.ts';
+import { fingerprintHex } from '../../../engine/core/hash.ts';
 import type { SlotShare } from '../../../engine/core/lake-slot.ts';
 import { createPartitioner } from '../../../engine/core/partition-key.ts';
 import { Verdict } from '../../../engine/core/record.ts';
 import { partitionId, type Offset } from '../../../engine/core/types.ts';
 import { VerdictLogWriter } from '../../../engine/core/verdict-log.ts';
 import { createRecordCursor, openJournal, openLogLookup, openLogReader } from '../../../engine/log/index.ts';
-import { encodeSlotToSpool, hexOf, type SlotFiles } from '../../../sinks/lake/encode-slot.ts';
+import { encodeSlotToSpool, type SlotFiles } from '../../../sinks/lake/encode-slot.ts';
 import { Spool, stagingDirectory } from '../../../sinks/lake/spool.ts';
 import { duckdb } from './duckdb.ts';
 
@@ -72,7 +73,7 @@ function judge(directory: string, partition: number, durable: Offset): SlotShare
           continue;
         }
         appsflyerPipeline.fingerprint(event, 'push-ms', fingerprint);
-        const eventId = hexOf(fingerprint);
+        const eventId = fingerprintHex(fingerprint);
         const late = eventId.startsWith('0');
         verdicts.push(seen.has(eventId) ? Verdict.duplicate : late ? Verdict.late : Verdict.accepted);
         if (!seen.has(eventId)) {

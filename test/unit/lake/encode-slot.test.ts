@@ -7,7 +7,7 @@ import type { DedupeMode } from '../../../engine/core/rules.ts';
 import { offset, partitionId } from '../../../engine/core/types.ts';
 import { VerdictLogWriter } from '../../../engine/core/verdict-log.ts';
 import { DEFAULT_EVENTS_BOUNDS } from '../../../sinks/lake/events-encoder.ts';
-import { encodeSlot, hexOf, type SlotFiles } from '../../../sinks/lake/encode-slot.ts';
+import { encodeSlot, type SlotFiles } from '../../../sinks/lake/encode-slot.ts';
 
 interface TestEvent {
   text: string;
@@ -131,10 +131,10 @@ describe('encoding a slot', () => {
     expect(rows[2]?.receivedAtMs).toBe(1_008);
   });
 
-  test('names an event by its fingerprint in hex, and with dedupe none, or without identity, by partition and sequence', () => {
+  test('names an event by its fingerprint in hex as an outsider computes it, words in little-endian order, and with dedupe none, or without identity, by partition and sequence', () => {
     const log = new TestLog([['a?', 'b']]);
     const { rows } = run(log, [shareOf(0, [[0, 5, [accepted, accepted]]]), shareOf(1, [[0, 9, [accepted]]], 'none')]);
-    expect(rows.map(({ eventId }) => eventId)).toEqual(['deadbeef000000000000000100000061', 'p0-6', 'p1-9']);
+    expect(rows.map(({ eventId }) => eventId)).toEqual(['efbeadde000000000100000061000000', 'p0-6', 'p1-9']);
   });
 
   test('counts what was accepted once and cannot be decoded any more, and goes on', () => {
@@ -151,8 +151,4 @@ describe('encoding a slot', () => {
   test('shares out of order are refused: the rows would be too', () => {
     expect(() => run(new TestLog([['a', 'b']]), [shareOf(1, []), shareOf(0, [])])).toThrow(/rising partition/);
   });
-});
-
-test('hexOf writes each word with its high digit first and its zeros', () => {
-  expect(hexOf(Uint32Array.of(1, 0xffffffff, 0x0badcafe, 0x80000000))).toBe('00000001ffffffff0badcafe80000000');
 });
