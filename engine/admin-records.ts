@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import { DIMENSION_SEPARATOR } from './core/cell.ts';
 import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
 import { createRecordCursor, openLogLookup } from './log/index.ts';
@@ -85,7 +86,7 @@ function eventOf(payload: Buffer | null): Readonly<Record<string, string>> | nul
 
 function cellOf(view: Daemon, entry: TailEntry): object | null {
   if (entry.windowStartMs < 0 || entry.dimensions === '') return null;
-  const values = entry.dimensions.split('\u001f');
+  const values = entry.dimensions.split(DIMENSION_SEPARATOR);
   return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(view.engine.live.schema.dimensions.map((name, index) => [name, values[index] ?? ''])) };
 }
 

@@ -15,6 +15,7 @@ import { start } from './commands/start.ts';
 import { tail } from './commands/tail.ts';
 import { EngineError, messageOf } from './core/errors.ts';
 import { exitCodeOf, exitCodes } from './runtime/exit-codes.ts';
+import { VERSION } from './version.ts';
 
 const count = (text: string): number => {
   const value = Number(text);
@@ -45,7 +46,7 @@ const run = (work: Promise<number>): Promise<void> =>
     exitCode = code;
   });
 
-const program = new Command('millrace').description("exact hourly and daily metrics from AppsFlyer's event stream").version('0.1.0').exitOverride().showHelpAfterError();
+const program = new Command('millrace').description("exact hourly and daily metrics from AppsFlyer's event stream").version(VERSION).exitOverride().showHelpAfterError();
 const CONFIG = ['-c, --config <file>', 'configuration file (default: millrace.yaml where it is there; or MILLRACE_CONFIG)'] as const;
 const ADMIN = ['-a, --admin <url>', 'admin address of the daemon (default: from the configuration)'] as const;
 

@@ -22,10 +22,10 @@ import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './
 import { IngressSupervisor } from './runtime/ingress-supervisor.ts';
 import type { Logger } from './runtime/logger.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
-import type { Settings } from './settings.ts';
+import { journalBytesMax, type Settings } from './settings.ts';
+import { VERSION } from './version.ts';
 
 const DISK_CHECK_INTERVAL_MS = 1_000;
-const GIB = 1024 ** 3;
 /** The drain in parts: door, actors, sinks; together within the 10 s that SIGTERM is given. */
 const DRAIN_DOOR_MS = 2_000;
 const DRAIN_ACTORS_MS = 4_000;
@@ -153,7 +153,7 @@ export class Daemon {
     this.#admin = await openAdminServer({
       host: this.settings.admin.host,
       port: this.settings.admin.port,
-      version: '0.1.0',
+      version: VERSION,
       routes: adminRoutes(this),
       onError: (error, path) => {
         this.#log.error({ path, error: messageOf(error) }, 'an admin request failed');
@@ -229,7 +229,7 @@ function ingressSettings(settings: Settings, directory: DataDirectory): IngressS
     partitionCount: settings.partitions,
     segmentBytes: directory.segmentBytes,
     retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
-    journalBytesMax: settings.journal.bytes_max > 0 ? settings.journal.bytes_max : Math.floor(Math.min(20 * GIB, totalBytes(directory.path) / 4)),
+    journalBytesMax: journalBytesMax(settings, totalBytes(directory.path)),
     door: settings.door,
     options: settings.ingest,
   };

@@ -72,3 +72,6 @@ export const settingsSchema = z.strictObject({
 });
 
 export type Settings = z.output<typeof settingsSchema>;
+
+/** What the journal may take of a file system of `diskBytes`. */
+export const journalBytesMax = ({ journal }: Settings, diskBytes: number): number => (journal.bytes_max > 0 ? journal.bytes_max : Math.floor(Math.min(20 * GIB, diskBytes / 4)));

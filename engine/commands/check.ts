@@ -7,7 +7,7 @@ import { MS_PER_HOUR } from '../core/types.ts';
 import { freeBytes, totalBytes, readInstance } from '../runtime/data-directory.ts';
 import { actorThreadCount } from '../runtime/lanes.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
-import type { Settings } from '../settings.ts';
+import { journalBytesMax, type Settings } from '../settings.ts';
 import { loadSettings } from './settings.ts';
 
 /** Journal bytes of one Push message: 1.6 KB of JSON and its record header (bench/micro/journal.ts). */
@@ -45,7 +45,7 @@ function* describe(settings: Settings, ratePerMinute: number, warnings: string[]
   const place = existing(resolve(settings.data_dir));
   const instance = existsSync(settings.data_dir) ? readInstance(settings.data_dir) : null;
   const free = freeBytes(place);
-  const journalMax = settings.journal.bytes_max > 0 ? settings.journal.bytes_max : Math.min(20 * GIB, totalBytes(place) / 4);
+  const journalMax = journalBytesMax(settings, totalBytes(place));
   const bytesPerSecond = (ratePerMinute / 60) * EVENT_BYTES;
   const hoursKept = Math.min(settings.journal.retention_hours, (journalMax / bytesPerSecond) * (1_000 / MS_PER_HOUR));
   const fingerprints = ratePerMinute * 60 * settings.dedupe.horizon_hours;

@@ -11,9 +11,12 @@ export function loadSettings(options: { readonly config?: string | undefined }):
   return settings;
 }
 
-/** An address to reach a listener at: one that listens everywhere is reached on loopback. */
-const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host);
+/** Where a listener is reached: one that listens everywhere, on loopback. */
+export function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
 
-export const adminUrl = (settings: Settings, given: string | undefined): string => (given ?? `http://${reachable(settings.admin.host)}:${settings.admin.port}`).replace(/\/$/, '');
+export const adminUrl = ({ admin }: Settings, given: string | undefined): string => (given ?? urlOf(admin.host, admin.port)).replace(/\/$/, '');
 
-export const ingestUrl = (settings: Settings, given: string | undefined): string => (given ?? `http://${reachable(settings.ingest.host)}:${settings.ingest.port}`).replace(/\/$/, '');
+export const ingestUrl = ({ ingest }: Settings, given: string | undefined): string => (given ?? urlOf(ingest.host, ingest.port)).replace(/\/$/, '');

@@ -7,7 +7,7 @@ import { exitCodeOf, exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { superviseDaemon } from '../runtime/parent.ts';
 import type { Settings } from '../settings.ts';
-import { loadSettings } from './settings.ts';
+import { loadSettings, urlOf } from './settings.ts';
 
 /** SIGTERM drains within 10 s; what has not ended by then is left to the journal. */
 const DRAIN_LIMIT_MS = 9_500;
@@ -71,9 +71,8 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
 function greet(settings: Settings, daemon: Daemon, log: Logger): void {
   const ingestPort = daemon.state.door?.port ?? 0;
   log.info({ ingestPort, adminPort: daemon.adminPort, door: daemon.state.door?.kind }, 'millrace is up');
-  const host = settings.ingest.host === '0.0.0.0' || settings.ingest.host === '::' ? '127.0.0.1' : settings.ingest.host;
-  const ingest = `http://${host}:${ingestPort}`;
-  const admin = `http://${settings.admin.host === '0.0.0.0' ? '127.0.0.1' : settings.admin.host}:${daemon.adminPort}`;
+  const ingest = urlOf(settings.ingest.host, ingestPort);
+  const admin = urlOf(settings.admin.host, daemon.adminPort);
   process.stderr.write(`
 Millrace is up.
   live page   ${admin}/
