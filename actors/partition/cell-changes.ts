@@ -72,17 +72,17 @@ export class CellChanges {
     if (cell.isStored || cell.isSaving) this.#removed.push(cell);
   }
 
-  /** Day and late cells of expired days leave memory; the store's own go with the next checkpoints. */
-  dropExpired(expiredUpToMs: number): void {
+  /** Day and late cells of dropped days leave memory; the store's own go with the next checkpoints. */
+  dropWindowsBefore(droppedUpToMs: number): void {
     for (const kind of [CellKind.day, CellKind.late]) {
       for (const windowStartMs of this.#table.windowStarts(kind)) {
-        if (windowStartMs >= expiredUpToMs) continue;
+        if (windowStartMs >= droppedUpToMs) continue;
         for (const cell of this.#table.window(kind, windowStartMs)) this.#table.drop(cell);
       }
     }
   }
 
-  checkpoint(operations: StoreOperation[], epoch: number, expiredUpToMs: number): void {
+  checkpoint(operations: StoreOperation[], epoch: number, droppedUpToMs: number): void {
     for (const cell of this.#dirty) {
       cell.isDirty = false;
       if (cell.isDropped) continue;
@@ -96,7 +96,7 @@ export class CellChanges {
     for (const cell of this.#removed) operations.push({ table: TABLES.cells, key: cellStoreKey(cell), value: null });
     this.#removing = this.#removed;
     this.#removed = [];
-    this.#purge(operations, expiredUpToMs);
+    this.#purge(operations, droppedUpToMs);
   }
 
   checkpointCommitted(): void {
@@ -122,10 +122,10 @@ export class CellChanges {
   }
 
   /** Done only when a look finds nothing: removals of a failed checkpoint are found again. */
-  #purge(operations: StoreOperation[], expiredUpToMs: number): void {
-    if (this.#purgedUpToMs >= expiredUpToMs) return;
-    const keys = this.#table.expiredKeys(expiredUpToMs, EXPIRED_PER_CHECKPOINT_MAX);
-    if (keys.length === 0) this.#purgedUpToMs = expiredUpToMs;
+  #purge(operations: StoreOperation[], droppedUpToMs: number): void {
+    if (this.#purgedUpToMs >= droppedUpToMs) return;
+    const keys = this.#table.expiredKeys(droppedUpToMs, EXPIRED_PER_CHECKPOINT_MAX);
+    if (keys.length === 0) this.#purgedUpToMs = droppedUpToMs;
     for (const key of keys) operations.push({ table: TABLES.cells, key, value: null });
   }
 }

@@ -22,7 +22,7 @@ export class PartitionTime {
   watermarkMs = -1;
   /** Every hour that ends at or before this is closed. */
   closedUpToMs = 0;
-  /** Day and late cells of days that end at or before this are gone. */
+  /** Days that end at or before this take no more records. */
   expiredUpToMs = 0;
   runningTimeMs = 0;
   /** Running time of the last record that was not rejected. */
@@ -61,6 +61,14 @@ export class PartitionTime {
   /** True when {@link advance} has something to do. */
   get isStepDue(): boolean {
     return this.watermarkMs >= this.#nextStepMs;
+  }
+
+  /**
+   * Day and late cells of days that end at or before this are gone. They outlive their day's expiry by a day: a partition whose watermark
+   * is behind still counts in it, and the merge then needs this one's share again.
+   */
+  get droppedUpToMs(): number {
+    return Math.max(0, this.expiredUpToMs - this.#dayMs);
   }
 
   /** Closes hours and expires days up to the watermark. */

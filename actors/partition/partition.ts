@@ -188,7 +188,7 @@ export class Partition<Event, DomainRules> {
     const hadRules = this.#areRulesDirty && this.#rules !== null;
     this.#inFlight = { epoch, sequence: this.#sequence, hadRules };
     const operations: StoreOperation[] = [];
-    this.#changes.checkpoint(operations, epoch, this.#time.expiredUpToMs);
+    this.#changes.checkpoint(operations, epoch, this.#time.droppedUpToMs);
     for (const operation of this.#dedupe.checkpoint(epoch)) operations.push(operation);
     this.#outbox.checkpoint(operations);
     const deadLetters = this.#deadLetters.checkpoint(operations);
@@ -271,7 +271,7 @@ export class Partition<Event, DomainRules> {
   stateHash(): string {
     return hashState({
       sequence: this.#sequence,
-      time: this.#time.state(),
+      time: this.#time,
       conservation: this.#judge.conservation,
       rejects: this.#judge.rejects,
       rules: this.#rules,
@@ -326,7 +326,7 @@ export class Partition<Event, DomainRules> {
       }
     }
     if (expiredUpToMs > expiredBeforeMs) {
-      this.#changes.dropExpired(expiredUpToMs);
+      this.#changes.dropWindowsBefore(this.#time.droppedUpToMs);
       this.#counter.forgetDaysBefore(expiredUpToMs);
     }
   }

@@ -59,7 +59,7 @@ export class Reports {
     }
     // Only a live store that is behind the checkpoint needs what memory does not hold.
     if (storedSequence > this.#settledSequence) {
-      for (const cell of this.#table.storedOnly(this.#time.expiredUpToMs)) if (cell.revision > this.#settledSequence) cells.push(cell.toPartial());
+      for (const cell of this.#table.storedOnly(this.#time.droppedUpToMs)) if (cell.revision > this.#settledSequence) cells.push(cell.toPartial());
     }
     this.#addRequested(cells);
     return cells;
@@ -72,13 +72,13 @@ export class Reports {
       const key = cellMapKey(name);
       if (known.has(key)) continue;
       known.add(key);
-      const cell = this.#table.inMemory(name) ?? this.#storedUnlessExpired(name);
+      const cell = this.#table.inMemory(name) ?? this.#storedUnlessDropped(name);
       if (cell !== null) cells.push(cell.toPartial());
     }
     this.#requested = [];
   }
 
-  #storedUnlessExpired(name: CellName): ReturnType<CellTable['stored']> {
-    return name.kind === CellKind.hour || name.windowStartMs < this.#time.expiredUpToMs ? null : this.#table.stored(name);
+  #storedUnlessDropped(name: CellName): ReturnType<CellTable['stored']> {
+    return name.kind === CellKind.hour || name.windowStartMs < this.#time.droppedUpToMs ? null : this.#table.stored(name);
   }
 }

@@ -9,11 +9,11 @@ import type { Conservation } from '../../engine/core/record.ts';
 import type { Rules } from '../../engine/core/rules.ts';
 import type { Cell } from './cell.ts';
 import type { CellTable } from './cell-table.ts';
-import type { TimeState } from './partition-time.ts';
+import type { PartitionTime } from './partition-time.ts';
 
 export interface HashedState {
   readonly sequence: number;
-  readonly time: TimeState;
+  readonly time: PartitionTime;
   readonly conservation: Conservation;
   readonly rejects: readonly number[];
   readonly rules: Rules | null;
@@ -24,14 +24,15 @@ export interface HashedState {
 
 /** 64 hex digits. */
 export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest }: HashedState): string {
+  const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs } = time.state();
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([sequence, time.watermarkMs, time.closedUpToMs, time.expiredUpToMs, time.runningTimeMs, time.lastRecordAtMs, conservation, rejects, rules, dedupeDigest]));
+  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest]));
   const lines: string[] = [];
   for (const cell of table.all()) {
     // Closed hours leave when the live store has settled them: their presence says nothing of the log.
-    if (cell.kind !== CellKind.hour || cell.windowStartMs + hourMs > time.closedUpToMs) lines.push(line(cell));
+    if (cell.kind !== CellKind.hour || cell.windowStartMs + hourMs > closedUpToMs) lines.push(line(cell));
   }
-  for (const cell of table.storedOnly(time.expiredUpToMs)) lines.push(line(cell));
+  for (const cell of table.storedOnly(time.droppedUpToMs)) lines.push(line(cell));
   for (const text of lines.sort()) hash.update(text);
   return hash.digest('hex');
 }

@@ -1,6 +1,6 @@
 /**
  * What must come of a log, told as plainly as can be and sharing no code with the partition: a list of rules, applied record by record
- * to plain maps. No limits on dimensions; nothing is ever dropped but what has expired.
+ * to plain maps. No limits on dimensions; nothing is ever dropped but what expired a day ago.
  */
 import type { LogBatch } from '../../../engine/core/log.ts';
 import type { Rules } from '../../../engine/core/rules.ts';
@@ -53,7 +53,7 @@ export function model(batches: readonly LogBatch[], partition = 0): Model {
     if (gone > expired) expired = gone;
     for (const key of state.cells.keys()) {
       const [kind, window] = key.split('|') as [string, string];
-      if (kind !== 'hour' && Math.floor(Number(window) / DAY) * DAY + DAY <= expired) state.cells.delete(key);
+      if (kind !== 'hour' && Math.floor(Number(window) / DAY) * DAY + DAY <= expired - DAY) state.cells.delete(key);
     }
   };
 
