@@ -1,9 +1,10 @@
 /**
  * The journal's writer: group commit into segments.
  *
- * A batch is one write and one fdatasync; then its end is published and its senders may be answered. The sync runs in the calling
- * thread, which beats libuv's pool in every case tried; after one that took longer than `slowSyncMs` it runs in the pool until
- * `fastSyncsToReturn` in a row were fast again, so that the door can still answer meanwhile.
+ * A batch is one write and one fdatasync; then its end is published and its senders may be answered. The sync of a small batch runs in
+ * the calling thread, which answers a lone event soonest. That of a batch of {@link POOLED_RECORDS_MIN} records and more runs in
+ * libuv's pool: the door takes in the next batch meanwhile. After a sync that took longer than `slowSyncMs` all run in the pool until
+ * `fastSyncsToReturn` in a row were fast again.
  *
  * A failed write or sync is never repeated on the same file: nobody knows what it left there. The batch is dropped and its senders
  * told, the segment ends at the durable offset, and the next commit starts a new segment whose header says so. A new segment gets
@@ -71,6 +72,12 @@ export interface WriterOptions {
   readonly spares: SpareFiles;
   readonly cutBytes: number;
 }
+
+/**
+ * Measured with 256 connections in a closed loop and both cores busy: a thread that blocks in fdatasync waits 2 to 5 ms for a core once
+ * the disk is done, and everybody waits with it. In the pool: 1.1 to 1.7 times as many events a second, ack p99 43 ms for 79 ms.
+ */
+const POOLED_RECORDS_MIN = 16;
 
 /** A batch that is written but not yet durable, and what the journal will look like once it is. */
 interface Staged {
@@ -143,7 +150,7 @@ export class JournalWriter implements LogWriter {
   commit(): true | Promise<true> {
     assert(this.#pending === null, 'one commit at a time');
     const staged = this.#stage();
-    if (this.#mode === 'async') {
+    if (this.#mode === 'async' || staged.records >= POOLED_RECORDS_MIN) {
       this.#pending = this.#finishAsync(staged).finally(() => {
         this.#pending = null;
       });
