@@ -9,8 +9,10 @@ import type { OrderedStore } from './core/store.ts';
 import { partitionId } from './core/types.ts';
 import { createRecordCursor, openLogReader } from './log/index.ts';
 import { ActorLoop, partitionFile } from './runtime/actor-loop.ts';
+import { beatingStore } from './runtime/beating-store.ts';
 import { openStore } from './state/index.ts';
 import type { ActorStart, ActorToMain, MainToActor } from './threads/messages.ts';
+import { Stage } from './threads/progress.ts';
 import { SharedWords } from './threads/shared-words.ts';
 import { insideThread } from './threads/worker.ts';
 
@@ -36,15 +38,18 @@ const words = new SharedWords(start.words);
 async function run(): Promise<void> {
   const poison = new Set(start.poison.map((name) => name.join(':')));
   const current = words.current(start.thread);
+  const progress = words.progress(start.thread);
   const partitions = Array.from({ length: lane.count }, (_, at) => {
     const id = partitionId(lane.first + at);
+    progress.enter(Stage.opening);
     const store: OrderedStore = openStore({ path: join(settings.stateDirectory, partitionFile(id)), tables: PARTITION_TABLES });
+    progress.enter(Stage.restoring);
     const actor = Partition.open({
       id,
       partitionCount: settings.partitionCount,
       instance: settings.instance,
       pipeline: appsflyerPipeline,
-      store,
+      store: beatingStore(store, progress),
       dedupeMemoryBytesMax: settings.dedupeMemoryBytesMax,
       deadLetterBytesMax: settings.deadLetterBytesMax,
       current,
@@ -57,6 +62,7 @@ async function run(): Promise<void> {
     openReader: (from) => openLogReader({ directory: settings.journalDirectory, lane, from }),
     cursor: createRecordCursor(),
     words,
+    progress,
     post,
     clock: systemClock,
     emitIntervalMs: settings.emitIntervalMs,

@@ -11,6 +11,7 @@ import { metricFamilies } from './daemon-metrics.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
 import { MetricsPage } from './runtime/metrics.ts';
+import type { Fault } from './threads/fault.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -213,6 +214,7 @@ function pageRoutes(view: Daemon): AdminRoute[] {
 function actionRoutes(view: Daemon): AdminRoute[] {
   const savepointQuery = z.strictObject({ directory: z.string().min(1).max(4_000) });
   const faultQuery = z.strictObject({ thread: z.string().regex(/^(ingress|\d{1,3})$/) });
+  const hangQuery = faultQuery.extend({ in: z.enum(['script', 'native']).default('script') });
   const savepoint: AdminRoute = {
     method: 'POST',
     path: '/v1/savepoints',
@@ -227,18 +229,25 @@ function actionRoutes(view: Daemon): AdminRoute[] {
     },
   };
   if (!view.settings.fault_injection) return [savepoint];
-  const fault: AdminRoute = {
-    method: 'POST',
-    path: '/v1/faults/kill-thread',
-    summary: 'Fault injection: end a thread as a bug would',
-    query: faultQuery,
-    answers: { 200: 'killed' },
-    contentType: JSON_TYPE,
-    handle: (request) => {
-      view.killThread(parseQuery(faultQuery, request.query).thread);
-      return json({ killed: true });
-    },
-  };
-  return [savepoint, fault];
+  return [
+    savepoint,
+    faultRoute(view, '/v1/faults/kill-thread', 'Fault injection: end a thread as a bug would', faultQuery, () => 'die'),
+    faultRoute(view, '/v1/faults/hang-thread', 'Fault injection: stop a thread for ever, in script or in a native call', hangQuery, (query) => (query.in === 'native' ? 'hang-native' : 'hang')),
+  ];
 }
 
+function faultRoute<Schema extends z.ZodType<{ thread: string }>>(view: Daemon, path: string, summary: string, query: Schema, how: (query: z.output<Schema>) => Fault): AdminRoute {
+  return {
+    method: 'POST',
+    path,
+    summary,
+    query,
+    answers: { 200: 'done' },
+    contentType: JSON_TYPE,
+    handle: (request) => {
+      const asked = parseQuery(query, request.query);
+      view.faultThread(asked.thread, how(asked));
+      return json({ done: true });
+    },
+  };
+}

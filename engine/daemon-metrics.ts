@@ -94,6 +94,7 @@ function processFamilies(view: Daemon): Family[] {
       { labels: { thread: 'actor' }, value: restarts.actors },
       { labels: { thread: 'ingress' }, value: restarts.ingress },
     ]),
+    counter('millrace_actor_stalls_total', 'Actor threads that made no step for too long and were replaced', view.engine.actorStalls),
     counter('millrace_merged_cells_total', 'Merged cells written to the live store', egress.cellsWritten),
     counter('millrace_egress_faults_total', 'Live store transactions that failed', egress.faults),
   ];

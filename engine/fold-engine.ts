@@ -25,6 +25,7 @@ import { PoisonList } from './runtime/poison.ts';
 import { RetentionNeed } from './runtime/retention-need.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './state/index.ts';
+import type { Fault } from './threads/fault.ts';
 import type { ActorToMain, PartitionStats } from './threads/messages.ts';
 import { SharedWords } from './threads/shared-words.ts';
 
@@ -35,6 +36,8 @@ export interface FoldEngineOptions {
   readonly journalDirectory: string;
   readonly sinkNames: readonly string[];
   readonly log: Logger;
+  /** Lives in a row that ended before this one because a thread was stuck. */
+  readonly stallsBefore?: number;
   readonly onReady: () => void;
   readonly onShares: (shares: readonly SlotShare[]) => void;
   readonly onFatal: (error: EngineError) => void;
@@ -81,6 +84,8 @@ export class FoldEngine {
       words: this.words,
       poison: new PoisonList(directory.path),
       clock: systemClock,
+      stallTimeoutMs: settings.threads.stall_timeout_ms,
+      stallsBefore: options.stallsBefore ?? 0,
       log,
       onMessage: (thread, message) => {
         this.#receive(thread, message);
@@ -139,9 +144,13 @@ export class FoldEngine {
     return this.#actors.restarts;
   }
 
+  get actorStalls(): number {
+    return this.#actors.stalls;
+  }
+
   /** For fault tests. */
-  killThread(index: number): void {
-    this.#actors.kill(index);
+  faultThread(index: number, how: Fault): void {
+    this.#actors.fault(index, how);
   }
 
   /** Checkpoints, writes the last reports to the live store. Nothing may feed on it any more. True when all threads left in time. */

@@ -7,6 +7,7 @@ import { EngineError, messageOf } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
 import type { Offset } from './core/types.ts';
 import { openJournal, type JournalRecovery, type JournalStats } from './log/index.ts';
+import { raiseFault } from './threads/fault.ts';
 import type { IngressStart, IngressToMain, MainToIngress } from './threads/messages.ts';
 import { SharedWords } from './threads/shared-words.ts';
 import { insideThread } from './threads/worker.ts';
@@ -42,9 +43,7 @@ async function run(): Promise<void> {
     segmentBytes: settings.segmentBytes,
     provenOffset: start.provenOffset as Offset,
     clock: systemClock,
-    publish: (durable) => {
-      words.publishDurable(durable);
-    },
+    publish,
   });
   for (const control of start.controls) writer.appendControl(control);
   await writer.commit();
@@ -76,7 +75,8 @@ async function run(): Promise<void> {
         void control(ingress, message.id, message.bytes);
         break;
       case 'fault':
-        throw new Error('fault injection: the ingress thread dies');
+        raiseFault(message.how, 'the ingress thread');
+        break;
       case 'drain':
         for (const timer of timers) clearInterval(timer);
         void ingress
@@ -89,6 +89,19 @@ async function run(): Promise<void> {
           }, fail);
         break;
     }
+  });
+}
+
+let isWakeDue = false;
+
+/** The actors are woken once this turn's senders are answered: on a busy machine whoever is woken takes the core at once. */
+function publish(durable: Offset): void {
+  words.durableOffset = durable;
+  if (isWakeDue) return;
+  isWakeDue = true;
+  setImmediate(() => {
+    isWakeDue = false;
+    words.wake();
   });
 }
 

@@ -23,6 +23,7 @@ import { IngressSupervisor } from './runtime/ingress-supervisor.ts';
 import type { Logger } from './runtime/logger.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
 import { journalBytesMax, type Settings } from './settings.ts';
+import type { Fault } from './threads/fault.ts';
 import { VERSION } from './version.ts';
 
 const DISK_CHECK_INTERVAL_MS = 1_000;
@@ -112,9 +113,9 @@ export class Daemon {
   }
 
   /** For fault tests. */
-  killThread(which: string): void {
-    if (which === 'ingress') this.#ingress.kill();
-    else this.engine.killThread(Number(which));
+  faultThread(which: string, how: Fault): void {
+    if (which === 'ingress') this.#ingress.fault(how);
+    else this.engine.faultThread(Number(which), how);
   }
 
   /** Resolves with the bytes written. */

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   STATE_WRITE_FAILED: { domain: 'external', retryable: true, meaning: 'a state store refused a transaction' },
   STATE_CORRUPT: { domain: 'external', retryable: false, meaning: 'a stored value cannot be read back' },
   THREAD_DIED: { domain: 'internal', retryable: true, meaning: 'a worker thread ended without being asked to' },
+  THREAD_STUCK: { domain: 'internal', retryable: true, meaning: 'a worker thread makes no progress and cannot be ended' },
   SINK_UNAVAILABLE: { domain: 'external', retryable: true, meaning: 'a sink does not answer' },
   SINK_REFUSED: { domain: 'external', retryable: true, meaning: 'a sink answered with an error' },
   SINK_STALE: { domain: 'external', retryable: false, meaning: 'a sink holds results of a newer generation: this daemon is the stale writer' },

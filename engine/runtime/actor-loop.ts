@@ -16,7 +16,9 @@ import type { SlotId, SlotShare } from '../core/lake-slot.ts';
 import type { LogBatch, LogReader, LogSlice, RecordCursor } from '../core/log.ts';
 import type { OrderedStore, StoreOperation } from '../core/store.ts';
 import type { Epoch, Offset, PartitionId } from '../core/types.ts';
+import { raiseFault } from '../threads/fault.ts';
 import type { ActorToMain, MainToActor, PartitionStats, TailEntry } from '../threads/messages.ts';
+import { Stage, type Progress } from '../threads/progress.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 
 /** One partition as the loop drives it; actors/partition implements it. */
@@ -47,6 +49,8 @@ export interface ActorLoopOptions {
   readonly openReader: (from: Offset) => LogReader;
   readonly cursor: RecordCursor;
   readonly words: SharedWords;
+  /** Beaten at each step, so that main can tell a thread at work from one that is stuck. */
+  readonly progress: Progress;
   readonly post: (message: ActorToMain, transfer?: readonly ArrayBuffer[]) => void;
   readonly clock: Clock;
   readonly emitIntervalMs: number;
@@ -59,9 +63,9 @@ export interface ActorLoopOptions {
 const FOLD_SLICE_MS = 4;
 /**
  * A thread rests from reporting this many times as long as a report took to make. At nominal load a report takes under 1 ms and the
- * emit interval rules; at peak most cells change between two reports, and a longer interval lets many events share one. Chosen: a ninth.
+ * emit interval rules; at peak most cells change between two reports, and a longer interval lets many events share one. Chosen: a seventeenth, some 150 ms at peak.
  */
-const REST_PER_REPORT = 8;
+const REST_PER_REPORT = 16;
 /** Progress (watermark, sequence) is reported at least this often, even when no cell changed. */
 const PROGRESS_INTERVAL_MS = 1_000;
 /** How long a stopping thread may fold what is already durable before it checkpoints where it stands. */
@@ -108,21 +112,27 @@ export class ActorLoop {
     }
   }
 
-  /** Runs until the stop flag is up; then every partition is checkpointed and flushed. Rejects on a bug or a fault that needs a restart. */
+  /**
+   * Runs until the stop flag is up; then every partition is checkpointed and flushed. A thread that is asked to leave alone saves nothing:
+   * its replacement replays. Rejects on a bug or a fault that needs a restart.
+   */
   async run(): Promise<void> {
-    const { words, clock, post } = this.#options;
+    const { words, progress, clock, post } = this.#options;
     post({ type: 'restored', partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, offset: actor.offset, sequence: actor.sequence })) });
-    while (!words.stopping) {
+    while (!words.stopping && !progress.isAskedToLeave) {
       this.#raiseFailure();
       const seen = words.wakeCount;
       const caughtUp = this.#foldFor(FOLD_SLICE_MS);
       const nowMs = clock.monotonicMs();
       this.#emit(nowMs);
       this.#checkpointWhenDue(nowMs);
+      progress.enter(this.#reader === null ? Stage.waiting : Stage.idle);
       if (caughtUp) await words.waitForWake(seen, this.#idleMs(nowMs));
       else await new Promise(setImmediate);
     }
-    await this.#finish();
+    progress.enter(Stage.leaving);
+    if (words.stopping) await this.#finish();
+    await this.#close();
   }
 
   #handle(message: MainToActor): void {
@@ -147,7 +157,8 @@ export class ActorLoop {
         this.#answer(message);
         break;
       case 'fault':
-        throw new Error('fault injection: the actor thread dies');
+        raiseFault(message.how, 'the actor thread');
+        break;
     }
     this.#options.words.wake();
   }
@@ -155,6 +166,8 @@ export class ActorLoop {
   #start(message: Extract<MainToActor, { type: 'go' }>): void {
     this.#settle(message.settled, message.finalUpToMs);
     this.#recoveryEnd = message.durable as Offset;
+    // A thread that was replaced while all were about to start is told twice.
+    this.#reader?.close();
     this.#reader = this.#options.openReader(Math.min(...this.#partitions.map(({ actor }) => actor.offset)) as Offset);
   }
 
@@ -170,11 +183,13 @@ export class ActorLoop {
   #foldFor(sliceMs: number): boolean {
     const reader = this.#reader;
     if (reader === null) return true;
-    const { words, clock } = this.#options;
+    const { words, progress, clock } = this.#options;
     const startMs = clock.monotonicMs();
+    const stage = this.#complete ? Stage.folding : Stage.replaying;
     let nowMs = startMs;
     let caughtUp = false;
     while (nowMs - startMs < sliceMs) {
+      progress.enter(stage);
       const batch = reader.read(words.durableOffset);
       if (batch === null) {
         caughtUp = true;
@@ -218,8 +233,14 @@ export class ActorLoop {
   }
 
   #send(entries: readonly Entry[], scope: 'changed' | 'all', complete: boolean): void {
+    const { progress } = this.#options;
     const startMs = this.#options.clock.monotonicMs();
-    const reports = packMessage(entries.map(({ actor }) => actor.report(scope)));
+    const reports = packMessage(
+      entries.map(({ actor }) => {
+        progress.enter(Stage.reporting);
+        return actor.report(scope);
+      }),
+    );
     const answered = this.#answered;
     this.#answered = [];
     this.#credit = false;
@@ -271,6 +292,7 @@ export class ActorLoop {
   }
 
   async #checkpoint({ actor, store }: Entry): Promise<void> {
+    this.#options.progress.enter(Stage.checkpointing);
     const checkpoint = actor.checkpoint();
     if (checkpoint === null) return;
     try {
@@ -327,6 +349,10 @@ export class ActorLoop {
     if (this.#reader !== null) {
       for (const entry of this.#partitions) await this.#checkpoint(entry);
     }
+  }
+
+  async #close(): Promise<void> {
+    await this.#checkpointing;
     this.#reader?.close();
     for (const { store } of this.#partitions) await store.close();
   }

@@ -2,17 +2,21 @@
  * The actor threads: started together, replaced one by one from their checkpoints when they die, stopped together.
  *
  * A replacement opens the same state files, replays to the durable end and reports whole before its partitions emit again; the
- * others never stop. A thread that dies again and again is restarted with growing pauses. Runs on the main thread.
+ * others never stop. A thread that dies again and again is restarted with growing pauses. One that stops moving (watchdog.ts) is asked to
+ * leave, then terminated, then replaced like a dead one, but counts against no record; one that survives its termination ends the process.
+ * Runs on the main thread.
  */
 
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Fault } from '../threads/fault.ts';
 import type { ActorStart, ActorToMain, MainToActor } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 import { Thread } from '../threads/worker.ts';
 import type { ActorPort } from './egress.ts';
 import { lanesOf, type Lane } from './lanes.ts';
 import type { PoisonList } from './poison.ts';
+import { Watchdog, type Stall } from './watchdog.ts';
 
 export interface ActorThreadsOptions<Settings> {
   readonly module: URL;
@@ -22,6 +26,10 @@ export interface ActorThreadsOptions<Settings> {
   readonly words: SharedWords;
   readonly poison: PoisonList;
   readonly clock: Clock;
+  /** A thread that makes no step for so long is replaced. */
+  readonly stallTimeoutMs: number;
+  /** Lives in a row that ended before this one because a thread was stuck. */
+  readonly stallsBefore: number;
   readonly log: { info(facts: object, text: string): void; warn(facts: object, text: string): void; error(facts: object, text: string): void };
   readonly onMessage: (thread: number, message: ActorToMain) => void;
   /** A thread died and its partitions are recovering. */
@@ -34,6 +42,10 @@ const RESTART_PAUSE_MS = 50;
 const RESTART_PAUSE_MAX_MS = 10_000;
 /** A thread that lived this long starts again without a pause. */
 const STEADY_MS = 30_000;
+/** For a thread that moves again to see that it was asked to leave. */
+const LEAVE_MS = 1_000;
+/** A thread that has not ended by then never will: it is inside a native call. */
+const TERMINATE_MS = 2_000;
 
 interface Slot extends ActorPort {
   readonly index: number;
@@ -41,6 +53,8 @@ interface Slot extends ActorPort {
   startedMs: number;
   deaths: number;
   restarts: number;
+  /** Main ended the thread: its death says nothing about the record it was at. */
+  stalled: boolean;
   restored: { readonly partition: number; readonly offset: number }[] | null;
   failure: EngineError | null;
 }
@@ -48,14 +62,20 @@ interface Slot extends ActorPort {
 export class ActorThreads<Settings> {
   readonly #options: ActorThreadsOptions<Settings>;
   readonly #slots: Slot[];
+  readonly #watchdog: Watchdog;
+  #watching: NodeJS.Timeout | null = null;
   #stopping = false;
   /** Until every state file has been opened once: what cannot be opened then is told, not tried again. */
   #starting = true;
   #restored: (() => void) | null = null;
+  /** Threads that made no step for too long. */
+  stalls = 0;
 
   constructor(options: ActorThreadsOptions<Settings>) {
     this.#options = options;
     this.#slots = lanesOf(options.partitionCount, options.threads).map((lane, index) => this.#slot(lane, index));
+    const { words, clock, stallTimeoutMs, stallsBefore } = options;
+    this.#watchdog = new Watchdog({ threads: this.#slots.map(({ index }) => words.progress(index)), clock, timeoutMs: stallTimeoutMs, stallsBefore });
   }
 
   get ports(): readonly ActorPort[] {
@@ -72,6 +92,9 @@ export class ActorThreads<Settings> {
       this.#restored = resolve;
     });
     for (const slot of this.#slots) this.#spawn(slot);
+    this.#watching = setInterval(() => {
+      for (const stall of this.#watchdog.check()) void this.#endStalled(stall);
+    }, this.#watchdog.intervalMs);
     await restored;
     this.#starting = false;
     const failed = this.#slots.find((slot) => slot.failure !== null);
@@ -83,17 +106,29 @@ export class ActorThreads<Settings> {
     return this.#slots.findIndex(({ lane }) => partition >= lane.first && partition < lane.first + lane.count);
   }
 
-  /** For fault tests: ends a thread as a bug would. */
-  kill(index: number): void {
-    this.#slots[index]?.post({ type: 'fault' });
+  /** For fault tests: does to a thread what a bug would. */
+  fault(index: number, how: Fault): void {
+    this.#slots[index]?.post({ type: 'fault', how });
   }
 
-  /** The stop flag must be up. Resolves true when all threads checkpointed and left within `deadlineMs`. */
+  /**
+   * The stop flag must be up. True when all threads checkpointed and left within `deadlineMs`; the others are terminated, and what they had not
+   * saved is replayed at the next start.
+   */
   async stop(deadlineMs: number): Promise<boolean> {
     this.#stopping = true;
-    for (const slot of this.#slots) slot.thread?.expectExit();
-    const left = await Promise.all(this.#slots.map((slot) => slot.thread?.exitedWithin(deadlineMs) ?? Promise.resolve(true)));
+    if (this.#watching !== null) clearInterval(this.#watching);
+    const left = await Promise.all(this.#slots.map((slot) => this.#leave(slot, deadlineMs)));
     return left.every(Boolean);
+  }
+
+  async #leave({ index, lane, thread }: Slot, deadlineMs: number): Promise<boolean> {
+    if (thread === null) return true;
+    thread.expectExit();
+    if (await thread.exitedWithin(deadlineMs)) return true;
+    const ended = await thread.terminate(TERMINATE_MS);
+    this.#options.log.error({ thread: index, partitions: lane, stage: this.#options.words.progress(index).stage, ended }, 'an actor thread did not leave in time; what it had not saved is replayed at the next start');
+    return false;
   }
 
   #slot(lane: Lane, index: number): Slot {
@@ -104,6 +139,7 @@ export class ActorThreads<Settings> {
       startedMs: 0,
       deaths: 0,
       restarts: 0,
+      stalled: false,
       restored: null,
       failure: null,
       post: (message) => {
@@ -118,6 +154,8 @@ export class ActorThreads<Settings> {
     const start: ActorStart<Settings> = { role: 'actor', thread: slot.index, words: words.buffer, lane: slot.lane, settings, poison: poison.verdicts };
     slot.startedMs = clock.monotonicMs();
     slot.failure = null;
+    slot.stalled = false;
+    words.progress(slot.index).reset();
     words.current(slot.index).fill(0);
     slot.thread = new Thread<MainToActor, ActorToMain>(`actors-${slot.index}`, module, start, {
       onMessage: (message) => {
@@ -127,6 +165,28 @@ export class ActorThreads<Settings> {
         this.#ended(slot, end);
       },
     });
+    this.#watchdog.watch(slot.index);
+  }
+
+  /** Its death is dealt with where all are; a thread that cannot be ended takes the process with it. */
+  async #endStalled(stall: Stall): Promise<void> {
+    const slot = this.#slots[stall.thread];
+    const thread = slot?.thread;
+    if (slot === undefined || thread === null || thread === undefined || this.#stopping) return;
+    const { words, log, onFatal } = this.#options;
+    const { stage, silentMs, stallsInARow } = stall;
+    slot.stalled = true;
+    this.stalls++;
+    log.error({ thread: slot.index, partitions: slot.lane, stage, silentMs, stallsInARow }, 'actor thread makes no progress; ending it');
+    words.progress(slot.index).askToLeave();
+    words.wake();
+    if ((await thread.exitedWithin(LEAVE_MS)) || (await thread.terminate(TERMINATE_MS)) || this.#stopping) return;
+    onFatal(
+      new EngineError('THREAD_STUCK', `actor thread ${slot.index} was terminated and has not ended: it is inside a native call`, {
+        where: { thread: slot.index, firstPartition: slot.lane.first, lastPartition: slot.lane.first + slot.lane.count - 1, stage },
+        fix: 'the daemon ends itself and is started again; if this repeats, look at the disk under data_dir',
+      }),
+    );
   }
 
   #receive(slot: Slot, message: ActorToMain): void {
@@ -143,7 +203,8 @@ export class ActorThreads<Settings> {
 
   #ended(slot: Slot, end: { readonly expected: boolean; readonly error: Error | null }): void {
     slot.thread = null;
-    if (this.#stopping || end.expected) return;
+    this.#watchdog.ignore(slot.index);
+    if (this.#stopping || (end.expected && !slot.stalled)) return;
     const { log, clock, onDeath, onFatal } = this.#options;
     if (slot.failure !== null && (this.#starting || !slot.failure.retryable)) {
       if (slot.restored === null) this.#restored?.();
@@ -154,7 +215,7 @@ export class ActorThreads<Settings> {
     slot.deaths = clock.monotonicMs() - slot.startedMs > STEADY_MS ? 1 : slot.deaths + 1;
     slot.restarts++;
     const pauseMs = slot.deaths === 1 ? 0 : Math.min(RESTART_PAUSE_MAX_MS, RESTART_PAUSE_MS * 2 ** slot.deaths);
-    log.error({ thread: slot.index, partitions: slot.lane, reason: end.error?.message ?? slot.failure?.message ?? 'ended', restartInMs: pauseMs }, 'actor thread died; restarting it from its checkpoint');
+    log.error({ thread: slot.index, partitions: slot.lane, reason: slot.stalled ? 'made no progress' : (end.error?.message ?? slot.failure?.message ?? 'ended'), restartInMs: pauseMs }, 'actor thread died; restarting it from its checkpoint');
     slot.restored = null;
     onDeath(slot.index);
     setTimeout(() => {
@@ -165,7 +226,8 @@ export class ActorThreads<Settings> {
   #countPoison(slot: Slot): void {
     const [batchSequence = 0, index = 0, folding = 0] = this.#options.words.current(slot.index);
     // A store fault that surfaces while a record is being folded says nothing about the record.
-    if (folding !== 1 || slot.failure !== null) return;
+    // A thread that main has ended may have waited for the disk, the processor or a bug beside the record.
+    if (folding !== 1 || slot.failure !== null || slot.stalled) return;
     try {
       if (this.#options.poison.death([batchSequence, index])) {
         this.#options.log.error({ batchSequence, index }, 'a record has killed its thread three times and is rejected as POISON from now on');

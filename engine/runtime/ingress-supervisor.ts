@@ -6,6 +6,7 @@
  */
 
 import { EngineError, type ErrorRecord } from '../core/errors.ts';
+import type { Fault } from '../threads/fault.ts';
 import type { IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 import { Thread } from '../threads/worker.ts';
@@ -77,9 +78,9 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     return (await thread.exitedWithin(deadlineMs + 1_000)) || thread.terminate(1_000);
   }
 
-  /** For fault tests: ends the thread as a bug would. */
-  kill(): void {
-    this.#thread?.post({ type: 'fault' });
+  /** For fault tests: does to the thread what a bug would. */
+  fault(how: Fault): void {
+    this.#thread?.post({ type: 'fault', how });
   }
 
   #receive(message: IngressToMain<Stats, Recovery>): void {

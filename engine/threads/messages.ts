@@ -6,6 +6,7 @@
 import type { CellName } from '../core/cell.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
+import type { Fault } from './fault.ts';
 
 /** What an actor thread is started with. `settings` is the wiring's own, plain data. */
 export interface ActorStart<Settings> {
@@ -60,8 +61,8 @@ export type MainToActor =
   | { readonly type: 'spooled'; readonly slot: SlotId }
   /** A question for the live page or the command line; answered once, with the same id. */
   | { readonly type: 'ask'; readonly id: number; readonly what: 'tail' | 'state-hash' | 'dead-letters' | 'savepoint'; readonly limit: number; readonly directory: string }
-  /** Fault tests only: raise inside the thread, as a bug does. Terminating one inside a native call aborts or hangs the whole process. */
-  | { readonly type: 'fault' };
+  /** Fault tests only: raise or hang inside the thread, as a bug does. */
+  | { readonly type: 'fault'; readonly how: Fault };
 
 export type ActorToMain =
   | { readonly type: 'restored'; readonly partitions: readonly { readonly partition: number; readonly offset: number; readonly sequence: number }[] }
@@ -85,8 +86,8 @@ export type ActorToMain =
 export type MainToIngress =
   | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'drain'; readonly deadlineMs: number }
-  /** Fault tests only: raise inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
-  | { readonly type: 'fault' };
+  /** Fault tests only: raise or hang inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
+  | { readonly type: 'fault'; readonly how: Fault };
 
 export type IngressToMain<Stats, Recovery> =
   | { readonly type: 'opened'; readonly durable: number; readonly oldest: number; readonly recovery: Recovery }

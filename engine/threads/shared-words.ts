@@ -7,10 +7,12 @@
  * BigInt64  0 durable offset (ingress)   1 needed offset (main)
  * Int32     4 wake counter   5 stop flag (main)   6 disk reserve exhausted (main)
  * Float64   per actor thread, from byte 64: batch sequence, index in batch, 1 while folding
+ * Int32     per actor thread, behind those: beats, stage (the thread), asked to leave (main), unused: progress.ts
  * ```
  */
 
 import type { Offset } from '../core/types.ts';
+import { PROGRESS_WORDS, Progress } from './progress.ts';
 
 const DURABLE = 0;
 const NEEDED = 1;
@@ -19,6 +21,8 @@ const STOP = 5;
 const DISK_RESERVE = 6;
 const CURRENT_BYTE = 64;
 const CURRENT_WORDS = 3;
+const CURRENT_BYTES = CURRENT_WORDS * 8;
+const PROGRESS_BYTES = PROGRESS_WORDS * 4;
 
 /** A thread's view of the shared words. `buffer` goes to other threads in their start data. */
 export class SharedWords {
@@ -33,17 +37,16 @@ export class SharedWords {
   }
 
   static create(actorThreads: number): SharedWords {
-    return new SharedWords(new SharedArrayBuffer(CURRENT_BYTE + actorThreads * CURRENT_WORDS * 8));
+    return new SharedWords(new SharedArrayBuffer(CURRENT_BYTE + actorThreads * (CURRENT_BYTES + PROGRESS_BYTES)));
   }
 
   get durableOffset(): Offset {
     return Number(Atomics.load(this.#long, DURABLE)) as Offset;
   }
 
-  /** Makes everything below `durable` visible to the actors and wakes those that wait. */
-  publishDurable(durable: Offset): void {
+  /** Makes everything below it visible to the actors; {@link wake} tells those that wait. */
+  set durableOffset(durable: Offset) {
     Atomics.store(this.#long, DURABLE, BigInt(durable));
-    this.wake();
   }
 
   /** The lowest offset that a flushed checkpoint, the lake or a reader still needs. */
@@ -90,6 +93,11 @@ export class SharedWords {
 
   /** `[batch sequence, index in batch, 1 while folding]` of an actor thread: names the record that killed it. */
   current(actorThread: number): Float64Array {
-    return new Float64Array(this.buffer, CURRENT_BYTE + actorThread * CURRENT_WORDS * 8, CURRENT_WORDS);
+    return new Float64Array(this.buffer, CURRENT_BYTE + actorThread * CURRENT_BYTES, CURRENT_WORDS);
+  }
+
+  progress(actorThread: number): Progress {
+    const actorThreads = (this.buffer.byteLength - CURRENT_BYTE) / (CURRENT_BYTES + PROGRESS_BYTES);
+    return new Progress(new Int32Array(this.buffer, CURRENT_BYTE + actorThreads * CURRENT_BYTES + actorThread * PROGRESS_BYTES, PROGRESS_WORDS));
   }
 }

@@ -126,14 +126,14 @@ describe('a record that kills its thread', () => {
     const words = SharedWords.create(1);
     const poison = new PoisonList(scratch.path);
     const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
-    const threads = new ActorThreads({ module: pathToFileURL(module), settings, partitionCount: 1, threads: 1, words, poison, clock: systemClock, log: quiet, onMessage: () => undefined, onDeath: () => undefined, onFatal: () => undefined });
+    const threads = new ActorThreads({ module: pathToFileURL(module), settings, partitionCount: 1, threads: 1, words, poison, clock: systemClock, stallTimeoutMs: 30_000, stallsBefore: 0, log: quiet, onMessage: () => undefined, onDeath: () => undefined, onFatal: () => undefined });
     await threads.start();
     const endMs = performance.now() + 8_000;
     while (threads.restarts < 4 && performance.now() < endMs && !(poison.verdicts.length > 0 && threads.restarts === 3)) await pause(20);
     await pause(600);
     const { restarts } = threads;
     words.requestStop();
-    threads.kill(0);
+    threads.fault(0, 'die');
     await threads.stop(1_000);
     return { restarts, verdicts: poison.verdicts, onDisk: existsSync(join(scratch.path, 'poison.json')) };
   }

@@ -1,0 +1,167 @@
+/** Threads that hang: noticed, ended and replaced while the rest goes on; where that fails, the process ends and starts again. */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../engine/core/clock.ts';
+import type { EngineError } from '../../../engine/core/errors.ts';
+import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
+import { lanesOf } from '../../../engine/runtime/lanes.ts';
+import { PoisonList } from '../../../engine/runtime/poison.ts';
+import { SharedWords } from '../../../engine/threads/shared-words.ts';
+import { TestDaemon, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
+import { Load, expectExact, pause } from '../../support/load.ts';
+import { freePort } from '../../support/ports.ts';
+
+let scratch: ReturnType<typeof temporaryDirectory>;
+let daemon: TestDaemon | null = null;
+beforeEach(() => {
+  scratch = temporaryDirectory();
+});
+afterEach(async () => {
+  await daemon?.kill();
+  daemon = null;
+  scratch.remove();
+});
+
+const STALL_TIMEOUT_MS = 2_000;
+
+async function open(threads: number, options: Partial<DaemonOptions> = {}): Promise<TestDaemon> {
+  daemon = await TestDaemon.start({
+    dataDir: scratch.path,
+    ...options,
+    env: {
+      MILLRACE_INGEST_PORT: String(await freePort()),
+      MILLRACE_FAULT_INJECTION: 'true',
+      MILLRACE_THREADS_ACTORS: String(threads),
+      MILLRACE_THREADS_STALL_TIMEOUT_MS: String(STALL_TIMEOUT_MS),
+      MILLRACE_CHECKPOINT_INTERVAL_MS: '1000',
+    },
+  });
+  return daemon;
+}
+
+async function hang(own: TestDaemon, thread: string, where: 'script' | 'native' = 'script'): Promise<void> {
+  expect((await fetch(`${own.admin}/v1/faults/hang-thread?thread=${thread}&in=${where}`, { method: 'POST' })).status).toBe(200);
+}
+
+const restartsOf = async (own: TestDaemon): Promise<{ actors: number; ingress: number }> => (await own.pipeline())['thread_restarts'] as { actors: number; ingress: number };
+const metricOf = async (own: TestDaemon, name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await fetch(`${own.admin}/metrics`)).text())?.[1]);
+
+describe('an actor thread that hangs under load', () => {
+  it.each([1, 3])('of %i is named, counted and replaced from its checkpoint; no total is lost or doubled, no record is blamed', async (threads) => {
+    const own = await open(threads);
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'stalls', campaigns: 50 });
+    await pause(700);
+    const thread = threads - 1;
+    await hang(own, String(thread));
+    await own.until(async () => (await restartsOf(own)).actors === 1, 4 * STALL_TIMEOUT_MS, 'the thread to be replaced');
+    await pause(500);
+    const report = await load.stop();
+    expect([...report.refusals, ...report.failures]).toEqual([]);
+    await expectExact(own, 'stalls', report);
+    expect(await metricOf(own, 'millrace_actor_stalls_total')).toBe(1);
+    const line = own.logs.find(({ msg }) => msg.startsWith('actor thread makes no progress'));
+    expect(line).toMatchObject({ level: 50, thread, partitions: lanesOf(32, threads)[thread], stage: 'idle', stallsInARow: 1 });
+    expect(await own.stop()).toBe(0);
+  });
+
+  it('is not one that is idle, that recovers, or that works: nothing is replaced in three times the timeout', async () => {
+    const own = await open(2);
+    await pause(1.5 * STALL_TIMEOUT_MS);
+    const load = new Load({ url: own.ingest, requestsPerSecond: 100, batch: 20, name: 'busy', campaigns: 50 });
+    await pause(1.5 * STALL_TIMEOUT_MS);
+    const report = await load.stop();
+    await expectExact(own, 'busy', report);
+    expect(await metricOf(own, 'millrace_actor_stalls_total')).toBe(0);
+    expect(await restartsOf(own)).toEqual({ actors: 0, ingress: 0 });
+  });
+});
+
+/** Stands in for the actor thread: hangs in its first life at the stage its settings name, lives on in the second. */
+const HANGING_THREAD = `
+  import { writeFileSync, existsSync } from 'node:fs';
+  import { pbkdf2Sync } from 'node:crypto';
+  import { parentPort, workerData } from 'node:worker_threads';
+  const { settings, words, lane } = workerData;
+  const progress = new Int32Array(words, 64 + 24, 4);
+  const again = existsSync(settings.mark);
+  writeFileSync(settings.mark, '');
+  Atomics.store(progress, 1, settings.stage);
+  if (!again) {
+    new Float64Array(words, 64, 3).set([7, 3, 1]);
+    if (settings.slowMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, settings.slowMs);
+    else if (settings.native) pbkdf2Sync('', '', 2 ** 31 - 1, 64, 'sha512');
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  }
+  parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offset: 0, sequence: 0 }] });
+  const turn = setInterval(() => {
+    Atomics.add(progress, 0, 1);
+    if (Atomics.load(progress, 2) === 0 && Atomics.load(new Int32Array(words), 5) === 0) return;
+    clearInterval(turn);
+    parentPort.postMessage({ type: 'stopped' });
+    parentPort.close();
+  }, 20);
+  parentPort.on('message', () => undefined);
+`;
+
+describe('a thread that hangs before it has told anything', () => {
+  const OPENING = 1;
+  let line: object | null = null;
+
+  function threadsOf(settings: { slowMs?: number; native?: boolean }, onFatal: (error: EngineError) => void = () => undefined): { threads: ActorThreads<object>; words: SharedWords; poison: PoisonList } {
+    const module = join(scratch.path, 'hanging-thread.mjs');
+    writeFileSync(module, HANGING_THREAD);
+    const words = SharedWords.create(1);
+    const poison = new PoisonList(scratch.path);
+    line = null;
+    const log = {
+      info: () => undefined,
+      warn: () => undefined,
+      error: (facts: object, text: string) => {
+        if (text.startsWith('actor thread makes no progress')) line = facts;
+      },
+    };
+    const threads = new ActorThreads<object>({
+      module: pathToFileURL(module),
+      settings: { slowMs: 0, native: false, ...settings, stage: OPENING, mark: join(scratch.path, 'lived') },
+      partitionCount: 4,
+      threads: 1,
+      words,
+      poison,
+      clock: systemClock,
+      stallTimeoutMs: 500,
+      stallsBefore: 0,
+      log,
+      onMessage: () => undefined,
+      onDeath: () => undefined,
+      onFatal,
+    });
+    return { threads, words, poison };
+  }
+
+  it('is replaced, and the start of the daemon goes on; the record it was at is not blamed', async () => {
+    const { threads, words, poison } = threadsOf({});
+    let blamed = 0;
+    poison.death = () => {
+      blamed++;
+      return false;
+    };
+    expect(await threads.start()).toBe(0);
+    expect({ stalls: threads.stalls, restarts: threads.restarts, blamed }).toEqual({ stalls: 1, restarts: 1, blamed: 0 });
+    expect(line).toMatchObject({ thread: 0, partitions: { first: 0, count: 4 }, stage: 'opening' });
+    words.requestStop();
+    expect(await threads.stop(1_000)).toBe(true);
+  });
+
+  it('leaves by itself when it moves again and finds that it was asked to', async () => {
+    const { threads, words } = threadsOf({ slowMs: 1_000 });
+    await threads.start();
+    const endMs = performance.now() + 5_000;
+    while (threads.restarts === 0 && performance.now() < endMs) await pause(20);
+    expect({ stalls: threads.stalls, restarts: threads.restarts }).toEqual({ stalls: 1, restarts: 1 });
+    words.requestStop();
+    expect(await threads.stop(1_000)).toBe(true);
+  });
+});
