@@ -16,6 +16,7 @@ import type { Cell, Contribution } from './cell.ts';
 import type { CellChanges } from './cell-changes.ts';
 import type { CellTable, Series } from './cell-table.ts';
 import { DayLimits } from './day-limits.ts';
+import { SeriesMemo } from './series-memo.ts';
 
 /** Partial totals of this many partitions can be added without leaving the safe integers. */
 const PARTITIONS_SUMMED_MIN = 64;
@@ -48,6 +49,9 @@ export class CellCounter<Event, DomainRules> {
   readonly #table: CellTable;
   readonly #changes: CellChanges;
   readonly #limits: DayLimits;
+  readonly #memo = new SeriesMemo();
+  /** Dimension values of the event that is being counted. */
+  readonly #values: string[];
   readonly #aliases = new Map<string, Alias>();
   readonly #totalMax: number;
   /** By measure: the one that counts its left out amounts, or -1. */
@@ -59,6 +63,7 @@ export class CellCounter<Event, DomainRules> {
     this.#pipeline = pipeline;
     this.#table = table;
     this.#changes = changes;
+    this.#values = pipeline.dimensions.map(() => '');
     this.#totalMax = Math.floor(2 ** 53 / Math.max(partitionCount, PARTITIONS_SUMMED_MIN));
     const names = pipeline.measures.map((measure) => measure.name);
     this.#overflowOf = pipeline.measures.map(({ overflowMeasure }) => (overflowMeasure === undefined ? -1 : names.indexOf(overflowMeasure)));
@@ -81,27 +86,22 @@ export class CellCounter<Event, DomainRules> {
   /** Counts the event in the day and in its hour or, when late, beside it. Returns the dimensions it counted under. */
   count(event: Event, timeMs: number, hourStartMs: number, dayStartMs: number, isLate: boolean, revision: number): string {
     const table = this.#table;
-    const own = this.dimensionsOf(event);
-    const series = table.series(own);
-    let day = series === undefined ? null : table.dayCellInMemory(series, dayStartMs);
-    if (day === null) day = this.#admit(event, own, dayStartMs);
-    const hour = isLate
-      ? table.cell(CellKind.late, hourStartMs, day.dimensions)
-      : table.hourCell(table.series(day.dimensions) as Series, hourStartMs);
+    const { dimensions } = this.#pipeline;
+    const values = this.#values;
+    for (let index = 0; index < dimensions.length; index++) values[index] = (dimensions[index] as (typeof dimensions)[number]).of(event);
+    let series = this.#memo.find(values);
+    let day = series === null ? null : table.dayCellInMemory(series, dayStartMs);
+    if (day === null) {
+      day = this.#dayCell(dayStartMs);
+      series = table.series(day.dimensions) as Series;
+    }
+    const hour = isLate ? table.cell(CellKind.late, hourStartMs, day.dimensions) : table.hourCell(series as Series, hourStartMs);
     this.#weigh(event, timeMs, day, hour);
     day.add(this.#event);
     hour.add(this.#event);
     this.#changes.touch(day, revision);
     this.#changes.touch(hour, revision);
     return day.dimensions;
-  }
-
-  /** The record's own dimension values, joined. */
-  dimensionsOf(event: Event): string {
-    const { dimensions } = this.#pipeline;
-    let joined = dimensions[0] === undefined ? '' : dimensions[0].of(event);
-    for (let index = 1; index < dimensions.length; index++) joined += DIMENSION_SEPARATOR + (dimensions[index] as (typeof dimensions)[number]).of(event);
-    return joined;
   }
 
   forgetDaysBefore(dayStartMs: number): void {
@@ -114,12 +114,22 @@ export class CellCounter<Event, DomainRules> {
       .map((index) => (index < 0 ? 'cells of a day are at their limit: further combinations count as other' : `dimension ${this.#pipeline.dimensions[index]?.name} is at its limit: further values count as other`));
   }
 
+  /** The day cell of the event whose dimension values stand in `#values`, and which the memo does not know. */
+  #dayCell(dayStartMs: number): Cell {
+    const own = this.#values.join(DIMENSION_SEPARATOR);
+    const series = this.#table.series(own);
+    const day = series === undefined ? null : this.#table.dayCellInMemory(series, dayStartMs);
+    if (series === undefined || day === null) return this.#admit(own, dayStartMs);
+    this.#memo.keep(this.#values, series);
+    return day;
+  }
+
   /** The day cell of an event whose own one is not in memory. */
-  #admit(event: Event, own: string, dayStartMs: number): Cell {
+  #admit(own: string, dayStartMs: number): Cell {
     const alias = this.#aliases.get(own);
     if (alias !== undefined && alias.dayStartMs === dayStartMs) return this.#table.cell(CellKind.day, dayStartMs, alias.dimensions);
     // A pipeline that hands out unfit values is made to fit here; such a record is never found by its own dimensions.
-    const values = this.#pipeline.dimensions.map((dimension) => dimensionValue(dimension.of(event)));
+    const values = this.#values.map(dimensionValue);
     const dimensions = this.#limits.admit(dayStartMs, values);
     if (dimensions !== own && values.join(DIMENSION_SEPARATOR) === own) {
       if (this.#aliases.size >= ALIASES_MAX) this.#aliases.clear();
