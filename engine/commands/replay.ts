@@ -53,7 +53,8 @@ export async function replay(options: { readonly config?: string; readonly from:
     },
   });
   await engine.start();
-  engine.words.publishDurable(end);
+  engine.words.durableOffset = end;
+  engine.words.wake();
   engine.go(end);
   const startMs = performance.now();
   const progress = startProgress('replaying', 0);

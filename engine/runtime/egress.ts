@@ -2,7 +2,7 @@
  * Egress on the main thread: takes the actors' reports, merges them, writes the live store, and grants credit for the next ones.
  *
  * Guarantees: nothing is emitted before every partition is complete; a report is credited only when the live store holds it, so a
- * slow disk stretches the interval instead of filling memory; merge and store together stay under a quarter of this thread.
+ * slow disk stretches the interval instead of filling memory; merge and store together stay under an eighth of this thread.
  */
 
 import { unpackMessage } from '../core/codec.ts';
@@ -49,8 +49,8 @@ export interface EgressOptions {
   readonly onReady: () => void;
 }
 
-/** Egress rests this many times as long as it worked: under a quarter of a core. */
-const REST_PER_WORK = 3;
+/** Egress rests this many times as long as it worked: half of the quarter of a core it may take, so that a machine of two cores has the rest for its peak. */
+const REST_PER_WORK = 7;
 /** Settled marks go to the actors at most this often; they only free memory. */
 const SETTLED_INTERVAL_MS = 1_000;
 const RETRY_MS = 1_000;
