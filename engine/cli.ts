@@ -19,7 +19,7 @@ import { VERSION } from './version.ts';
 
 const count = (text: string): number => {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('give a whole number');
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('give a whole number');
   return value;
 };
 const rate = (text: string): number => {

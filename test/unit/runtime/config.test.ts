@@ -66,6 +66,12 @@ describe('settings', () => {
     expect(problems(null, { MILLRACE_REDIS_PASSWORD: 'x' })).toEqual(['redis.url: missing (set redis.url in millrace.yaml or MILLRACE_REDIS_URL)']);
   });
 
+  it('take numbers as digits, in the file bare or in quotes, in the environment with space around', () => {
+    expect(load('ingest:\n  port: 9000\n').ingest.port).toBe(9_000);
+    expect(load('ingest:\n  port: "9000"\n').ingest.port).toBe(9_000);
+    expect(load(null, { MILLRACE_INGEST_PORT: ' 09000 ' }).ingest.port).toBe(9_000);
+  });
+
   it('that are left empty are not set, in the file and in the environment', () => {
     expect(load('ingest:\n  port:\nlake:\nredis:\n')).toEqual(load(null));
     expect(load('ingest:\n  port: 9000\n', { MILLRACE_INGEST_PORT: ' ', MILLRACE_REDIS_URL: '' })).toMatchObject({ ingest: { port: 9_000 } });
@@ -98,6 +104,15 @@ describe('what is wrong with settings', () => {
     expect(problems('name: 5\n')[0]).toMatch(/^name: 5: .+: write it in quotes \(set name/);
     expect(problems(null, { MILLRACE_LIMITS: 'country' })[0]).toMatch(/^limits: "country": /);
     expect(problems(null, { MILLRACE_LIMITS: 'country=many' })[0]).toMatch(/^limits\.country: "many": /);
+  });
+
+  it.each(['true', '80.5', '[8080]', '"1e3"', '"0x1f90"', '"80 80"', '"8_080"', '""', '" "', '.inf', '12345678901234567890'])('is anything but a whole number where one is wanted: %s', (value) => {
+    expect(problems(`ingest:\n  port: ${value}\n`)).toEqual([expect.stringMatching(/^ingest\.port: .+: .*whole number.* \(set ingest\.port in millrace\.yaml or MILLRACE_INGEST_PORT\)$/)]);
+    expect(problems(`limits:\n  country: ${value}\n`)).toEqual([expect.stringMatching(/^limits\.country: .+: .*whole number/)]);
+  });
+
+  it.each(['true', '1e3', '80.0', '0x10', '٣'])('is a variable with anything but digits where a number is wanted: %s', (value) => {
+    expect(problems(null, { MILLRACE_INGEST_PORT: value })).toEqual([expect.stringMatching(/^ingest\.port: ".+": .*whole number.*MILLRACE_INGEST_PORT\)$/)]);
   });
 
   it('is told all at once', () => {
