@@ -7,7 +7,7 @@
 
 import type { Readable } from 'node:stream';
 import fastifySwagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
 
@@ -51,6 +51,7 @@ export interface AdminServerOptions {
 
 const CONNECTIONS_MAX = 1_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+const OPENAPI_PATH = '/openapi.json';
 
 export const json = (value: unknown, status = 200): AdminReply => ({ status, contentType: 'application/json; charset=utf-8', body: JSON.stringify(value) });
 
@@ -67,11 +68,12 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   server.server.headersTimeout = 10_000;
   await server.register(fastifySwagger, { openapi: { openapi: '3.1.0', info: { title: 'Millrace admin API', version: options.version } } });
   for (const route of options.routes) addRoute(server, route, options.onError);
-  server.get('/openapi.json', { schema: { hide: true } }, async () => server.swagger());
-  server.setNotFoundHandler(async (request, reply) => {
-    const { status, body, contentType } = errorReply(404, 'NOT_FOUND', `${request.method} ${request.url.slice(0, 200)}: no such route: see /openapi.json`);
-    return reply.code(status ?? 404).type(contentType).send(body);
-  });
+  server.get(OPENAPI_PATH, { schema: { hide: true } }, async () => server.swagger());
+  for (const path of new Set([OPENAPI_PATH, ...options.routes.map((route) => route.path)])) {
+    const methods = path === OPENAPI_PATH ? ['GET'] : options.routes.filter((route) => route.path === path).map((route) => route.method);
+    refuseOtherMethods(server, path, methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])));
+  }
+  server.setNotFoundHandler((request, reply) => send(reply, errorReply(404, 'NOT_FOUND', `${request.method} ${request.url.slice(0, 200)}: no such route: see ${OPENAPI_PATH}`)));
   try {
     await server.listen({ host: options.host, port: options.port });
   } catch (error) {
@@ -107,14 +109,24 @@ function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServ
       } catch (error) {
         answer = replyOf(error, route.path, onError);
       }
-      return reply
-        .code(answer.status ?? 200)
-        .headers(answer.headers ?? {})
-        .type(answer.contentType)
-        .send(answer.body);
+      return send(reply, answer);
     },
   });
 }
+
+/** At the head of the request: a body that came with it is not looked at. */
+function refuseOtherMethods(server: FastifyInstance, path: string, allowed: readonly string[]): void {
+  const allow = allowed.join(', ');
+  server.route({
+    method: server.supportedMethods.filter((method) => !allowed.includes(method)),
+    url: path,
+    schema: { hide: true },
+    onRequest: async (request, reply) => send(reply, errorReply(405, 'METHOD_NOT_ALLOWED', `${request.method} ${path}: use ${allow}`, { allow })),
+    handler: () => undefined,
+  });
+}
+
+const send = (reply: FastifyReply, answer: AdminReply): FastifyReply => reply.code(answer.status ?? 200).headers(answer.headers ?? {}).type(answer.contentType).send(answer.body);
 
 function replyOf(error: unknown, path: string, onError: AdminServerOptions['onError']): AdminReply {
   if (error instanceof EngineError) {

@@ -1,0 +1,46 @@
+/** The admin server over the wire: what it answers where no route or another method was meant. */
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { json, openAdminServer, type AdminRoute, type AdminServer } from '../../../engine/runtime/admin-server.ts';
+
+const route = (method: 'GET' | 'POST', path: string): AdminRoute => ({ method, path, summary: path, answers: { 200: 'done' }, contentType: 'application/json', handle: ({ params }) => json({ path, ...params }) });
+
+let server: AdminServer;
+let url: string;
+beforeEach(async () => {
+  server = await openAdminServer({ host: '127.0.0.1', port: 0, version: '1', routes: [route('GET', '/v1/facts'), route('GET', '/v1/things/:id'), route('POST', '/v1/acts'), route('GET', '/v1/both'), route('POST', '/v1/both')], onError: () => undefined });
+  url = `http://127.0.0.1:${server.port}`;
+});
+afterEach(() => server.close());
+
+const ask = async (method: string, path: string, init: RequestInit = {}): Promise<[status: number, allow: string | null, code: string | undefined]> => {
+  const answer = await fetch(url + path, { ...init, method });
+  const text = await answer.text();
+  return [answer.status, answer.headers.get('allow'), text === '' ? undefined : (JSON.parse(text) as { error?: { code: string } }).error?.code];
+};
+
+describe('the admin server', () => {
+  it('answers another method than a route has with 405 and the methods it has, before it looks at the body', async () => {
+    const refused = (allow: string): unknown => [405, allow, 'METHOD_NOT_ALLOWED'];
+    expect(await ask('POST', '/v1/facts')).toEqual(refused('GET, HEAD'));
+    expect(await ask('POST', '/v1/facts?x=1', { body: 'no JSON', headers: { 'content-type': 'application/json' } })).toEqual(refused('GET, HEAD'));
+    expect(await ask('PUT', '/v1/facts', { body: 'x', headers: { 'content-type': 'image/png' } })).toEqual(refused('GET, HEAD'));
+    expect(await ask('DELETE', '/v1/things/7')).toEqual(refused('GET, HEAD'));
+    expect(await ask('POST', '/openapi.json')).toEqual(refused('GET, HEAD'));
+    expect(await ask('GET', '/v1/acts')).toEqual(refused('POST'));
+    expect(await ask('HEAD', '/v1/acts')).toEqual([405, 'POST', undefined]);
+    expect(await ask('PATCH', '/v1/both')).toEqual(refused('GET, HEAD, POST'));
+  });
+
+  it('answers what it has, and 404 where it has nothing', async () => {
+    for (const [method, path] of [['GET', '/v1/facts'], ['HEAD', '/v1/facts'], ['GET', '/v1/things/7'], ['POST', '/v1/acts'], ['GET', '/v1/both'], ['POST', '/v1/both']]) {
+      expect(await ask(method as string, path as string), `${method} ${path}`).toEqual([200, null, undefined]);
+    }
+    for (const method of ['GET', 'POST', 'DELETE']) expect(await ask(method, '/v1/nothing')).toEqual([404, null, 'NOT_FOUND']);
+  });
+
+  it('keeps the refused methods out of its own description', async () => {
+    const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, object> };
+    expect(Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, Object.keys(methods).sort()]))).toEqual({ '/v1/facts': ['get'], '/v1/things/{id}': ['get'], '/v1/acts': ['post'], '/v1/both': ['get', 'post'] });
+  });
+});
