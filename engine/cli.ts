@@ -14,7 +14,9 @@ import { restoreSavepoint, takeSavepoint } from './commands/savepoint.ts';
 import { start } from './commands/start.ts';
 import { tail } from './commands/tail.ts';
 import { EngineError, messageOf } from './core/errors.ts';
+import { endProcess } from './runtime/end-process.ts';
 import { exitCodeOf, exitCodes } from './runtime/exit-codes.ts';
+import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
 
 const count = (text: string): number => {
@@ -132,3 +134,5 @@ try {
   }
 }
 process.exitCode = exitCode;
+// A command that failed may have left threads behind, which would keep the process.
+if (areThreadsRunning()) await endProcess(exitCode);

@@ -58,7 +58,7 @@ export class Daemon {
   #diskTimer: NodeJS.Timeout | null = null;
   #listening: { resolve: () => void; reject: (error: EngineError) => void } | null = null;
 
-  private constructor(settings: Settings, directory: DataDirectory, log: Logger, onFatal: (error: EngineError) => void) {
+  private constructor(settings: Settings, directory: DataDirectory, log: Logger, onFatal: (error: EngineError) => void, stallsBefore: number) {
     this.settings = settings;
     this.directory = directory;
     this.#log = log;
@@ -70,6 +70,7 @@ export class Daemon {
       journalDirectory: directory.journal,
       sinkNames: settings.redis === undefined ? ['lake-hourly'] : ['redis', 'lake-hourly'],
       log,
+      stallsBefore,
       onReady: () => {
         this.state.ready = true;
         log.info({ partitions: settings.partitions }, 'recovery is complete: queries answer and sinks are fed');
@@ -85,12 +86,12 @@ export class Daemon {
     this.#ingress = this.#supervisor();
   }
 
-  /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. */
-  static async start(settings: Settings, log: Logger, onFatal: (error: EngineError) => void): Promise<Daemon> {
+  /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. `stallsBefore`: lives in a row that a stuck thread ended. */
+  static async start(settings: Settings, log: Logger, onFatal: (error: EngineError) => void, stallsBefore = 0): Promise<Daemon> {
     const directory = await openDataDirectory({ path: settings.data_dir, partitionCount: settings.partitions, segmentBytes: settings.journal.segment_bytes, nowMs: systemClock.nowMs() });
     let daemon: Daemon | null = null;
     try {
-      daemon = new Daemon(settings, directory, log, onFatal);
+      daemon = new Daemon(settings, directory, log, onFatal, stallsBefore);
       await daemon.#start();
       return daemon;
     } catch (error) {

@@ -3,14 +3,17 @@
 import { fileURLToPath } from 'node:url';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { Daemon } from '../main.ts';
+import { endProcess } from '../runtime/end-process.ts';
 import { exitCodeOf, exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
-import { superviseDaemon } from '../runtime/parent.ts';
+import { stallsBefore, superviseDaemon } from '../runtime/parent.ts';
 import type { Settings } from '../settings.ts';
 import { loadSettings, urlOf } from './settings.ts';
 
 /** SIGTERM drains within 10 s; what has not ended by then is left to the journal. */
 const DRAIN_LIMIT_MS = 9_500;
+/** What is left of the 10 s then. */
+const LAST_THREADS_MS = 200;
 
 export async function start(options: { readonly config?: string | undefined; readonly supervise: boolean }): Promise<number> {
   const settings = loadSettings(options);
@@ -31,7 +34,7 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
     log.info({ reason }, 'draining');
     setTimeout(() => {
       log.error({ limitMs: DRAIN_LIMIT_MS }, 'the drain took too long; what is missing is replayed from the journal at the next start');
-      process.exit(exitCodes.ok);
+      void endProcess(exitCodes.ok, LAST_THREADS_MS);
     }, DRAIN_LIMIT_MS).unref();
     stopRequested.resolve(reason);
   };
@@ -47,24 +50,24 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
     if (failing) return;
     failing = true;
     log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
-    const exit = (): never => process.exit(exitCodeOf(error));
-    if (daemon === null) exit();
+    const exit = (): Promise<never> => endProcess(exitCodeOf(error));
+    if (daemon === null) void exit();
     else void daemon.abandon().then(exit, exit);
   };
-  daemon = await Daemon.start(settings, log, fatal).catch((error: unknown): never => {
+  daemon = await Daemon.start(settings, log, fatal, stallsBefore()).catch((error: unknown): Promise<never> => {
     if (!(error instanceof EngineError)) throw error;
     log.error({ code: error.code, where: error.where, fix: error.fix }, error.message);
-    process.exit(exitCodeOf(error));
+    return endProcess(exitCodeOf(error));
   });
   if (!stopping) greet(settings, daemon, log);
   await stopRequested.promise;
   try {
     log.info({ clean: await daemon.stop() }, 'stopped');
-    process.exit(exitCodes.ok);
   } catch (error) {
     log.error({ error: messageOf(error) }, 'the drain failed');
-    process.exit(exitCodes.failure);
+    return endProcess(exitCodes.failure);
   }
+  return endProcess(exitCodes.ok);
 }
 
 /** Where to look, and how to send a first event: on stderr, so that stdout stays JSON lines. */

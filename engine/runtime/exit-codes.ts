@@ -1,4 +1,4 @@
-/** Exit codes of every Millrace command; documented in engine/README.md. Only `failure` is worth a restart. */
+/** Exit codes of every Millrace command; documented in engine/README.md. Only `failure` and `stuck` are worth a restart. */
 
 import { EngineError, type ErrorCode } from '../core/errors.ts';
 
@@ -15,7 +15,12 @@ export const exitCodes = {
   dataDirectory: 4,
   /** Stored data is damaged or does not fit together; nothing was changed. */
   corrupt: 5,
+  /** A thread makes no progress and cannot be ended from inside: the process was killed by itself or its parent. */
+  stuck: 6,
 } as const;
+
+/** A repeat may mend it. */
+export const isWorthRestart = (code: number): boolean => code === exitCodes.failure || code === exitCodes.stuck;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: exitCodes.config,
@@ -31,6 +36,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CHECKPOINT_BEYOND_LOG: exitCodes.corrupt,
   CHECKPOINT_BEFORE_LOG: exitCodes.corrupt,
   STATE_CORRUPT: exitCodes.corrupt,
+  THREAD_STUCK: exitCodes.stuck,
 };
 
 export const exitCodeOf = (error: unknown): number => (error instanceof EngineError ? (BY_CODE[error.code] ?? exitCodes.failure) : exitCodes.failure);

@@ -19,8 +19,24 @@ export interface ThreadHandlers<In> {
   readonly onExit: (end: { readonly expected: boolean; readonly error: Error | null }) => void;
 }
 
+/** What {@link endThreads} needs of the threads that have not ended. */
+const running = new Set<{ readonly isTerminable: boolean; terminate(deadlineMs: number): Promise<boolean> }>();
+
+export const areThreadsRunning = (): boolean => running.size > 0;
+
+/**
+ * Before the process ends: terminates every thread. False when one is left that cannot be ended, or may not be: `process.exit` would
+ * then hang, or abort.
+ */
+export async function endThreads(deadlineMs: number): Promise<boolean> {
+  const ended = await Promise.all([...running].filter((thread) => thread.isTerminable).map((thread) => thread.terminate(deadlineMs)));
+  return ended.every(Boolean) && running.size === 0;
+}
+
 export class Thread<Out, In> {
   readonly name: string;
+  /** False while the thread holds what only itself can close: terminating it then aborts the process. */
+  isTerminable = true;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #expected = false;
@@ -29,6 +45,7 @@ export class Thread<Out, In> {
   constructor(name: string, module: URL, start: unknown, handlers: ThreadHandlers<In>) {
     this.name = name;
     this.#worker = new Worker(module, { workerData: start, name, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
+    running.add(this);
     let error: Error | null = null;
     this.#worker.on('message', (message: In) => {
       handlers.onMessage(message);
@@ -39,6 +56,7 @@ export class Thread<Out, In> {
     this.#exited = new Promise((resolve) => {
       this.#worker.on('exit', () => {
         this.#ended = true;
+        running.delete(this);
         handlers.onExit({ expected: this.#expected, error });
         resolve();
       });

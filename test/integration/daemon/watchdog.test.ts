@@ -165,3 +165,50 @@ describe('a thread that hangs before it has told anything', () => {
     expect(await threads.stop(1_000)).toBe(true);
   });
 });
+
+describe('a thread inside a native call that never returns', () => {
+  const threadOf = (own: TestDaemon) => own.logs.find(({ msg, code }) => code === 'THREAD_STUCK' && msg.startsWith('actor thread'));
+
+  it('ends the daemon, which its parent starts again with more patience; what was acknowledged is counted once', async () => {
+    const own = await open(2, { supervise: true });
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'stuck', campaigns: 50 });
+    await pause(1_000);
+    const first = await own.pipeline();
+    await hang(own, '1', 'native');
+    await own.until(() => own.logs.filter(({ msg }) => msg === 'millrace is up').length === 2, 30_000, 'the daemon to be started again');
+    await pause(500);
+    const report = await load.stop();
+    await own.up();
+    expect(threadOf(own)).toMatchObject({ level: 50, where: { thread: 1, firstPartition: 16, lastPartition: 31 } });
+    expect(own.logs.find(({ msg }) => msg.startsWith('the daemon died'))).toMatchObject({ code: 6 });
+    expect((await own.pipeline())['instance']).toBe(first['instance']);
+    await expectExact(own, 'stuck', report);
+    // The next stall of the row is waited for twice as long.
+    const startMs = performance.now();
+    await hang(own, '0');
+    await own.until(async () => (await restartsOf(own)).actors === 1, 6 * STALL_TIMEOUT_MS, 'the thread to be replaced');
+    expect(performance.now() - startMs).toBeGreaterThan(2 * STALL_TIMEOUT_MS - 500);
+    expect(await own.stop()).toBe(0);
+  });
+
+  it('does not hold up a shutdown: the daemon ends within ten seconds, its parent with 0, and the next life counts everything', async () => {
+    const own = await open(2, { supervise: true });
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'last', campaigns: 50 });
+    await pause(1_000);
+    const report = await load.stop();
+    await hang(own, '1', 'native');
+    const startMs = performance.now();
+    expect(await own.stop()).toBe(0);
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(own.logs.find(({ msg }) => msg.startsWith('an actor thread did not leave'))).toMatchObject({ thread: 1, ended: false });
+    daemon = await TestDaemon.start({ dataDir: scratch.path });
+    await expectExact(daemon, 'last', report);
+  });
+
+  it('does not hold up a shutdown without a parent either, which then sees the signal', async () => {
+    const own = await open(1);
+    await hang(own, '0', 'native');
+    own.child.kill('SIGTERM');
+    expect(await own.exited).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+});
