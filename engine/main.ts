@@ -24,6 +24,7 @@ import type { Logger } from './runtime/logger.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
 import { journalBytesMax, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
+import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
 
 const DISK_CHECK_INTERVAL_MS = 1_000;
@@ -96,7 +97,7 @@ export class Daemon {
       return daemon;
     } catch (error) {
       await daemon?.stop().catch(() => undefined);
-      await directory.release({ clean: false });
+      await release(directory, false);
       throw error;
     }
   }
@@ -140,7 +141,7 @@ export class Daemon {
     await this.#admin?.close();
     await this.engine.close();
     const clean = doorClosed && actorsLeft;
-    await this.directory.release({ clean });
+    await release(this.directory, clean);
     return clean;
   }
 
@@ -222,6 +223,11 @@ export class Daemon {
     state.diskReserveExhausted = exhausted;
     this.engine.words.diskReserveExhausted = exhausted;
   }
+}
+
+/** A thread that could not be ended may still write: the lock then goes with the process. */
+async function release(directory: DataDirectory, clean: boolean): Promise<void> {
+  if (!areThreadsRunning()) await directory.release({ clean });
 }
 
 function ingressSettings(settings: Settings, directory: DataDirectory): IngressSettings {

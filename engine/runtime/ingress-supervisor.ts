@@ -24,6 +24,8 @@ export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
 }
 
 const RESTART_PAUSE_MS = 200;
+/** For the journal to close after the door. */
+const LEAVE_MS = 1_000;
 const DEATHS_IN_A_ROW_MAX = 5;
 const STEADY_MS = 30_000;
 
@@ -68,14 +70,20 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     });
   }
 
-  /** Closes the door, answers what is in flight, closes the journal. False when the thread had to be left behind. */
+  /**
+   * Closes the door, answers what is in flight, closes the journal. False when the thread did not do so in time. It is left alone then while its
+   * uWebSockets.js sockets are open, for terminating it would abort the process and with it the drain of all others: the process ends around it.
+   */
   async drain(deadlineMs: number): Promise<boolean> {
     this.#stopping = true;
     const thread = this.#thread;
     if (thread === null) return true;
     thread.expectExit();
     thread.post({ type: 'drain', deadlineMs });
-    return (await thread.exitedWithin(deadlineMs + 1_000)) || thread.terminate(1_000);
+    if (await thread.exitedWithin(deadlineMs + LEAVE_MS)) return true;
+    this.#options.log.error({ deadlineMs }, 'the ingress thread did not leave in time; requests in it stay unanswered and are sent again');
+    if (thread.isTerminable) await thread.terminate(LEAVE_MS);
+    return false;
   }
 
   /** For fault tests: does to the thread what a bug would. */
@@ -86,9 +94,12 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   #receive(message: IngressToMain<Stats, Recovery>): void {
     switch (message.type) {
       case 'opened':
+        // The door comes next.
+        if (this.#thread !== null) this.#thread.isTerminable = false;
         this.#options.onOpened(message);
         break;
       case 'listening':
+        if (this.#thread !== null) this.#thread.isTerminable = message.door !== 'uws';
         this.#options.onListening(message);
         break;
       case 'stats':

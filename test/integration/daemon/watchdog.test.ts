@@ -10,7 +10,7 @@ import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
 import { lanesOf } from '../../../engine/runtime/lanes.ts';
 import { PoisonList } from '../../../engine/runtime/poison.ts';
 import { SharedWords } from '../../../engine/threads/shared-words.ts';
-import { TestDaemon, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
+import { TestDaemon, runCli, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
 import { Load, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
 
@@ -37,6 +37,7 @@ async function open(threads: number, options: Partial<DaemonOptions> = {}): Prom
       MILLRACE_THREADS_ACTORS: String(threads),
       MILLRACE_THREADS_STALL_TIMEOUT_MS: String(STALL_TIMEOUT_MS),
       MILLRACE_CHECKPOINT_INTERVAL_MS: '1000',
+      ...options.env,
     },
   });
   return daemon;
@@ -210,5 +211,28 @@ describe('a thread inside a native call that never returns', () => {
     await hang(own, '0', 'native');
     own.child.kill('SIGTERM');
     expect(await own.exited).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+});
+
+describe('a door that hangs', () => {
+  it.each(['uws', 'node'])('(%s) does not keep the daemon from ending in order: actors and sinks drain, the exit code is 0, nothing acknowledged is missing', async (door) => {
+    const own = await open(2, { supervise: true, env: { MILLRACE_DOOR: door, MILLRACE_CHECKPOINT_INTERVAL_MS: '600000' } });
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'door', campaigns: 50 });
+    await pause(1_000);
+    const report = await load.stop();
+    const { journal } = await own.pipeline();
+    // A connection that is open when the thread stops.
+    void fetch(`${own.ingest}/v1/appsflyer/push`, { method: 'POST', body: '{}' }).catch(() => undefined);
+    await hang(own, 'ingress');
+    const startMs = performance.now();
+    expect(await own.stop()).toBe(0);
+    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(own.logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(['the ingress thread did not leave in time; requests in it stay unanswered and are sent again']);
+    expect(own.logs.find(({ msg }) => msg === 'stopped')).toMatchObject({ clean: false });
+    expect(own.stderr).not.toMatch(/abort|assert|uv_/i);
+    const { partitions } = JSON.parse((await runCli(['inspect', '--json'], { MILLRACE_DATA_DIR: scratch.path })).stdout) as { partitions: readonly { offset: number }[] };
+    expect(partitions.filter(({ offset }) => offset < journal.durable_offset)).toEqual([]);
+    daemon = await TestDaemon.start({ dataDir: scratch.path });
+    await expectExact(daemon, 'door', report);
   });
 });
