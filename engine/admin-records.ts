@@ -2,8 +2,9 @@
 
 import { isUtf8 } from 'node:buffer';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import type { DeadLetter } from '../actors/partition/index.ts';
 import { DIMENSION_SEPARATOR } from './core/cell.ts';
-import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
+import { REJECT_CODES, SOURCE_NAMES, VERDICT_NAMES, type RecordSource } from './core/record.ts';
 import type { Offset } from './core/types.ts';
 import { createRecordCursor, openLogLookup } from './log/index.ts';
 import type { Daemon } from './main.ts';
@@ -90,19 +91,8 @@ function cellOf(view: Daemon, entry: TailEntry): object | null {
   return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(view.engine.live.schema.dimensions.map((name, index) => [name, values[index] ?? ''])) };
 }
 
-interface StoredDeadLetter {
-  readonly code: string;
-  readonly receivedAtMs: number;
-  readonly source: number;
-  readonly batchSequence: number;
-  readonly index: number;
-  readonly fullBytes?: number;
-  readonly bytes: Uint8Array;
-  readonly partition: number;
-}
-
 export async function deadLetters(view: Daemon, limit: number): Promise<{ letters: object[] }> {
-  const answers = await view.engine.asker.ask<StoredDeadLetter[]>({ what: 'dead-letters', limit });
+  const answers = await view.engine.asker.ask<(DeadLetter & { readonly partition: number })[]>({ what: 'dead-letters', limit });
   const letters = answers
     .flat()
     .sort((left, right) => right.batchSequence - left.batchSequence || right.index - left.index)
@@ -110,11 +100,11 @@ export async function deadLetters(view: Daemon, limit: number): Promise<{ letter
     .map((letter) => ({
       code: letter.code,
       received_at: new Date(letter.receivedAtMs).toISOString(),
-      source: letter.source,
+      source: SOURCE_NAMES[letter.source as RecordSource],
       partition: letter.partition,
       batch: letter.batchSequence,
       index: letter.index,
-      size: letter.fullBytes ?? letter.bytes.byteLength,
+      size: letter.size,
       ...shownBytes(Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength)),
     }));
   return { letters };

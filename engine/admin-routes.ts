@@ -4,6 +4,7 @@ import { dictionary } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
 import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
 import { EngineError } from './core/errors.ts';
+import { SOURCE_NAMES } from './core/record.ts';
 import { z, wholeNumber } from './core/schema.ts';
 import { deadLetters, tailRecords } from './admin-records.ts';
 import { liveStream } from './admin-stream.ts';
@@ -186,9 +187,9 @@ function recordRoutes(view: Daemon): AdminRoute[] {
     {
       method: 'GET',
       path: '/v1/dead-letters',
-      summary: 'Rejected records: bytes, code, source, time, offset',
+      summary: 'Rejected records: bytes, code, source, time',
       query: deadLetterQuerySchema,
-      answers: { 200: 'dead letters, newest first' },
+      answers: { 200: `dead letters, newest first; source is one of ${Object.values(SOURCE_NAMES).join(', ')}; size is the record's own where bytes are cut` },
       contentType: JSON_TYPE,
       handle: async (request) => json(await deadLetters(view, parseQuery(deadLetterQuerySchema, request.query).limit)),
     },

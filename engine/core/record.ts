@@ -6,6 +6,18 @@
 export const RecordSource = { push: 1, pushGet: 2, events: 3, s2s: 4, pull: 5, kafka: 6, kinesis: 7, retry: 8 } as const;
 export type RecordSource = (typeof RecordSource)[keyof typeof RecordSource];
 
+/** What people see in a source's place: in answers and as the label of metrics. */
+export const SOURCE_NAMES: Readonly<Record<RecordSource, string>> = {
+  [RecordSource.push]: 'push',
+  [RecordSource.pushGet]: 'push_get',
+  [RecordSource.events]: 'events',
+  [RecordSource.s2s]: 's2s',
+  [RecordSource.pull]: 'pull',
+  [RecordSource.kafka]: 'kafka',
+  [RecordSource.kinesis]: 'kinesis',
+  [RecordSource.retry]: 'retry',
+};
+
 /** Bits of a record's flag byte. Stored: never renumber. */
 export const RecordFlag = {
   none: 0,
