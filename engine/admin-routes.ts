@@ -104,7 +104,7 @@ export function pipelineAnswer(view: Daemon): object {
     ready: state.ready,
     door: state.door,
     thread_restarts: view.threadRestarts,
-    alarms: [...new Set([...engine.partitionStats.values()].flatMap((stats) => (Array.isArray(stats['alarms']) ? (stats['alarms'] as string[]) : [])))],
+    alarms: [...view.alarms().keys()],
   };
 }
 

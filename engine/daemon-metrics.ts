@@ -10,7 +10,7 @@ const counter = (name: string, help: string, samples: readonly Sample[] | number
 const gauge = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'gauge', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
 
 export function metricFamilies(view: Daemon): Family[] {
-  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...processFamilies(view)];
+  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...spoolFamilies(view), ...alarmFamilies(view), ...processFamilies(view)];
 }
 
 function conservationFamilies({ engine }: Daemon): Family[] {
@@ -82,6 +82,33 @@ function sinkFamilies(view: Daemon): Family[] {
     counter('millrace_sink_writes_total', 'Writes that succeeded', each((health) => health.writes)),
     counter('millrace_sink_failures_total', 'Writes that failed', each((health) => health.failures)),
     { name: 'millrace_visible_latency_seconds', help: 'From receivedAt to visible in the live store and in each sink; the oldest record of each merge', type: 'histogram', series: [...view.engine.latency.snapshots()].map(([sink, snapshot]) => ({ labels: { sink }, snapshot })) },
+  ];
+}
+
+function spoolFamilies(view: Daemon): Family[] {
+  const events = view.eventsHealth();
+  if (events === null) return [];
+  return [
+    gauge('millrace_lake_spool_bytes', 'Files of events/ that wait for upload', events.spoolBytes),
+    gauge('millrace_lake_spool_bytes_max', 'At this level slots wait in the journal (lake.spool_bytes_max)', events.spoolBytesMax),
+    gauge('millrace_lake_spool_full', '1 while the spool is at its limit', events.spoolFull ? 1 : 0),
+    gauge('millrace_lake_slots_held', 'Slots whose records are gathered and not yet in the spool', events.slotsHeld),
+    counter('millrace_lake_slots_spooled_total', 'Slots written to the spool', events.slotsSpooled),
+    counter('millrace_lake_undecodable_records_total', 'Records accepted once that this program cannot decode again: they are in no file of the lake', events.undecodable),
+  ];
+}
+
+function alarmFamilies(view: Daemon): Family[] {
+  const alarms = view.alarms();
+  const { refusedLower, refusedFinal, saturatedMeasures } = view.engine.mergeAlarms;
+  return [
+    gauge('millrace_alarms', 'Limits that are reached; /v1/pipeline names them', alarms.size),
+    gauge('millrace_alarm_partitions', 'Partitions that have reached a limit', [...alarms].map(([alarm, value]) => ({ labels: { alarm }, value }))),
+    counter('millrace_merge_refused_total', 'Changes not shown because they would have lowered a stored revision or changed a final cell: a bug', [
+      { labels: { reason: 'lower' }, value: refusedLower },
+      { labels: { reason: 'final' }, value: refusedFinal },
+    ]),
+    counter('millrace_saturated_measures_total', 'Measures shown as the largest exact number because their total lies beyond it', saturatedMeasures),
   ];
 }
 

@@ -5,7 +5,7 @@
 
 import { join } from 'node:path';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { Merge } from '../actors/merge/index.ts';
+import { Merge, type MergeAlarms } from '../actors/merge/index.ts';
 import { LIVE_TABLES, LiveStore } from '../sinks/live/index.ts';
 import type { ActorSettings } from './actor-thread.ts';
 import { systemClock } from './core/clock.ts';
@@ -54,6 +54,7 @@ export class FoldEngine {
   readonly liveFile: OrderedStore;
   readonly #options: FoldEngineOptions;
   readonly #actors: ActorThreads<ActorSettings>;
+  readonly #merge: Merge;
   readonly #egress: Egress;
   /** `receivedAt` of the oldest record in the reports of each thread that are not stored yet. */
   readonly #oldestReceived = new Map<number, number>();
@@ -96,8 +97,9 @@ export class FoldEngine {
       onFatal: options.onFatal,
     });
     this.asker = new Asker(() => this.#actors.ports);
+    this.#merge = new Merge({ schema, partitionCount: settings.partitions, exists: (name) => this.live.cell(name) });
     this.#egress = new Egress({
-      merge: new Merge({ schema, partitionCount: settings.partitions, exists: (name) => this.live.cell(name) }),
+      merge: this.#merge,
       store: {
         apply: (output, nowMs) => this.#apply(output, nowMs),
         flushed: () => this.liveFile.flushed(),
@@ -134,6 +136,11 @@ export class FoldEngine {
   /** Every partition has recovered and nothing was held back from the live store since. */
   get ready(): boolean {
     return this.#egress.ready;
+  }
+
+  /** Things that should not happen, counted since the start. */
+  get mergeAlarms(): Readonly<MergeAlarms> {
+    return this.#merge.alarms;
   }
 
   egressStats(): { cycles: number; cellsWritten: number; faults: number } {

@@ -7,7 +7,9 @@
 
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
 import { setHeadBytesMax } from '../ingress/index.ts';
+import type { EventsSinkHealth } from '../sinks/lake/index.ts';
 import { adminRoutes } from './admin-routes.ts';
+import { reachedLimits } from './alarms.ts';
 import { systemClock } from './core/clock.ts';
 import { messageOf, type EngineError } from './core/errors.ts';
 import type { SinkHealth } from './core/feed.ts';
@@ -104,6 +106,16 @@ export class Daemon {
 
   sinkHealth(): SinkHealth[] {
     return this.#sinks?.health() ?? [];
+  }
+
+  /** Null until the sinks are open. */
+  eventsHealth(): EventsSinkHealth | null {
+    return this.#sinks?.events.health() ?? null;
+  }
+
+  /** Limits that are reached, each with the number of partitions that have. */
+  alarms(): ReadonlyMap<string, number> {
+    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth());
   }
 
   get adminPort(): number {
