@@ -7,6 +7,7 @@ import { EngineError, messageOf } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
 import type { Offset } from './core/types.ts';
 import { openJournal, type JournalRecovery, type JournalStats } from './log/index.ts';
+import { freePort } from './runtime/free-port.ts';
 import { raiseFault } from './threads/fault.ts';
 import type { IngressStart, IngressToMain, MainToIngress } from './threads/messages.ts';
 import { SharedWords } from './threads/shared-words.ts';
@@ -30,6 +31,7 @@ export interface IngressThreadStats {
 
 const RETAIN_INTERVAL_MS = 5_000;
 const STATS_INTERVAL_MS = 500;
+const PORT_ATTEMPTS = 5;
 
 const { start, post, onMessage, close } = insideThread<IngressStart<IngressSettings>, IngressToMain<IngressThreadStats, JournalRecovery>, MainToIngress>();
 const { settings } = start;
@@ -49,14 +51,16 @@ async function run(): Promise<void> {
   await writer.commit();
   post({ type: 'opened', durable: writer.durableOffset, oldest: writer.stats().oldestOffset, recovery });
 
-  const ingress = await openIngress({
-    options: settings.options,
-    door: settings.door,
-    writer,
-    partitioner: createPartitioner(appsflyerPipeline.partitionKey, settings.partitionCount),
-    diskReserveExhausted: () => words.diskReserveExhausted,
-    clock: systemClock,
-  });
+  const ingress = await openOnPort((port) =>
+    openIngress({
+      options: { ...settings.options, port },
+      door: settings.door,
+      writer,
+      partitioner: createPartitioner(appsflyerPipeline.partitionKey, settings.partitionCount),
+      diskReserveExhausted: () => words.diskReserveExhausted,
+      clock: systemClock,
+    }),
+  );
   const postStats = (): void => {
     post({ type: 'stats', stats: { door: ingress.stats(), journal: writer.stats() } });
   };
@@ -103,6 +107,19 @@ function publish(durable: Offset): void {
     isWakeDue = false;
     words.wake();
   });
+}
+
+/** On the port that is set or that the thread before this one had; else on a free one, which another process may take first. */
+async function openOnPort(open: (port: number) => Promise<Ingress>): Promise<Ingress> {
+  const { host, port } = settings.options;
+  const fixed = port > 0 ? port : start.port;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open(fixed > 0 ? fixed : await freePort(host));
+    } catch (error) {
+      if (fixed > 0 || attempt === PORT_ATTEMPTS || !(error instanceof EngineError) || error.code !== 'PORT_IN_USE') throw error;
+    }
+  }
 }
 
 async function control(ingress: Ingress, id: number, bytes: Uint8Array): Promise<void> {

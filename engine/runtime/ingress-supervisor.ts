@@ -2,7 +2,8 @@
  * The ingress thread: started once the actors know what they need, replaced when it dies, drained at shutdown.
  *
  * A replacement reopens the journal like a restarted daemon would: what the shared word published is proof, the tail
- * beyond it is rewritten. Clients of the dead thread see their connections reset and resend. Runs on the main thread.
+ * beyond it is rewritten. It listens where the first one did. Clients of the dead thread see their connections reset and resend. Runs on
+ * the main thread.
  */
 
 import { EngineError, type ErrorRecord } from '../core/errors.ts';
@@ -38,6 +39,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   #deaths = 0;
   #startedMs = 0;
   #nextControl = 1;
+  #port = 0;
   restarts = 0;
 
   constructor(options: IngressSupervisorOptions<Settings, Stats, Recovery>) {
@@ -46,7 +48,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
 
   start(provenOffset: number): void {
     const { module, settings, words, controls } = this.#options;
-    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), settings };
+    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), port: this.#port, settings };
     this.#failure = null;
     this.#startedMs = performance.now();
     this.#thread = new Thread<MainToIngress, IngressToMain<Stats, Recovery>>('ingress', module, start, {
@@ -100,6 +102,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
         break;
       case 'listening':
         if (this.#thread !== null) this.#thread.isTerminable = message.door !== 'uws';
+        this.#port = message.port;
         this.#options.onListening(message);
         break;
       case 'stats':

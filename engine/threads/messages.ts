@@ -26,6 +26,8 @@ export interface IngressStart<Settings> {
   readonly provenOffset: number;
   /** Control records to journal before the door opens. */
   readonly controls: readonly Uint8Array[];
+  /** Where the thread before this one listened; 0 for the first. */
+  readonly port: number;
   readonly settings: Settings;
 }
 
