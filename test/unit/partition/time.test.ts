@@ -88,7 +88,20 @@ describe('time', () => {
     expect(partition.takeShares().map((share) => share.rowCount)).toEqual([3]);
   });
 
-  it('removes expired cells from memory and from the store', async () => {
+  it('still has its share of a day that it counts in no more, for partitions that are behind', async () => {
+    const log = logWith({ cellRetentionMs: MS_PER_HOUR });
+    log.batch(TEN, [sale()]);
+    const store = newStore();
+    const partition = openToy(store, { cellIdleCheckpoints: 0 });
+    foldAll(partition, log.batches);
+    foldAll(partition, [log.batch(TEN + MS_PER_DAY, [sale({ t: TEN + MS_PER_DAY }), sale({ t: TEN + 1 })])]);
+    await saveTo(partition, store);
+    partition.report('changed');
+    partition.request([{ kind: CellKind.day, windowStartMs: TEN - 10 * MS_PER_HOUR, dimensions: 's\u001fc' }]);
+    expect(partition.report('changed').cells.map(({ kind, records }) => [kind, records])).toEqual([[CellKind.day, 1]]);
+  });
+
+  it('removes cells from memory and from the store a day after they expired', async () => {
     const log = logWith({ cellRetentionMs: MS_PER_HOUR });
     log.batch(TEN, [sale(), sale({ t: TEN - 5 * MS_PER_HOUR })]);
     const store = newStore();
@@ -96,11 +109,11 @@ describe('time', () => {
     foldAll(partition, log.batches);
     await saveTo(partition, store);
     expect([...store.range('cells', {})]).toHaveLength(3);
-    const later = TEN + MS_PER_DAY;
+    const later = TEN + 2 * MS_PER_DAY;
     foldAll(partition, [log.batch(later, [sale({ t: later })])]);
     partition.settled({ sequence: partition.sequence, finalUpToMs: later });
     await saveTo(partition, store);
     expect([...store.range('cells', {})].map(({ key }) => key[0])).toEqual([CellKind.hour, CellKind.day]);
-    expect(cellsOf(partition)).toEqual(['1 11-21T10 s/c 1']);
+    expect(cellsOf(partition)).toEqual(['1 11-22T10 s/c 1']);
   });
 });
