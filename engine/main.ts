@@ -86,7 +86,7 @@ export class Daemon {
         this.#fatal(error);
       },
     });
-    this.#ingress = this.#supervisor();
+    this.#ingress = this.#supervisor(stallsBefore);
   }
 
   /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. `stallsBefore`: lives in a row that a stuck thread ended. */
@@ -181,7 +181,7 @@ export class Daemon {
     this.#listening = null;
   }
 
-  #supervisor(): IngressSupervisor<IngressSettings, IngressThreadStats, JournalRecovery> {
+  #supervisor(stallsBefore: number): IngressSupervisor<IngressSettings, IngressThreadStats, JournalRecovery> {
     const { settings, directory } = this;
     const controls = [
       encodeControl({ type: 'generation', generation: directory.generation, instance: directory.instance, partitionCount: settings.partitions }),
@@ -192,6 +192,9 @@ export class Daemon {
       settings: ingressSettings(settings, directory),
       words: this.engine.words,
       controls: () => controls,
+      clock: systemClock,
+      stallTimeoutMs: settings.threads.stall_timeout_ms,
+      stallsBefore,
       log: this.#log,
       onOpened: (message) => {
         this.#log.info({ ...message.recovery }, 'the journal is open');

@@ -23,7 +23,7 @@ export const settingsSchema = z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
     pool: wholeNumber(1, 64).default(2).describe('threads that encode the lake; they end when idle'),
     // An idle thread beats each second: less would find stalls where there are none.
-    stall_timeout_ms: wholeNumber(2_000, 3_600_000).default(30_000).describe('an actor thread that makes no step for so long is replaced; doubled after each time in a row'),
+    stall_timeout_ms: wholeNumber(2_000, 3_600_000).default(30_000).describe('an actor thread that makes no step for so long is replaced, a door restarts the daemon; doubled after each time in a row'),
   }).prefault({}),
   windows: z.strictObject({
     allowed_lateness_seconds: wholeNumber(0, 86_400).default(300),

@@ -2,21 +2,28 @@
  * The ingress thread: started once the actors know what they need, replaced when it dies, drained at shutdown.
  *
  * A replacement reopens the journal like a restarted daemon would: what the shared word published is proof, the tail
- * beyond it is rewritten. It listens where the first one did. Clients of the dead thread see their connections reset and resend. Runs on
- * the main thread.
+ * beyond it is rewritten. It listens where the first one did. Clients of the dead thread see their connections reset and resend. One that
+ * hangs behind its open door can neither be ended nor replaced: the process ends and starts again. Runs on the main thread.
  */
 
+import type { Clock } from '../core/clock.ts';
 import { EngineError, type ErrorRecord } from '../core/errors.ts';
 import type { Fault } from '../threads/fault.ts';
 import type { IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 import { Thread } from '../threads/worker.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   readonly module: URL;
   readonly settings: Settings;
   readonly words: SharedWords;
   readonly controls: () => readonly Uint8Array[];
+  readonly clock: Clock;
+  /** A door that shows no life for so long is given up. */
+  readonly stallTimeoutMs: number;
+  /** Lives in a row that ended before this one because a thread was stuck. */
+  readonly stallsBefore: number;
   readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
   readonly onOpened: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'opened' }>) => void;
   readonly onListening: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'listening' }>) => void;
@@ -40,10 +47,28 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   #startedMs = 0;
   #nextControl = 1;
   #port = 0;
+  /** Figures that have come: a thread that still turns its loop sends them twice a second. */
+  #beats = 0;
+  readonly #watchdog: Watchdog;
+  #watching: NodeJS.Timeout | null = null;
   restarts = 0;
 
   constructor(options: IngressSupervisorOptions<Settings, Stats, Recovery>) {
     this.#options = options;
+    const beating = (): number => this.#beats;
+    this.#watchdog = new Watchdog({
+      threads: [
+        {
+          get beats() {
+            return beating();
+          },
+          stage: 'listening',
+        },
+      ],
+      clock: options.clock,
+      timeoutMs: options.stallTimeoutMs,
+      stallsBefore: options.stallsBefore,
+    });
   }
 
   start(provenOffset: number): void {
@@ -78,6 +103,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
    */
   async drain(deadlineMs: number): Promise<boolean> {
     this.#stopping = true;
+    if (this.#watching !== null) clearInterval(this.#watching);
     const thread = this.#thread;
     if (thread === null) return true;
     thread.expectExit();
@@ -103,9 +129,11 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
       case 'listening':
         if (this.#thread !== null) this.#thread.isTerminable = message.door !== 'uws';
         this.#port = message.port;
+        this.#watch();
         this.#options.onListening(message);
         break;
       case 'stats':
+        this.#beats++;
         this.#options.onStats(message.stats);
         break;
       case 'controlled':
@@ -119,6 +147,21 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     }
   }
 
+  /** From the moment the door listens: opening a journal takes as long as it takes, in one step. */
+  #watch(): void {
+    this.#watchdog.watch(0);
+    this.#watching ??= setInterval(() => {
+      for (const { silentMs, stallsInARow } of this.#watchdog.check()) {
+        this.#options.onFatal(
+          new EngineError('THREAD_STUCK', `the ingress thread has shown no life for ${silentMs} ms: its door does not answer`, {
+            where: { thread: 'ingress', silentMs, stallsInARow },
+            fix: 'the daemon ends itself and is started again; if this repeats, look at the disk under data_dir',
+          }),
+        );
+      }
+    }, this.#watchdog.intervalMs);
+  }
+
   #settleControl(id: number, error: ErrorRecord | undefined): void {
     const waiting = this.#controls.get(id);
     this.#controls.delete(id);
@@ -128,6 +171,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
 
   #ended(expected: boolean, error: Error | null): void {
     this.#thread = null;
+    this.#watchdog.ignore(0);
     for (const waiting of this.#controls.values()) waiting.reject(new EngineError('THREAD_DIED', 'the ingress thread ended'));
     this.#controls.clear();
     if (this.#stopping || expected) return;

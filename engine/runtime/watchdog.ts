@@ -1,5 +1,5 @@
 /**
- * Notices actor threads that have stopped moving: main looks at their beats, and one that has raised none for its patience is a stall.
+ * Notices threads that have stopped moving: main looks at their beats, and one that has raised none for its patience is a stall.
  *
  * A stall is no proof of a bug: a single call into the store on a disk that hardly answers looks the same, and a replacement has to make
  * that call again. So the patience doubles with each stall in a row, across restarts of the process too: a slow disk costs a bounded
@@ -11,7 +11,13 @@
  */
 
 import type { Clock } from '../core/clock.ts';
-import type { Progress } from '../threads/progress.ts';
+
+/** What a thread shows of its work: threads/progress.ts for actors. */
+export interface Beating {
+  /** Only whether it has changed means anything. */
+  readonly beats: number;
+  readonly stage: string;
+}
 
 export interface Stall {
   readonly thread: number;
@@ -23,7 +29,7 @@ export interface Stall {
 }
 
 export interface WatchdogOptions {
-  readonly threads: readonly Progress[];
+  readonly threads: readonly Beating[];
   readonly clock: Clock;
   /** Patience before the first stall of a row. */
   readonly timeoutMs: number;
@@ -39,7 +45,7 @@ const CHECKS_PER_TIMEOUT = 20;
 const CHECK_INTERVAL_MAX_MS = 1_000;
 
 interface Watched {
-  readonly progress: Progress;
+  readonly progress: Beating;
   watching: boolean;
   beats: number;
   silentMs: number;

@@ -215,6 +215,21 @@ describe('a thread inside a native call that never returns', () => {
 });
 
 describe('a door that hangs', () => {
+  it('restarts the daemon, on the same port; what was acknowledged is counted once', async () => {
+    const own = await open(1, { supervise: true });
+    const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'gone', campaigns: 50 });
+    await pause(1_000);
+    await hang(own, 'ingress');
+    await own.until(() => own.logs.filter(({ msg }) => msg === 'millrace is up').length === 2, 30_000, 'the daemon to be started again');
+    await pause(500);
+    const report = await load.stop();
+    await own.up();
+    expect(own.logs.find(({ code }) => code === 'THREAD_STUCK')).toMatchObject({ where: { thread: 'ingress' } });
+    expect(own.logs.find(({ msg }) => msg.startsWith('the daemon died'))).toMatchObject({ code: 6 });
+    await expectExact(own, 'gone', report);
+    expect(await own.stop()).toBe(0);
+  });
+
   it.each(['uws', 'node'])('(%s) does not keep the daemon from ending in order: actors and sinks drain, the exit code is 0, nothing acknowledged is missing', async (door) => {
     const own = await open(2, { supervise: true, env: { MILLRACE_DOOR: door, MILLRACE_CHECKPOINT_INTERVAL_MS: '600000' } });
     const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'door', campaigns: 50 });
