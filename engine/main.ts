@@ -93,6 +93,7 @@ export class Daemon {
   static async start(settings: Settings, log: Logger, onFatal: (error: EngineError) => void, stallsBefore = 0): Promise<Daemon> {
     const directory = await openDataDirectory({ path: settings.data_dir, partitionCount: settings.partitions, segmentBytes: settings.journal.segment_bytes, nowMs: systemClock.nowMs() });
     let daemon: Daemon | null = null;
+    if (!directory.lockedAcrossContainers) log.warn({ path: directory.path }, 'the file system of data_dir has no sockets: a daemon in another container would not be kept out of it');
     try {
       daemon = new Daemon(settings, directory, log, onFatal, stallsBefore);
       await daemon.#start();

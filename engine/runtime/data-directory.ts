@@ -4,18 +4,16 @@
  * `instance.json` names the directory (instance, generation, partition count, segment size) and is written once, atomically.
  * `running.json` holds what no copy shares (inode, birth of `instance.json`) while a daemon runs in the directory: found in another one
  * it tells of a copy made by hand under a running daemon, whose files do not fit together; such a copy is refused.
- * One daemon at a time: the lock is an abstract socket named by the directory's device and inode, which the kernel frees with the
- * process, so that no stale lock is left by a kill. Journal and LMDB on a network file system are refused: neither's syncs can be trusted there.
+ * One daemon at a time: see directory-lock.ts. Journal and LMDB on a network file system are refused: neither's syncs can be trusted there.
  */
 
 import { randomBytes } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
 import { nodeDisk } from '../log/index.ts';
+import { lockDirectory, type DirectoryLock } from './directory-lock.ts';
 
 const FORMAT_VERSION = 1;
 const RUNNING_FILE = 'running.json';
@@ -53,6 +51,8 @@ export interface DataDirectory extends InstanceFacts {
   readonly live: string;
   readonly spool: string;
   readonly created: boolean;
+  /** False where only processes of this network namespace are kept out. */
+  readonly lockedAcrossContainers: boolean;
   /** Lets others in; `clean` when every file was closed, so that a copy made from now on is whole. */
   release(end: { readonly clean: boolean }): Promise<void>;
 }
@@ -87,13 +87,14 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
       ...directories,
       path,
       created: existing === null,
+      lockedAcrossContainers: lock.acrossContainers,
       release: async ({ clean }) => {
         if (clean) rmSync(join(path, RUNNING_FILE), { force: true });
-        await releaseLock(lock);
+        await lock.release();
       },
     };
   } catch (error) {
-    await releaseLock(lock);
+    await lock.release();
     throw error instanceof EngineError ? error : unusable(path, error);
   }
 }
@@ -111,7 +112,7 @@ export async function whileLocked<Result>(path: string, work: () => Promise<Resu
   try {
     return await work();
   } finally {
-    await releaseLock(lock);
+    await lock.release();
   }
 }
 
@@ -228,33 +229,10 @@ function createInstance(path: string, options: DataDirectoryOptions): InstanceFa
   return facts;
 }
 
-function lockName(path: string): string {
-  const { dev, ino } = statSync(path);
-  const name = `millrace-${dev}-${ino}`;
-  // Abstract names are Linux's; elsewhere a socket file stands in, and a stale one is told apart by nobody answering.
-  return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
-}
-
-async function acquireLock(path: string): Promise<Server> {
-  const server = createServer((socket) => socket.destroy());
-  server.unref();
-  await new Promise<void>((settle, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new EngineError('DATA_DIR_LOCKED', `data_dir ${path} is in use by another Millrace daemon`, { where: { path }, fix: 'stop that daemon, or set another data_dir (MILLRACE_DATA_DIR)' })
-          : unusable(path, error),
-      );
-    });
-    server.listen(lockName(path), settle);
-  });
-  return server;
-}
-
-async function releaseLock(server: Server): Promise<void> {
-  await new Promise<void>((settle) => {
-    server.close(() => {
-      settle();
-    });
-  });
+async function acquireLock(path: string): Promise<DirectoryLock> {
+  try {
+    return await lockDirectory(path);
+  } catch (error) {
+    throw error instanceof EngineError ? error : unusable(path, error);
+  }
 }

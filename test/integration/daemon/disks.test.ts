@@ -1,13 +1,13 @@
 /** Damaged journals and disks that are read-only, full or fill up: nothing acknowledged is lost, nothing is cut that was proved durable. */
 
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { message } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
 import { describeWithDisk, smallDisk, type SmallDisk } from '../../support/small-disk.ts';
-import { MIB, dataEnd, fill, flip, useDaemons } from './harness.ts';
+import { MIB, copyAll, dataEnd, fill, flip, useDaemons } from './harness.ts';
 
 const { directory, started, refused, usedDirectory, killAll } = useDaemons();
 
@@ -83,7 +83,7 @@ describeWithDisk('a disk', () => {
     disk = smallDisk(200 * MIB);
     try {
       const daemon = await started({ dataDir: other.path });
-      cpSync(other.path, disk.path, { recursive: true });
+      copyAll(`${other.path}/.`, disk.path);
       expect(await refused({ dataDir: disk.path })).toEqual({ code: 4, lines: [expect.stringMatching(/copy of a data directory/)] });
       await daemon.kill();
     } finally {

@@ -1,5 +1,6 @@
 /** What tests of the built daemon set up: a scratch directory, and daemons that end with their test. */
 
+import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
@@ -86,6 +87,11 @@ export function useDaemons(): Daemons {
     },
     killAll,
   };
+}
+
+/** As people copy a directory: times, modes and sockets too. */
+export function copyAll(from: string, to: string): void {
+  execFileSync('cp', ['-a', from, to]);
 }
 
 /** Takes every byte that is left, but for some. */

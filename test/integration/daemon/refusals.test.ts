@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { message } from '../../support/daemon.ts';
-import { useDaemons } from './harness.ts';
+import { canUnshare, OTHER_NETWORK } from '../../support/namespaces.ts';
+import { copyAll, useDaemons } from './harness.ts';
 
 const { scratch, directory, started, refused, usedDirectory } = useDaemons();
 
@@ -70,6 +71,12 @@ describe('something in use', () => {
     await first.kill();
     await started({ dataDir: scratch.path });
   });
+
+  it.skipIf(!canUnshare)('refuses it to a daemon in another container as well (needs the right to unshare)', async () => {
+    const first = await started({ dataDir: scratch.path });
+    expect(await refused({ dataDir: scratch.path, wrap: OTHER_NETWORK })).toEqual({ code: 3, lines: [expect.stringMatching(/in use by another.*MILLRACE_DATA_DIR/)] });
+    expect((await first.push(message())).status).toBe(200);
+  });
 });
 
 describe('a data directory that cannot be used', () => {
@@ -110,7 +117,7 @@ describe('a data directory that cannot be used', () => {
   it('ends with 4 when it is a copy made by hand while the daemon ran', async () => {
     const path = directory('data');
     const daemon = await started({ dataDir: path });
-    cpSync(path, join(scratch.path, 'copy'), { recursive: true, filter: (source) => !source.endsWith('.sock') });
+    copyAll(path, join(scratch.path, 'copy'));
     expect(await refused({ dataDir: join(scratch.path, 'copy') })).toEqual({ code: 4, lines: [expect.stringMatching(/copy of a data directory.*savepoint take/)] });
     expect((await daemon.push(message())).status).toBe(200);
   });

@@ -1,11 +1,11 @@
 /** Savepoints of the built daemon: taken under load, restored elsewhere, whole. */
 
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { message, runCli } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause, totalsOf } from '../../support/load.ts';
-import { useDaemons } from './harness.ts';
+import { copyAll, useDaemons } from './harness.ts';
 
 const { directory, refused, scratch, started } = useDaemons();
 
@@ -112,7 +112,7 @@ describe('a copy by hand of a running directory', () => {
     const path = directory('data');
     const source = await started({ dataDir: path });
     await source.push(message());
-    cpSync(path, join(scratch.path, 'copy'), { recursive: true, preserveTimestamps: true });
+    copyAll(path, join(scratch.path, 'copy'));
     await source.kill();
     expect((await refused({ dataDir: join(scratch.path, 'copy') })).code).toBe(4);
     const again = await started({ dataDir: path });
