@@ -198,6 +198,9 @@ export class FoldEngine {
         this.#options.onShares(message.shares);
         break;
       case 'stats':
+        if (message.checkpointFailures > (this.threadStats.get(thread)?.checkpointFailures ?? 0)) {
+          this.#options.log.error({ thread, failures: message.checkpointFailures }, 'checkpoints cannot be written; they are tried again');
+        }
         this.threadStats.set(thread, message);
         for (const stats of message.partitions) this.partitionStats.set(stats.partition, stats);
         break;
