@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { TestDaemon } from '../../test/support/daemon.ts';
 import { freePort } from '../../test/support/ports.ts';
+import { measureDisk, type DiskFacts } from '../harness/disk.ts';
 import { cpuSeconds, machineFacts, median, percentile, rssMiB } from '../harness/machine.ts';
 import { USER_PLACEHOLDER, templates } from './messages.ts';
 import { renderPage } from './page.ts';
@@ -50,6 +51,8 @@ export interface PeakReport {
 export interface LoadReport {
   readonly machine: Readonly<Record<string, string>>;
   readonly durability: string;
+  /** The disk alone, before the scenarios. */
+  readonly disk: DiskFacts;
   readonly at: string;
   readonly scenarios: readonly (SmokeReport | PeakReport)[];
 }
@@ -65,13 +68,14 @@ const argument = (name: string, otherwise: number): number => {
 async function main(): Promise<void> {
   const names = process.argv.slice(2).filter((word, index, all) => !word.startsWith('--') && !all[index - 1]?.startsWith('--'));
   const wanted = names.length === 0 ? ['smoke', 'peak'] : names;
+  const disk = await diskAlone();
   const scenarios: (SmokeReport | PeakReport)[] = [];
   for (const name of wanted) {
     if (name === 'smoke') scenarios.push(await withDaemon((daemon, redisPort) => smoke(daemon, redisPort, argument('seconds', 60))));
     else if (name === 'peak') scenarios.push(await withDaemon((daemon) => peak(daemon, argument('rounds', 5), argument('seconds', 10))));
     else throw new Error(`no such scenario: ${name}; use smoke or peak`);
   }
-  const report: LoadReport = { machine: machineFacts(), durability: 'one fdatasync per batch, on the disk as it is', at: new Date().toISOString(), scenarios };
+  const report: LoadReport = { machine: machineFacts(), durability: `one fdatasync per batch, on the disk as it is: alone, a 4 KiB sync took p50 ${disk.p50Ms.toFixed(1)}, p99 ${disk.p99Ms.toFixed(1)}, max ${disk.maxMs.toFixed(0)} ms`, disk, at: new Date().toISOString(), scenarios };
   print(report);
   const directory = join(process.cwd(), 'bench/results');
   mkdirSync(directory, { recursive: true });
@@ -79,6 +83,15 @@ async function main(): Promise<void> {
   writeFileSync(join(directory, 'load.html'), renderPage(report));
   process.stdout.write(`\nbench/results/load.json and load.html written\n`);
   if (scenarios.some((scenario) => scenario.lost > 0)) process.exitCode = 1;
+}
+
+async function diskAlone(): Promise<DiskFacts> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  try {
+    return await measureDisk(directory, 10);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 async function withDaemon<Result>(work: (daemon: TestDaemon, redisPort: number) => Promise<Result>): Promise<Result> {

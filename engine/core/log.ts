@@ -72,7 +72,7 @@ export interface LogWriter {
   readonly openBytes: number;
   /**
    * Makes the open batch durable and publishes it; an empty one is a tick. Nothing may be awaited between the last append
-   * and the call. Returns true when it is done, or a promise while a slow disk syncs off the thread (then appends go to the next
+   * and the call. Returns true when it is done, or a promise while the disk syncs off the thread (then appends go to the next
    * batch and commit must not be called again before it settles). Raises or rejects JOURNAL_WRITE_FAILED or DISK_FULL: none of the batch's records
    * is acknowledged, and the writer has moved to a new segment or will at the next commit.
    */

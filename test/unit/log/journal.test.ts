@@ -30,7 +30,7 @@ describe('the journal', () => {
     appendText(writer, 1, 'one-b', 7, 2);
     writer.appendControl(Buffer.from('{"type":"rules"}'));
     expect(writer.openRecords).toBe(4);
-    expect(writer.commit()).toBe(true);
+    expect(await writer.commit()).toBe(true);
     expect(published.at(-1)).toBe(writer.durableOffset);
     const [batch, ...others] = readAll(disk, writer.durableOffset);
     expect(others).toEqual([]);
