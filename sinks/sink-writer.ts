@@ -8,8 +8,8 @@
  * Thread: main. Time, timers and randomness are passed in.
  */
 
-import type { Clock } from '../engine/core/clock.ts';
-import { systemClock } from '../engine/core/clock.ts';
+import type { Clock, Schedule } from '../engine/core/clock.ts';
+import { systemClock, systemSchedule } from '../engine/core/clock.ts';
 import { EngineError, messageOf } from '../engine/core/errors.ts';
 import type { ResultFeed, Sink, SinkHealth, SinkMarker } from '../engine/core/feed.ts';
 import { assert, MS_PER_MINUTE, MS_PER_SECOND } from '../engine/core/types.ts';
@@ -17,18 +17,14 @@ import { assert, MS_PER_MINUTE, MS_PER_SECOND } from '../engine/core/types.ts';
 /** What the writer needs of the world; a simulator passes its own. */
 export interface SinkWriterWorld {
   readonly clock: Clock;
-  /** Calls back once after the delay; returns how to cancel. */
-  schedule(delayMs: number, callback: () => void): () => void;
+  readonly schedule: Schedule;
   /** At least 0, below 1. */
   random(): number;
 }
 
 export const systemWorld: SinkWriterWorld = {
   clock: systemClock,
-  schedule: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
+  schedule: systemSchedule,
   random: () => Math.random(),
 };
 

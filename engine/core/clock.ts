@@ -6,6 +6,16 @@ export interface Clock {
   monotonicMs(): number;
 }
 
+/** Calls back once after the delay (milliseconds); returns how to cancel. A simulator passes its own. */
+export type Schedule = (delayMs: number, callback: () => void) => () => void;
+
+export const systemSchedule: Schedule = (delayMs, callback) => {
+  const timer = setTimeout(callback, delayMs);
+  return () => {
+    clearTimeout(timer);
+  };
+};
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

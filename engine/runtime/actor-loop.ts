@@ -19,7 +19,6 @@ import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
 import type { ActorToMain, MainToActor, PartitionStats, TailEntry } from '../threads/messages.ts';
 import { Stage, type Progress } from '../threads/progress.ts';
-import type { SharedWords } from '../threads/shared-words.ts';
 
 /** One partition as the loop drives it; actors/partition implements it. */
 export interface PartitionActor {
@@ -44,11 +43,22 @@ export interface PartitionActor {
   stateHash(): string;
 }
 
+/** The shared words as the loop uses them. */
+export interface LoopWords {
+  readonly durableOffset: Offset;
+  readonly stopping: boolean;
+  readonly wakeCount: number;
+  wake(): void;
+  waitForWake(seen: number, timeoutMs: number): Promise<void>;
+}
+
 export interface ActorLoopOptions {
   readonly partitions: readonly { readonly actor: PartitionActor; readonly store: OrderedStore }[];
   readonly openReader: (from: Offset) => LogReader;
   readonly cursor: RecordCursor;
-  readonly words: SharedWords;
+  readonly words: LoopWords;
+  /** Lets messages and disk have their turn; resolves in the next one of the event loop. */
+  readonly turn?: () => Promise<void>;
   /** Beaten at each step, so that main can tell a thread at work from one that is stuck. */
   readonly progress: Progress;
   readonly post: (message: ActorToMain, transfer?: readonly ArrayBuffer[]) => void;
@@ -77,6 +87,7 @@ type Entry = ActorLoopOptions['partitions'][number];
 export class ActorLoop {
   readonly #options: ActorLoopOptions;
   readonly #partitions: readonly Entry[];
+  readonly #turn: () => Promise<void>;
   #reader: LogReader | null = null;
   #recoveryEnd: Offset | null = null;
   #complete = false;
@@ -99,6 +110,7 @@ export class ActorLoop {
   constructor(options: ActorLoopOptions) {
     this.#options = options;
     this.#partitions = options.partitions;
+    this.#turn = options.turn ?? (() => new Promise((resolve) => void setImmediate(resolve)));
     this.#nextCheckpointMs = options.clock.monotonicMs() + options.checkpointIntervalMs / options.partitions.length;
   }
 
@@ -128,7 +140,7 @@ export class ActorLoop {
       this.#checkpointWhenDue(nowMs);
       progress.enter(this.#reader === null ? Stage.waiting : Stage.idle);
       if (caughtUp) await words.waitForWake(seen, this.#idleMs(nowMs));
-      else await new Promise(setImmediate);
+      else await this.#turn();
     }
     progress.enter(Stage.leaving);
     if (words.stopping) await this.#finish();
@@ -342,7 +354,7 @@ export class ActorLoop {
   async #finish(): Promise<void> {
     const { clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + STOP_FOLD_MS;
-    while (!this.#foldFor(FOLD_SLICE_MS) && clock.monotonicMs() < deadlineMs) await new Promise(setImmediate);
+    while (!this.#foldFor(FOLD_SLICE_MS) && clock.monotonicMs() < deadlineMs) await this.#turn();
     if (this.#complete) this.#send(this.#partitions, 'changed', false);
     await this.#checkpointing;
     // A thread that never got its log has nothing new to save.

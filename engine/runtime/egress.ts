@@ -7,7 +7,7 @@
 
 import { unpackMessage } from '../core/codec.ts';
 import type { CellName, PartitionReport } from '../core/cell.ts';
-import type { Clock } from '../core/clock.ts';
+import { systemSchedule, type Clock, type Schedule } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import type { MergeOutput } from '../core/feed.ts';
 import { LatencyHistogram } from '../core/histogram.ts';
@@ -44,6 +44,7 @@ export interface EgressOptions {
   readonly store: EgressStore;
   readonly actors: () => readonly ActorPort[];
   readonly clock: Clock;
+  readonly schedule?: Schedule;
   readonly intervalMs: number;
   readonly onFault: (error: unknown) => void;
   readonly onReady: () => void;
@@ -60,7 +61,8 @@ export class Egress {
   /** Actors that wait for credit. */
   readonly #waiting = new Set<number>();
   #running = false;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #schedule: Schedule;
+  #cancel: (() => void) | null = null;
   #notBeforeMs = 0;
   #lastSettledMs = 0;
   #wasReady = false;
@@ -77,6 +79,7 @@ export class Egress {
 
   constructor(options: EgressOptions) {
     this.#options = options;
+    this.#schedule = options.schedule ?? systemSchedule;
   }
 
   stats(): { cycles: number; cellsWritten: number; faults: number } {
@@ -116,25 +119,25 @@ export class Egress {
     this.#waiting.add(actorIndex);
     // Before every partition is complete nothing may be drained, and nobody may be kept waiting for it.
     if (!merge.ready) this.#grantCredit();
-    else this.#schedule();
+    else this.#runSoon();
   }
 
   /** Writes what is still pending; call when the actors have sent their last report. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    while (this.#running) await new Promise((resolve) => setTimeout(resolve, 5));
+    this.#cancel?.();
+    while (this.#running) await new Promise<void>((resolve) => void this.#schedule(5, resolve));
     if (this.#options.merge.ready || this.#pending !== null) await this.#cycle();
     await this.#options.store.flushed();
   }
 
-  #schedule(): void {
-    if (this.#running || this.#timer !== null || this.#closed) return;
+  #runSoon(): void {
+    if (this.#running || this.#cancel !== null || this.#closed) return;
     const delayMs = Math.max(0, this.#notBeforeMs - this.#options.clock.monotonicMs());
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
+    this.#cancel = this.#schedule(delayMs, () => {
+      this.#cancel = null;
       void this.#run();
-    }, delayMs);
+    });
   }
 
   async #run(): Promise<void> {
@@ -144,7 +147,7 @@ export class Egress {
     } finally {
       this.#running = false;
     }
-    if (this.#waiting.size > 0 || this.#pending !== null) this.#schedule();
+    if (this.#waiting.size > 0 || this.#pending !== null) this.#runSoon();
   }
 
   async #cycle(): Promise<void> {
