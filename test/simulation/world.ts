@@ -1,0 +1,83 @@
+/**
+ * The simulated world: one queue of timers, a wall clock that may jump, dice. Nothing else moves anything, so that a seed repeats exactly.
+ *
+ * Promises run to their end between two timers; what production code awaits is either settled by them or by a timer of this world.
+ */
+
+import type { Clock, Schedule } from '../../engine/core/clock.ts';
+import { seededRandom, type Random } from '../unit/log/faulty-disk.ts';
+
+interface Timer {
+  readonly atMs: number;
+  readonly number: number;
+  readonly callback: () => void;
+}
+
+/** A whole hour, so that windows close soon after the start of most runs. */
+const START_MS = Date.UTC(2026, 10, 22, 9, 0, 0);
+
+export class World {
+  readonly random: Random;
+  #monotonicMs = 1_000;
+  #wallOffsetMs = START_MS;
+  #wallOffsetMaxMs = START_MS;
+  #timers: Timer[] = [];
+  #nextNumber = 0;
+  readonly clock: Clock = { nowMs: () => this.#monotonicMs + this.#wallOffsetMs, monotonicMs: () => this.#monotonicMs };
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+  }
+
+  readonly schedule: Schedule = (delayMs, callback) => {
+    const timer = { atMs: this.#monotonicMs + Math.max(0, delayMs), number: this.#nextNumber++, callback };
+    let at = this.#timers.length;
+    while (at > 0 && (this.#timers[at - 1] as Timer).atMs > timer.atMs) at--;
+    this.#timers.splice(at, 0, timer);
+    return () => {
+      const index = this.#timers.indexOf(timer);
+      if (index >= 0) this.#timers.splice(index, 1);
+    };
+  };
+
+  chance(share: number): boolean {
+    return this.random() < share;
+  }
+
+  /** A whole number of `[from, to]`. */
+  pick(from: number, to: number): number {
+    return from + Math.floor(this.random() * (to - from + 1));
+  }
+
+  /** The wall clock steps; intervals go on. Never before the start of the world. */
+  jump(byMs: number): void {
+    this.#wallOffsetMs = Math.max(START_MS, this.#wallOffsetMs + byMs);
+    this.#wallOffsetMaxMs = Math.max(this.#wallOffsetMaxMs, this.#wallOffsetMs);
+  }
+
+  /** The clock is where it was at its furthest: log time, which never goes back, would stand still until it is. */
+  setClockRight(): void {
+    this.#wallOffsetMs = this.#wallOffsetMaxMs;
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.schedule(delayMs, resolve));
+  }
+
+  /** Runs until `done`, timer by timer. Raises when so much time has passed, or when nothing is left that could happen. */
+  async run(done: () => boolean, limitMs: number): Promise<void> {
+    const endMs = this.#monotonicMs + limitMs;
+    await drained();
+    while (!done()) {
+      const next = this.#timers.shift();
+      if (next === undefined) throw new Error('nothing is left to happen');
+      if (next.atMs > endMs) throw new Error(`not done after ${limitMs} simulated ms`);
+      this.#monotonicMs = Math.max(this.#monotonicMs, next.atMs);
+      next.callback();
+      await drained();
+    }
+  }
+}
+
+/** All promise callbacks that are due have run. */
+const drained = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
