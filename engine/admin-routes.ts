@@ -17,7 +17,7 @@ import type { Fault } from './threads/fault.ts';
 const JSON_TYPE = 'application/json';
 
 export function adminRoutes(view: Daemon): AdminRoute[] {
-  return [...healthRoutes(view), ...resultRoutes(view), ...recordRoutes(view), ...pageRoutes(view), ...actionRoutes(view)];
+  return [...healthRoutes(view), ...resultRoutes(view), ...recordRoutes(view), ...pageRoutes(), ...actionRoutes(view)];
 }
 
 /** Queries and sinks wait for recovery: an answer before it could show a revision that falls back. */
@@ -196,7 +196,7 @@ function recordRoutes(view: Daemon): AdminRoute[] {
   ];
 }
 
-function pageRoutes(view: Daemon): AdminRoute[] {
+function pageRoutes(): AdminRoute[] {
   const file = (path: string, name: string): AdminRoute => ({
     method: 'GET',
     path,
@@ -208,7 +208,6 @@ function pageRoutes(view: Daemon): AdminRoute[] {
       return { contentType, body, headers: { 'cache-control': 'no-cache', 'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'", 'x-content-type-options': 'nosniff' } };
     },
   });
-  void view;
   return [file('/', 'page.html'), file('/assets/page.js', 'page.js'), file('/assets/page.css', 'page.css')];
 }
 

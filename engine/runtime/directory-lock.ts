@@ -14,6 +14,7 @@ import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync } from '
 import { createServer, connect, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { diskErrorCode } from '../core/disk.ts';
 import { EngineError } from '../core/errors.ts';
 import { nodeDisk } from '../log/index.ts';
 
@@ -32,7 +33,7 @@ export interface DirectoryLock {
 /** Rejects DATA_DIR_LOCKED, or with the system's error. */
 export async function lockDirectory(path: string): Promise<DirectoryLock> {
   const name = await listen(lockName(path)).catch((error: unknown) => {
-    throw codeOf(error) === 'EADDRINUSE' ? locked(path) : error;
+    throw diskErrorCode(error) === 'EADDRINUSE' ? locked(path) : error;
   });
   try {
     const claim = await claimDirectory(path);
@@ -62,7 +63,7 @@ export async function claimDirectory(path: string): Promise<{ readonly release: 
     server = await listen(reach(`${own}.tmp`));
   } catch (error) {
     closeSync(handle);
-    if (NO_SOCKETS.has(codeOf(error))) return null;
+    if (NO_SOCKETS.has(diskErrorCode(error))) return null;
     throw error;
   }
   const release = once(async () => {
@@ -93,7 +94,7 @@ function isAlive(socketPath: string): Promise<boolean> {
       settle(true);
     });
     socket.once('error', (error) => {
-      settle(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error)));
+      settle(!['ECONNREFUSED', 'ENOENT'].includes(diskErrorCode(error)));
     });
   });
 }
@@ -132,5 +133,3 @@ function once(work: () => Promise<void>): () => Promise<void> {
 
 const locked = (path: string): EngineError =>
   new EngineError('DATA_DIR_LOCKED', `data_dir ${path} is in use by another Millrace daemon`, { where: { path }, fix: 'stop that daemon, or set another data_dir (MILLRACE_DATA_DIR)' });
-
-const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? '');

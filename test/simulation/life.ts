@@ -8,6 +8,7 @@
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { Merge } from '../../actors/merge/index.ts';
 import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
+import type { Schedule } from '../../engine/core/clock.ts';
 import type { MergeOutput } from '../../engine/core/feed.ts';
 import { createPartitioner, type Partitioner } from '../../engine/core/partition-key.ts';
 import { resultSchema } from '../../engine/core/pipeline.ts';
@@ -261,7 +262,7 @@ export class Life {
       },
       actors: () => this.#threads.map((thread, index) => ({ lane: thread.lane, post: (message) => this.#toActor(index, message) })),
       clock: world.clock,
-      schedule: (delayMs, callback) => world.schedule(delayMs, () => (this.alive ? this.#guarded(callback) : undefined)),
+      schedule: this.#schedule,
       intervalMs: 25,
       onFault: () => undefined,
       onReady: () => {
@@ -278,12 +279,18 @@ export class Life {
     this.#sink = new SinkWriter({
       sink: plant?.sink?.(sink, durable.system) ?? sink,
       feed: live,
-      world: { clock: world.clock, random: () => world.random(), schedule: (delayMs, callback) => world.schedule(delayMs, () => (this.alive ? this.#guarded(callback) : undefined)) },
+      world: { clock: world.clock, random: () => world.random(), schedule: this.#schedule },
       onNotice: (notice) => {
         if (this.alive && notice.type === 'stopped') onBug(notice.error);
       },
     });
   }
+
+  /** What main waits for, as long as this life lasts. */
+  readonly #schedule: Schedule = (delayMs, callback) =>
+    this.#options.world.schedule(delayMs, () => {
+      if (this.alive) this.#guarded(callback);
+    });
 
   #guarded(callback: () => void): void {
     try {

@@ -5,6 +5,7 @@
  */
 
 import type { Clock, Schedule } from '../../engine/core/clock.ts';
+import { settle } from '../conformance/virtual-world.ts';
 import { seededRandom, type Random } from '../unit/log/faulty-disk.ts';
 
 interface Timer {
@@ -67,17 +68,14 @@ export class World {
   /** Runs until `done`, timer by timer. Raises when so much time has passed, or when nothing is left that could happen. */
   async run(done: () => boolean, limitMs: number): Promise<void> {
     const endMs = this.#monotonicMs + limitMs;
-    await drained();
+    await settle();
     while (!done()) {
       const next = this.#timers.shift();
       if (next === undefined) throw new Error('nothing is left to happen');
       if (next.atMs > endMs) throw new Error(`not done after ${limitMs} simulated ms`);
       this.#monotonicMs = Math.max(this.#monotonicMs, next.atMs);
       next.callback();
-      await drained();
+      await settle();
     }
   }
 }
-
-/** All promise callbacks that are due have run. */
-const drained = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

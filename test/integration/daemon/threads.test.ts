@@ -3,29 +3,20 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../engine/core/clock.ts';
 import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
 import { PoisonList } from '../../../engine/runtime/poison.ts';
 import { SharedWords } from '../../../engine/threads/shared-words.ts';
-import { TestDaemon, message, temporaryDirectory } from '../../support/daemon.ts';
+import { message, type TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
+import { restartsOf, useDaemons } from './harness.ts';
 
-let scratch: ReturnType<typeof temporaryDirectory>;
-let daemon: TestDaemon | null = null;
-beforeEach(() => {
-  scratch = temporaryDirectory();
-});
-afterEach(async () => {
-  await daemon?.kill();
-  daemon = null;
-  scratch.remove();
-});
+const { scratch, started } = useDaemons();
 
 async function open(threads: number, ingestPort?: number): Promise<TestDaemon> {
-  daemon = await TestDaemon.start({ dataDir: scratch.path, env: { MILLRACE_INGEST_PORT: String(ingestPort ?? (await freePort())), MILLRACE_FAULT_INJECTION: 'true', MILLRACE_THREADS_ACTORS: String(threads), MILLRACE_CHECKPOINT_INTERVAL_MS: '1000' } });
-  return daemon;
+  return started({ dataDir: scratch.path, env: { MILLRACE_INGEST_PORT: String(ingestPort ?? (await freePort())), MILLRACE_FAULT_INJECTION: 'true', MILLRACE_THREADS_ACTORS: String(threads), MILLRACE_CHECKPOINT_INTERVAL_MS: '1000' } });
 }
 
 const killThread = async (own: TestDaemon, thread: string): Promise<number> => (await fetch(`${own.admin}/v1/faults/kill-thread?thread=${thread}`, { method: 'POST' })).status;
@@ -43,7 +34,6 @@ async function killOnce(own: TestDaemon, thread: string): Promise<void> {
   );
 }
 
-const restartsOf = async (own: TestDaemon): Promise<{ actors: number; ingress: number }> => (await own.pipeline())['thread_restarts'] as { actors: number; ingress: number };
 
 describe('a thread that dies under load', () => {
   it.each([1, 3])('of %i actor threads is replaced from its checkpoint; no total is lost or doubled', async (threads) => {
@@ -62,8 +52,7 @@ describe('a thread that dies under load', () => {
     const { conservation } = await own.pipeline();
     expect(conservation).toEqual({ received: report.acknowledged, accepted: report.acknowledged, duplicate: 0, late: 0, rejected: 0 });
     expect(await own.stop()).toBe(0);
-    daemon = await TestDaemon.start({ dataDir: scratch.path });
-    await expectExact(daemon, 'actors', report);
+    await expectExact(await started({ dataDir: scratch.path }), 'actors', report);
   });
 
   it('leaves the other threads folding: their partitions become visible while it is away', async () => {
@@ -97,7 +86,7 @@ describe('a thread that dies under load', () => {
   });
 
   it('cannot be asked for unless fault injection is on', async () => {
-    daemon = await TestDaemon.start({ dataDir: scratch.path });
+    const daemon = await started({ dataDir: scratch.path });
     expect(await killThread(daemon, '0')).toBe(404);
     await pause(100);
     expect(await restartsOf(daemon)).toEqual({ actors: 0, ingress: 0 });

@@ -3,32 +3,24 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../engine/core/clock.ts';
 import type { EngineError } from '../../../engine/core/errors.ts';
 import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
 import { lanesOf } from '../../../engine/runtime/lanes.ts';
 import { PoisonList } from '../../../engine/runtime/poison.ts';
 import { SharedWords } from '../../../engine/threads/shared-words.ts';
-import { TestDaemon, runCli, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
+import { runCli, type DaemonOptions, type TestDaemon } from '../../support/daemon.ts';
 import { Load, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
+import { restartsOf, useDaemons } from './harness.ts';
 
-let scratch: ReturnType<typeof temporaryDirectory>;
-let daemon: TestDaemon | null = null;
-beforeEach(() => {
-  scratch = temporaryDirectory();
-});
-afterEach(async () => {
-  await daemon?.kill();
-  daemon = null;
-  scratch.remove();
-});
+const { scratch, started } = useDaemons();
 
 const STALL_TIMEOUT_MS = 2_000;
 
 async function open(threads: number, options: Partial<DaemonOptions> = {}): Promise<TestDaemon> {
-  daemon = await TestDaemon.start({
+  return started({
     dataDir: scratch.path,
     ...options,
     env: {
@@ -40,14 +32,12 @@ async function open(threads: number, options: Partial<DaemonOptions> = {}): Prom
       ...options.env,
     },
   });
-  return daemon;
 }
 
 async function hang(own: TestDaemon, thread: string, where: 'script' | 'native' = 'script'): Promise<void> {
   expect((await fetch(`${own.admin}/v1/faults/hang-thread?thread=${thread}&in=${where}`, { method: 'POST' })).status).toBe(200);
 }
 
-const restartsOf = async (own: TestDaemon): Promise<{ actors: number; ingress: number }> => (await own.pipeline())['thread_restarts'] as { actors: number; ingress: number };
 const metricOf = async (own: TestDaemon, name: string): Promise<number> => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await fetch(`${own.admin}/metrics`)).text())?.[1]);
 
 describe('an actor thread that hangs under load', () => {
@@ -202,8 +192,7 @@ describe('a thread inside a native call that never returns', () => {
     expect(await own.stop()).toBe(0);
     expect(performance.now() - startMs).toBeLessThan(10_000);
     expect(own.logs.find(({ msg }) => msg.startsWith('an actor thread did not leave'))).toMatchObject({ thread: 1, ended: false });
-    daemon = await TestDaemon.start({ dataDir: scratch.path });
-    await expectExact(daemon, 'last', report);
+    await expectExact(await started({ dataDir: scratch.path }), 'last', report);
   });
 
   it('does not hold up a shutdown without a parent either, which then sees the signal', async () => {
@@ -247,7 +236,6 @@ describe('a door that hangs', () => {
     expect(own.stderr).not.toMatch(/abort|assert|uv_/i);
     const { partitions } = JSON.parse((await runCli(['inspect', '--json'], { MILLRACE_DATA_DIR: scratch.path })).stdout) as { partitions: readonly { offset: number }[] };
     expect(partitions.filter(({ offset }) => offset < journal.durable_offset)).toEqual([]);
-    daemon = await TestDaemon.start({ dataDir: scratch.path });
-    await expectExact(daemon, 'door', report);
+    await expectExact(await started({ dataDir: scratch.path }), 'door', report);
   });
 });
