@@ -7,11 +7,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 const part = process.argv[2] ?? 'all';
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 const sums = { passed: 0, failed: 0, skipped: 0 };
+/** One line for each failure, told again at the end: hours of output may stand between. */
+const failures = [];
 const vitest = 'node_modules/vitest/vitest.mjs';
 
 try {
@@ -31,6 +33,7 @@ try {
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
+for (const line of failures) process.stdout.write(`\nfailure: ${line}`);
 process.stdout.write(`\n${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped\n`);
 process.exit(sums.failed > 0 || sums.passed === 0 ? 1 : 0);
 
@@ -38,7 +41,7 @@ async function check(name, args) {
   process.stdout.write(`\n== ${name}\n`);
   const status = await run(args);
   if (status === 0) sums.passed++;
-  else sums.failed++;
+  else fail(name);
 }
 
 async function suite(name, args, env = {}) {
@@ -46,15 +49,25 @@ async function suite(name, args, env = {}) {
   const report = join(scratch, `${name.replace(/\W+/g, '-')}.json`);
   const status = await run([vitest, 'run', '--config', 'test/vitest.config.ts', '--reporter', 'default', '--reporter', 'json', '--outputFile.json', report, ...args], env);
   if (!existsSync(report)) {
-    sums.failed++;
+    fail(`${name}: no report, exit code ${status}`);
     return;
   }
   const result = JSON.parse(readFileSync(report, 'utf8'));
   sums.passed += result.numPassedTests;
   sums.failed += result.numFailedTests;
   sums.skipped += result.numPendingTests + result.numTodoTests;
+  for (const file of result.testResults) {
+    for (const { status: outcome, fullName, failureMessages } of file.assertionResults) {
+      if (outcome === 'failed') failures.push(`${name}: ${relative(process.cwd(), file.name)}: ${fullName}: ${String(failureMessages[0]).split('\n')[0]}`);
+    }
+  }
   // A file that does not load, or an error outside a test, fails the run without failing a test.
-  if (status !== 0 && result.numFailedTests === 0) sums.failed++;
+  if (status !== 0 && result.numFailedTests === 0) fail(`${name}: exit code ${status} without a failed test`);
+}
+
+function fail(line) {
+  sums.failed++;
+  failures.push(line);
 }
 
 function run(args, env = {}) {
