@@ -48,15 +48,27 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Creates what is missing of a path; each new name is durable in its parent. Not mkdir's own `recursive`: under /proc Node 20 loops in it forever. */
-export async function makeDirectoryDurably(path: string): Promise<void> {
+/**
+ * Creates what is missing of a path; each new name is durable in its parent. One call after another: two at once would each see half of
+ * what the other makes, and one could return before the other has synced their common parent.
+ */
+export function makeDirectoryDurably(path: string): Promise<void> {
+  const made = making.then(() => make(path));
+  making = made.catch(() => undefined);
+  return made;
+}
+
+let making: Promise<void> = Promise.resolve();
+
+/** Not mkdir's own `recursive`: under /proc Node 20 loops in it forever. */
+async function make(path: string): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
     if (systemCode(error) === 'EEXIST' && (await isDirectory(path))) return;
     if (!isMissing(error) || (await isDirectory(dirname(path)))) throw error;
-    await makeDirectoryDurably(dirname(path));
-    return makeDirectoryDurably(path);
+    await make(dirname(path));
+    return make(path);
   }
   await syncDirectory(dirname(path));
 }

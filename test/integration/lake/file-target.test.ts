@@ -29,6 +29,14 @@ describe('the lake in a directory', () => {
     await expect(target.get(HOUR, 2)).rejects.toMatchObject({ code: 'SINK_REFUSED' });
   });
 
+  test('takes the first objects of many folders at once', async () => {
+    for (let round = 0; round < 40; round++) {
+      const names = Array.from({ length: 4 }, (_, hour) => `round-${round}/event_date=2026-11-22/hour=0${hour}/metrics.parquet`);
+      await Promise.all(names.map((name) => target.put(name, text(name))));
+      for (const name of names) expect(await target.get(name, 1_000)).toEqual(text(name));
+    }
+  });
+
   test('a half-written file of a crash is never read and is overwritten by the repeat', async () => {
     mkdirSync(join(root, 'lake/events/event_date=2026-11-22'), { recursive: true });
     writeFileSync(join(root, 'lake/events/event_date=2026-11-22/.a.parquet.tmp'), 'half');
