@@ -206,6 +206,9 @@ export class Daemon {
         if (message.fallbackReason !== null) this.#log.warn({ door: message.door, reason: message.fallbackReason }, 'uWebSockets.js cannot be loaded: node:http serves the ingest port');
         this.#listening?.resolve();
       },
+      onClosed: () => {
+        this.state.door = null;
+      },
       onStats: (stats) => {
         this.state.ingress = stats;
       },

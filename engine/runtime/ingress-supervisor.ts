@@ -2,7 +2,8 @@
  * The ingress thread: started once the actors know what they need, replaced when it dies, drained at shutdown.
  *
  * A replacement reopens the journal like a restarted daemon would: what the shared word published is proof, the tail
- * beyond it is rewritten. It listens where the first one did. Clients of the dead thread see their connections reset and resend. One that
+ * beyond it is rewritten. It listens where the first one did. A first start that fails again and again is told; once the door has been open,
+ * faults of the disk are waited for. Clients of the dead thread see their connections reset and resend. One that
  * hangs behind its open door can neither be ended nor replaced: the process ends and starts again. Runs on the main thread.
  */
 
@@ -27,11 +28,15 @@ export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
   readonly onOpened: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'opened' }>) => void;
   readonly onListening: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'listening' }>) => void;
+  /** The thread is gone and with it its door, until the next {@link onListening}. */
+  readonly onClosed: () => void;
   readonly onStats: (stats: Stats) => void;
   readonly onFatal: (error: EngineError) => void;
 }
 
 const RESTART_PAUSE_MS = 200;
+/** A disk that is full for hours is looked at this often. */
+const RESTART_PAUSE_MAX_MS = 5_000;
 /** For the journal to close after the door. */
 const LEAVE_MS = 1_000;
 const DEATHS_IN_A_ROW_MAX = 5;
@@ -47,6 +52,9 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   #startedMs = 0;
   #nextControl = 1;
   #port = 0;
+  /** A first thread that dies before its journal is open has published nothing: what the checkpoints prove holds all the same. */
+  #provenOffset = 0;
+  #hasListened = false;
   /** Figures that have come: a thread that still turns its loop sends them twice a second. */
   #beats = 0;
   readonly #watchdog: Watchdog;
@@ -71,8 +79,15 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     });
   }
 
+  /** `provenOffset`: the highest that a flushed checkpoint covers. */
   start(provenOffset: number): void {
+    this.#provenOffset = provenOffset;
+    this.#start();
+  }
+
+  #start(): void {
     const { module, settings, words, controls } = this.#options;
+    const provenOffset = Math.max(this.#provenOffset, words.durableOffset);
     const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), port: this.#port, settings };
     this.#failure = null;
     this.#startedMs = performance.now();
@@ -129,6 +144,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
       case 'listening':
         if (this.#thread !== null) this.#thread.isTerminable = message.door !== 'uws';
         this.#port = message.port;
+        this.#hasListened = true;
         this.#watch();
         this.#options.onListening(message);
         break;
@@ -175,16 +191,20 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     for (const waiting of this.#controls.values()) waiting.reject(new EngineError('THREAD_DIED', 'the ingress thread ended'));
     this.#controls.clear();
     if (this.#stopping || expected) return;
+    this.#options.onClosed();
     const failure = this.#failure;
     this.#deaths = performance.now() - this.#startedMs > STEADY_MS ? 1 : this.#deaths + 1;
-    if ((failure !== null && !failure.retryable) || this.#deaths > DEATHS_IN_A_ROW_MAX) {
+    // What a start cannot do is told; a disk that fills up under a daemon that has served is waited for, however long.
+    const isPatient = this.#hasListened && failure !== null;
+    if ((failure !== null && !failure.retryable) || (this.#deaths > DEATHS_IN_A_ROW_MAX && !isPatient)) {
       this.#options.onFatal(failure ?? new EngineError('THREAD_DIED', `the ingress thread ended ${this.#deaths} times in a row: ${error?.message ?? 'no reason given'}`));
       return;
     }
     this.restarts++;
-    this.#options.log.error({ reason: error?.message ?? failure?.message ?? 'ended', restartInMs: RESTART_PAUSE_MS }, 'ingress thread died; restarting it');
+    const pauseMs = Math.min(RESTART_PAUSE_MAX_MS, RESTART_PAUSE_MS * 2 ** Math.max(0, this.#deaths - DEATHS_IN_A_ROW_MAX));
+    this.#options.log.error({ reason: failure?.message ?? error?.message ?? 'ended', restartInMs: pauseMs }, 'ingress thread died; restarting it');
     setTimeout(() => {
-      if (!this.#stopping) this.start(this.#options.words.durableOffset);
-    }, RESTART_PAUSE_MS);
+      if (!this.#stopping) this.#start();
+    }, pauseMs);
   }
 }
