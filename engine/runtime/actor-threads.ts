@@ -12,7 +12,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Fault } from '../threads/fault.ts';
 import type { ActorStart, ActorToMain, MainToActor } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
-import { Thread } from '../threads/worker.ts';
+import { isOutOfMemory, Thread } from '../threads/worker.ts';
 import type { ActorPort } from './egress.ts';
 import { lanesOf, type Lane } from './lanes.ts';
 import type { PoisonList } from './poison.ts';
@@ -211,7 +211,7 @@ export class ActorThreads<Settings> {
       onFatal(slot.failure);
       return;
     }
-    this.#countPoison(slot);
+    this.#countPoison(slot, end.error);
     slot.deaths = clock.monotonicMs() - slot.startedMs > STEADY_MS ? 1 : slot.deaths + 1;
     slot.restarts++;
     const pauseMs = slot.deaths === 1 ? 0 : Math.min(RESTART_PAUSE_MAX_MS, RESTART_PAUSE_MS * 2 ** slot.deaths);
@@ -223,11 +223,12 @@ export class ActorThreads<Settings> {
     }, pauseMs);
   }
 
-  #countPoison(slot: Slot): void {
+  #countPoison(slot: Slot, error: Error | null): void {
     const [batchSequence = 0, index = 0, folding = 0] = this.#options.words.current(slot.index);
     // A store fault that surfaces while a record is being folded says nothing about the record.
     // A thread that main has ended may have waited for the disk, the processor or a bug beside the record.
-    if (folding !== 1 || slot.failure !== null || slot.stalled) return;
+    // A heap too small for the state ends a replay at about the same innocent record each time.
+    if (folding !== 1 || slot.failure !== null || slot.stalled || isOutOfMemory(error)) return;
     try {
       if (this.#options.poison.death([batchSequence, index])) {
         this.#options.log.error({ batchSequence, index }, 'a record has killed its thread three times and is rejected as POISON from now on');

@@ -5,9 +5,9 @@
  * the journal and read before any replay, so that a replay judges as the first run did. A record is named by (batch sequence, index),
  * which survives a rewriting of the journal's tail.
  *
- * A death of the whole process counts against no record. The fold runs no native code on a record's bytes, and a heap that one record
- * exhausts ends its thread alone; what does end the process (memory too small for the state, a store page that cannot be read) ends a replay at the same
- * innocent record each time. A thread that hangs counts against none either: it may have waited for the disk.
+ * A death of the whole process counts against no record, and neither does a heap that is full: records are bounded, so it is the state that
+ * fills it (as a store page that cannot be read ends the process), and a replay then ends at about the same innocent record each time.
+ * A thread that hangs counts against none either: it may have waited for the disk.
  */
 
 import { existsSync, readFileSync } from 'node:fs';

@@ -103,12 +103,12 @@ const DYING_THREAD = `
   else {
     new Float64Array(words, 64 + thread * 24, 3).set([...settings.record, settings.folding ? 1 : 0]);
     if (settings.fault) parentPort.postMessage({ type: 'failed', error: { code: 'STATE_WRITE_FAILED', message: 'the store said no' } });
-    setTimeout(() => { throw new Error('the fold broke'); }, 5);
+    setTimeout(() => { throw Object.assign(new Error('the fold broke'), { code: settings.code }); }, 5);
   }
 `;
 
 describe('a record that kills its thread', () => {
-  async function deaths(settings: { record: [number, number]; folding: boolean; fault: boolean }): Promise<{ restarts: number; verdicts: readonly (readonly [number, number])[]; onDisk: boolean }> {
+  async function deaths(settings: { record: [number, number]; folding: boolean; fault: boolean; code?: string }): Promise<{ restarts: number; verdicts: readonly (readonly [number, number])[]; onDisk: boolean }> {
     const module = join(scratch.path, 'dying-thread.mjs');
     writeFileSync(module, DYING_THREAD);
     const words = SharedWords.create(1);
@@ -134,5 +134,9 @@ describe('a record that kills its thread', () => {
   it('is not poison when the store failed, or when the thread was between two records', async () => {
     expect(await deaths({ record: [7, 3], folding: true, fault: true })).toMatchObject({ restarts: 4, verdicts: [], onDisk: false });
     expect(await deaths({ record: [7, 3], folding: false, fault: false })).toMatchObject({ restarts: 4, verdicts: [], onDisk: false });
+  });
+
+  it('is not poison when the heap was full: it is the state that fills it', async () => {
+    expect(await deaths({ record: [7, 3], folding: true, fault: false, code: 'ERR_WORKER_OUT_OF_MEMORY' })).toMatchObject({ restarts: 4, verdicts: [], onDisk: false });
   });
 });
