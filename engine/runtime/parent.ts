@@ -15,6 +15,8 @@ import { STALL_ROW_MS } from './watchdog.ts';
 const PAUSE_MIN_MS = 200;
 const PAUSE_MAX_MS = 30_000;
 const STEADY_MS = 60_000;
+/** A daemon ends within 10 s of SIGTERM by its own clock; one whose main thread hangs in a native call never looks at it. */
+const DRAIN_LIMIT_MS = 12_000;
 /** Tells a child how many before it, in a row, ended with a thread that was stuck: its watchdog is the more patient. */
 const STALLS_BEFORE = 'MILLRACE_STALLS_BEFORE';
 
@@ -23,12 +25,18 @@ interface End {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Runs until the daemon ends for good; resolves with the exit code. */
-export async function superviseDaemon(module: string, args: readonly string[], log: Logger): Promise<number> {
+/** Runs until the daemon ends for good; resolves with the exit code. `drainLimitMs`: after a signal the child has so long to end. */
+export async function superviseDaemon(module: string, args: readonly string[], log: Pick<Logger, 'error'>, drainLimitMs = DRAIN_LIMIT_MS): Promise<number> {
   let stopping = false;
   let child: ReturnType<typeof fork> | null = null;
   let wake: (() => void) | null = null;
   const forward = (signal: NodeJS.Signals): void => {
+    if (!stopping) {
+      setTimeout(() => {
+        log.error({ limitMs: drainLimitMs }, 'the daemon has not ended and is killed; what is missing is replayed from the journal at the next start');
+        child?.kill('SIGKILL');
+      }, drainLimitMs).unref();
+    }
     stopping = true;
     child?.kill(signal);
     wake?.();
@@ -51,9 +59,13 @@ export async function superviseDaemon(module: string, args: readonly string[], l
     const pauseMs = Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (deaths - 1));
     log.error({ ...end, restartInMs: pauseMs }, 'the daemon died; starting it again');
     await new Promise<void>((resolve) => {
-      wake = resolve;
-      setTimeout(resolve, pauseMs);
+      const timer = setTimeout(resolve, pauseMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
+    wake = null;
     if (stopping) return exitCodes.ok;
   }
 }
@@ -69,6 +81,10 @@ function endOf(child: ChildProcess): Promise<End> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => {
       resolve({ code: code ?? told, signal });
+    });
+    // Not even started: too many processes, or no memory for one more.
+    child.once('error', () => {
+      if (child.pid === undefined) resolve({ code: exitCodes.failure, signal: null });
     });
   });
 }
