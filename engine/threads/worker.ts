@@ -93,7 +93,7 @@ export class Thread<Out, In> {
 }
 
 /** The thread's heap was full, whatever it was at. */
-export const isOutOfMemory = (error: Error | null): boolean => (error)?.code === 'ERR_WORKER_OUT_OF_MEMORY';
+export const isOutOfMemory = (error: Error | null): boolean => error !== null && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
 
 /** The inside of a thread: its start data and the port to its parent. */
 export function insideThread<Start, Out, In>(): { start: Start; post: (message: Out, transfer?: readonly ArrayBuffer[]) => void; onMessage: (handler: (message: In) => void) => void; close: () => void } {
