@@ -7,7 +7,7 @@
 
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
 import { setHeadBytesMax } from '../ingress/index.ts';
-import type { EventsSinkHealth } from '../sinks/lake/index.ts';
+import { SPOOL_SCRATCH, type EventsSinkHealth } from '../sinks/lake/index.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { reachedLimits } from './alarms.ts';
 import { systemClock } from './core/clock.ts';
@@ -135,7 +135,7 @@ export class Daemon {
 
   /** Resolves with the bytes written. */
   savepoint(target: string): Promise<number> {
-    return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
+    return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, spoolScratch: SPOOL_SCRATCH, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
   }
 
   /** Before an exit that cannot wait for a drain: an ingress thread that still has its door open when the process exits aborts it, and the exit code is lost. */

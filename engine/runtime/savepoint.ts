@@ -18,6 +18,8 @@ export interface SavepointParts {
   readonly directory: DataDirectory;
   readonly asker: Asker;
   readonly live: OrderedStore;
+  /** Folders of the spool that are worth nothing after a restart. */
+  readonly spoolScratch: readonly string[];
   /** Holds journal retention back; returns the release. */
   readonly pin: () => () => void;
   readonly nowMs: number;
@@ -33,7 +35,7 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
     for (const part of ['state', 'live', 'spool', 'journal']) await mkdir(join(target, part));
     await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state'), timeoutMs: 10 * 60_000 });
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
-    await copyFolder(parts.directory.spool, join(target, 'spool'));
+    await copyFolder(parts.directory.spool, join(target, 'spool'), parts.spoolScratch);
     await copyFolder(parts.directory.journal, join(target, 'journal'));
     const poison = join(parts.directory.path, 'poison.json');
     if (existsSync(poison)) await copySynced(poison, join(target, 'poison.json'));
@@ -52,22 +54,24 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
 /** Spare files and half-written ones are nobody's data. */
 const isData = (name: string): boolean => !name.startsWith('spare') && !name.endsWith('.tmp');
 
-async function copyFolder(from: string, to: string): Promise<void> {
-  for (const entry of await readdir(from, { withFileTypes: true })) {
+async function copyFolder(from: string, to: string, without: readonly string[] = []): Promise<void> {
+  for (const entry of (await unlessGone(readdir(from, { withFileTypes: true }))) ?? []) {
+    if (without.includes(entry.name)) continue;
     if (entry.isDirectory()) {
       await mkdir(join(to, entry.name));
       await copyFolder(join(from, entry.name), join(to, entry.name));
-    } else if (entry.isFile() && isData(entry.name)) await copyIfThere(join(from, entry.name), join(to, entry.name));
+    } else if (entry.isFile() && isData(entry.name)) await unlessGone(copySynced(join(from, entry.name), join(to, entry.name)));
   }
   syncDirectory(to);
 }
 
-/** The uploader may take a spooled file away while the folder is read: then it is in the lake. */
-async function copyIfThere(from: string, to: string): Promise<void> {
+/** The uploader may take a spooled file or its folder away while the spool is read: then it is in the lake. */
+async function unlessGone<Result>(work: Promise<Result>): Promise<Result | null> {
   try {
-    await copySynced(from, to);
+    return await work;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }
 

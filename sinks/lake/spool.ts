@@ -21,6 +21,8 @@ import { isMissing, isTemporary, makeDirectoryDurably, syncDirectory, systemCode
 const READY = 'ready';
 const STAGING = 'staging';
 export const HELD = 'held';
+/** Worth nothing after a restart: a copy may leave them out. */
+export const SPOOL_SCRATCH: readonly string[] = [STAGING, HELD];
 const PROGRESS_FILE = 'progress.json';
 const PROGRESS_VERSION = 1;
 
