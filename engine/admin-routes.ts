@@ -149,6 +149,7 @@ function resultRoutes(view: Daemon): AdminRoute[] {
       summary: 'Server-sent events: a snapshot of the current hour, at most one a second; a slow client gets the latest, never a queue',
       answers: { 200: 'text/event-stream' },
       contentType: 'text/event-stream',
+      endless: true,
       handle: (request) => {
         requireReady(view);
         return { contentType: 'text/event-stream', headers: { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }, body: liveStream(view, request) };

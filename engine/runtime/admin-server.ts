@@ -33,6 +33,8 @@ export interface AdminRoute {
   readonly query?: z.ZodType;
   readonly answers: Readonly<Record<number, string>>;
   readonly contentType: string;
+  /** The answer ends with the client: there is no HEAD, which no client would end. */
+  readonly endless?: boolean;
   readonly handle: (request: AdminRequest) => AdminReply | Promise<AdminReply>;
 }
 
@@ -70,8 +72,8 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   for (const route of options.routes) addRoute(server, route, options.onError);
   server.get(OPENAPI_PATH, { schema: { hide: true } }, async () => server.swagger());
   for (const path of new Set([OPENAPI_PATH, ...options.routes.map((route) => route.path)])) {
-    const methods = path === OPENAPI_PATH ? ['GET'] : options.routes.filter((route) => route.path === path).map((route) => route.method);
-    refuseOtherMethods(server, path, methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])));
+    const methods = path === OPENAPI_PATH ? ['GET', 'HEAD'] : options.routes.filter((route) => route.path === path).flatMap((route) => (hasHead(route) ? ['GET', 'HEAD'] : [route.method]));
+    refuseOtherMethods(server, path, methods);
   }
   server.setNotFoundHandler((request, reply) => send(reply, errorReply(404, 'NOT_FOUND', `${request.method} ${request.url.slice(0, 200)}: no such route: see ${OPENAPI_PATH}`)));
   try {
@@ -84,10 +86,13 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   return { port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() };
 }
 
+const hasHead = (route: AdminRoute): boolean => route.method === 'GET' && route.endless !== true;
+
 function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServerOptions['onError']): void {
   server.route({
     method: route.method,
     url: route.path,
+    exposeHeadRoute: hasHead(route),
     schema: {
       summary: route.summary,
       ...(route.query === undefined ? {} : { querystring: z.toJSONSchema(route.query, { io: 'input', unrepresentable: 'any' }) }),
