@@ -52,6 +52,7 @@ export class Judge<Event, DomainRules> {
     const { pipeline, isPoison } = this.#options;
     if (isPoison(batch.sequence, cursor.index)) return this.#reject(batch, cursor, 'POISON');
     if (cursor.flags !== RecordFlag.none) {
+      if ((cursor.flags & RecordFlag.tooLarge) !== 0) return this.#reject(batch, cursor, 'TOO_LARGE');
       if ((cursor.flags & RecordFlag.malformed) !== 0) return this.#reject(batch, cursor, 'NOT_JSON');
       if ((cursor.flags & RecordFlag.notObject) !== 0) return this.#reject(batch, cursor, 'NOT_OBJECT');
     }

@@ -25,6 +25,8 @@ export const RecordFlag = {
   malformed: 1,
   /** The door saw JSON that is not an object; the fold rejects it as NOT_OBJECT. */
   notObject: 2,
+  /** The door took the head alone of a record beyond its limit; the fold rejects it as TOO_LARGE. */
+  tooLarge: 4,
 } as const;
 export type RecordFlag = number;
 

@@ -70,14 +70,12 @@ export const methodNotAllowed = (allow: string): Reply => failure(405, 'METHOD_N
 export const allowedMethods = (allow: string): Reply => ({ status: 204, statusLine: STATUS_LINES[204], code: '', body: '', retryAfter: '', allow });
 
 export const bodyTooLarge = (bytesMax: number): Reply => failure(413, 'TOO_LARGE', `at most ${bytesMax} bytes are taken`);
-export const recordTooLarge = (index: number, bytesMax: number): Reply =>
-  failure(413, 'RECORD_TOO_LARGE', `record ${index} has more than ${bytesMax} bytes; none of the request's records was taken`);
 export const tooManyRecords = (countMax: number): Reply => failure(413, 'TOO_MANY_RECORDS', `at most ${countMax} records are taken in one request; none was`);
 
 /** One rejected record of a request with many. */
 export interface RejectedRecord {
   readonly index: number;
-  readonly code: 'NOT_JSON' | 'NOT_OBJECT';
+  readonly code: 'NOT_JSON' | 'NOT_OBJECT' | 'TOO_LARGE';
 }
 
 /** `rejected` may be cut; `rejectedCount` is not. */

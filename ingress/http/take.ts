@@ -8,7 +8,7 @@
 import { RecordFlag, type RecordFlag as RecordFlags } from '../../engine/core/record.ts';
 import type { Exchange } from './exchange.ts';
 import { formToJson, looksLikeForm } from './form.ts';
-import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, recordTooLarge, tooManyRecords, type RejectedRecord } from './replies.ts';
+import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, tooManyRecords, type RejectedRecord } from './replies.ts';
 import { splitRecords, type Spans } from './split.ts';
 
 const OPEN_BRACE = 0x7b;
@@ -31,10 +31,10 @@ export function takeBody(exchange: Exchange, bytes: Buffer, length: number): voi
   switch (exchange.route.kind) {
     case 'push':
       if ((length > 0 && bytes[0] === OPEN_BRACE) || !looksLikeForm(bytes, 0, length)) takeOne(exchange, bytes, length, RecordFlag.none);
-      else takeForm(exchange, bytes.toString('utf8', 0, length));
+      else takeForm(exchange, bytes.toString('utf8', 0, length), bytes, length);
       break;
     case 'push_get':
-      takeForm(exchange, exchange.query);
+      takeQuery(exchange);
       break;
     case 'events':
       takeEvents(exchange, bytes, length);
@@ -59,12 +59,17 @@ function takeOne(exchange: Exchange, bytes: Buffer, length: number, known: Recor
   else exchange.conclude((flags & RecordFlag.malformed) === 0 ? PUSH_NOT_OBJECT : PUSH_NOT_JSON);
 }
 
-function takeForm(exchange: Exchange, text: string): void {
+function takeQuery(exchange: Exchange): void {
+  const bytes = Buffer.from(exchange.query, 'utf8');
+  takeForm(exchange, exchange.query, bytes, bytes.byteLength);
+}
+
+/** `bytes[0, length)`: the text as it came. */
+function takeForm(exchange: Exchange, text: string, bytes: Buffer, length: number): void {
   const object = formToJson(text);
   if (object === null) {
     // No message has so many fields: kept as it came, as malformed.
-    const raw = Buffer.from(text, 'utf8');
-    takeOne(exchange, raw, raw.byteLength, RecordFlag.malformed);
+    takeOne(exchange, bytes, length, RecordFlag.malformed);
   } else if (object.byteLength > exchange.intake.options.record_bytes_max) {
     exchange.conclude(exchange.intake.tooLarge.push);
   } else if (!exchange.charge(object.byteLength)) {
@@ -81,11 +86,6 @@ function takeEvents(exchange: Exchange, bytes: Buffer, length: number): void {
     exchange.conclude(tooManyRecords(options.events_records_max));
     return;
   }
-  for (let index = 0; index < spans.count; index++) {
-    if (spans.end(index) - spans.start(index) <= options.record_bytes_max) continue;
-    exchange.conclude(recordTooLarge(index, options.record_bytes_max));
-    return;
-  }
   if (!exchange.charge(spans.count * RECORD_FRAME_BYTES)) {
     exchange.conclude(JOURNAL_BUSY);
     return;
@@ -95,13 +95,14 @@ function takeEvents(exchange: Exchange, bytes: Buffer, length: number): void {
 }
 
 function appendEvents(exchange: Exchange, progress: EventsProgress): void {
-  const { partitioner, batcher } = exchange.intake;
+  const { partitioner, batcher, options } = exchange.intake;
   const { spans, body } = progress;
   for (; progress.next < spans.count; progress.next++) {
     const start = spans.start(progress.next);
-    const end = spans.end(progress.next);
+    // Of one that is too large the head alone is kept; the others must not share its fate.
+    const end = Math.min(spans.end(progress.next), start + options.record_bytes_max);
     partitioner.locate(body, start, end);
-    const { flags } = partitioner;
+    const flags = end === spans.end(progress.next) ? partitioner.flags : RecordFlag.tooLarge;
     if (!exchange.append(partitioner.partition, flags, body, start, end)) {
       // The batch is full and the disk slow: the rest waits, in the order of arrival.
       const kept = exchange.keepBody(body, spans.end(spans.count - 1));
@@ -116,7 +117,13 @@ function appendEvents(exchange: Exchange, progress: EventsProgress): void {
     }
     if (flags === RecordFlag.none) continue;
     progress.rejectedCount++;
-    if (progress.rejected.length < REJECTED_LISTED_MAX) progress.rejected.push({ index: progress.next, code: (flags & RecordFlag.malformed) === 0 ? 'NOT_OBJECT' : 'NOT_JSON' });
+    if (progress.rejected.length < REJECTED_LISTED_MAX) progress.rejected.push({ index: progress.next, code: codeOf(flags) });
   }
   exchange.conclude(eventsReply(spans.count, progress.rejectedCount, progress.rejected));
+}
+
+/** Of a record that the door rejects. */
+function codeOf(flags: RecordFlags): RejectedRecord['code'] {
+  if ((flags & RecordFlag.tooLarge) !== 0) return 'TOO_LARGE';
+  return (flags & RecordFlag.malformed) === 0 ? 'NOT_OBJECT' : 'NOT_JSON';
 }

@@ -78,6 +78,13 @@ describe.each(DOORS)('on the %s door', (door) => {
       expect(log.records[0]).toMatchObject({ flags: RecordFlag.malformed, bytes: Buffer.from(body) });
     });
 
+    it('with too many pairs that are no text is malformed, with its own bytes and no more of them', async () => {
+      const { url, log } = await open(door);
+      const body = Buffer.from(Array.from({ length: 1_001 }, (_, index) => `k${index}=\xff\xfe`).join('&'), 'latin1');
+      expect(await ask(url + PUSH, { method: 'POST', body })).toMatchObject({ status: 400, code: 'NOT_JSON' });
+      expect(log.records[0]).toMatchObject({ flags: RecordFlag.malformed, bytes: body });
+    });
+
     it('whose pairs would make too large a record is refused', async () => {
       const { url, log } = await open(door, { record_bytes_max: 4_096 });
       expect(await ask(url + PUSH, { method: 'POST', body: `a=${'\u0001'.repeat(1_000)}` })).toMatchObject({ status: 413 });
@@ -162,12 +169,16 @@ describe.each(DOORS)('on the %s door', (door) => {
       expect(log.records).toHaveLength(6);
     });
 
-    it('is refused whole when one record is too large, naming it, and nothing is journaled', async () => {
+    it('rejects a record that is too large alone: its head is kept, the others are taken', async () => {
       const { url, log } = await open(door, { record_bytes_max: 2_048 });
-      const answer = await send(url, `[${message(1)},${message(2)},${message(3, `,"x":"${'y'.repeat(2_048)}"`)}]`);
-      expect(answer).toMatchObject({ status: 413, code: 'RECORD_TOO_LARGE' });
-      expect(JSON.stringify(answer.body)).toContain('record 2 ');
-      expect(log.batches).toEqual([]);
+      const large = message(3, `,"x":"${'y'.repeat(2_048)}"`);
+      for (const body of [`[${message(1)},${large},${message(2)}]`, [message(1), large, message(2)].join('\n')]) {
+        const answer = await send(url, body);
+        expect(answer).toMatchObject({ status: 200, body: { received: 3, accepted: 2, rejected_count: 1, rejected: [{ index: 1, code: 'TOO_LARGE' }] } });
+        const kept = log.records.slice(-3);
+        expect(kept.map(({ flags }) => flags)).toEqual([RecordFlag.none, RecordFlag.tooLarge, RecordFlag.none]);
+        expect(kept[1]?.bytes.toString()).toBe(large.slice(0, 2_048));
+      }
     });
 
     it('is refused whole when it has too many records', async () => {
