@@ -65,9 +65,11 @@ interface Control {
   readonly reject: (error: EngineError) => void;
 }
 
+const NO_CONTROLS: readonly Control[] = [];
+
 interface Batch {
   readonly members: readonly BatchMember[];
-  readonly control: Control | null;
+  readonly controls: readonly Control[];
   readonly records: number;
   readonly startedMs: number;
   failure: EngineError | null;
@@ -117,7 +119,7 @@ export class Batcher {
     const writer = this.#writer;
     if (!writer.hasRoomFor(to - from)) {
       if (this.#committing) return false;
-      this.#commit(null);
+      this.#commit();
       this.#schedule();
       // The commit may have gone to the pool: the new batch is empty either way.
     }
@@ -127,7 +129,7 @@ export class Batcher {
       member.batchesPending++;
       this.#members.push(member);
     }
-    if (writer.openBytes >= this.#options.batchBytesMax && !this.#committing) this.#commit(null);
+    if (writer.openBytes >= this.#options.batchBytesMax && !this.#committing) this.#commit();
     this.#schedule();
     return true;
   }
@@ -137,7 +139,7 @@ export class Batcher {
     this.#parked.push(member);
   }
 
-  /** Journals a control record in a commit of its own, after the records appended so far. Rejects what the commit raises. */
+  /** Journals a control record in the next batch, before its records. Rejects what the commit raises. */
   writeControl(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#controls.push({ bytes, resolve, reject });
@@ -176,12 +178,7 @@ export class Batcher {
   }
 
   #flush(): void {
-    if (!this.#committing && this.#members.length > 0) this.#commit(null);
-    while (!this.#committing && this.#controls.length > 0) {
-      const control = this.#controls.shift() as Control;
-      this.#writer.appendControl(control.bytes);
-      this.#commit(control);
-    }
+    if (!this.#committing && (this.#members.length > 0 || this.#controls.length > 0)) this.#commit();
     this.#tell();
     this.#unpark();
   }
@@ -195,9 +192,10 @@ export class Batcher {
   }
 
   /** Commits the open batch: at once, or off the thread when the disk is slow. */
-  #commit(control: Control | null): void {
+  #commit(): void {
+    const controls = this.#controls.length === 0 ? NO_CONTROLS : this.#appendControls();
     const records = this.#writer.openRecords;
-    const batch: Batch = { members: this.#members, control, records, startedMs: this.#options.clock.monotonicMs(), failure: null };
+    const batch: Batch = { members: this.#members, controls, records, startedMs: this.#options.clock.monotonicMs(), failure: null };
     this.#members = this.#members.length === 0 ? this.#members : [];
     this.#openBatch++;
     let outcome: true | Promise<true>;
@@ -227,6 +225,17 @@ export class Batcher {
     );
   }
 
+  /** As many as there is room for: one batch holds few records more than `batchBytesMax`, so some always go. */
+  #appendControls(): Control[] {
+    let count = 0;
+    for (; count < this.#controls.length; count++) {
+      const { bytes } = this.#controls[count] as Control;
+      if (!this.#writer.hasRoomFor(bytes.byteLength)) break;
+      this.#writer.appendControl(bytes);
+    }
+    return this.#controls.splice(0, count);
+  }
+
   #resumeAfter(batch: Batch, failure: EngineError | null): void {
     this.#committing = false;
     this.#settle(batch, failure);
@@ -249,7 +258,7 @@ export class Batcher {
       this.#commitFailures++;
       this.#options.onFailure(failure);
     }
-    if (batch.members.length > 0 || batch.control !== null) this.#done.push(batch);
+    if (batch.members.length > 0 || batch.controls.length > 0) this.#done.push(batch);
   }
 
   /** Tells the members of settled batches. Kept apart from the commit: a full batch commits in the middle of a request's appends. */
@@ -258,14 +267,15 @@ export class Batcher {
     const done = this.#done;
     this.#done = [];
     const nowMs = this.#options.clock.monotonicMs();
-    for (const { members, control, failure } of done) {
+    for (const { members, controls, failure } of done) {
       for (const member of members) {
         if (failure !== null && member.failure === null) member.failure = failure;
         if (--member.batchesPending === 0 && !member.appending) member.settled(nowMs);
       }
-      if (control === null) continue;
-      if (failure === null) control.resolve();
-      else control.reject(failure);
+      for (const { resolve, reject } of controls) {
+        if (failure === null) resolve();
+        else reject(failure);
+      }
     }
   }
 
@@ -273,7 +283,7 @@ export class Batcher {
     if (this.#committing || this.#members.length > 0 || this.#controls.length > 0) return;
     if (this.#options.clock.monotonicMs() - this.#lastCommitMs < this.#options.tickAfterMs) return;
     this.#ticks++;
-    this.#commit(null);
+    this.#commit();
   }
 }
 

@@ -50,7 +50,7 @@ export interface IngressParts {
 export interface Ingress {
   readonly door: { readonly kind: 'uws' | 'node'; readonly fallbackReason: string | null; readonly port: number };
   stats(): IngressStats;
-  /** Journals a control record in a commit of its own. Rejects JOURNAL_WRITE_FAILED or DISK_FULL; it may be tried again. */
+  /** Journals a control record in the next batch, before its records. Rejects JOURNAL_WRITE_FAILED or DISK_FULL; it may be tried again. */
   writeControl(bytes: Uint8Array): Promise<void>;
   /**
    * Takes no new connections, answers what is in flight and 503 to what else comes, then closes every connection and timer.

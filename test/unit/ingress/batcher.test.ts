@@ -220,7 +220,7 @@ describe('ticks', () => {
 });
 
 describe('control records', () => {
-  it('get a commit of their own, after the records appended before them', async () => {
+  it('stand first in the next batch, all that wait together', async () => {
     for (const commitMs of [0, 5]) {
       const log = new MemoryLog();
       log.commitMs = commitMs;
@@ -231,9 +231,29 @@ describe('control records', () => {
       put(group, new Member(), 'after');
       await until(() => group.idle);
       const shape = log.batches.map((batch) => [...batch.controls.map(String), ...batch.records.map((record) => record.bytes.toString())]);
-      expect(shape).toEqual([['before'], ['rule 1'], ['rule 2'], ['after']]);
+      expect(shape).toEqual([['rule 1', 'rule 2', 'before'], ['after']]);
       group.stop();
     }
+  });
+
+  it('do not wait for a pause in the load', async () => {
+    const log = new MemoryLog();
+    log.commitMs = 3;
+    const group = batcher(log);
+    let isLoaded = true;
+    const load = (async () => {
+      while (isLoaded) {
+        put(group, new Member(), 'record');
+        await turn();
+      }
+    })();
+    await until(() => log.batches.length > 2);
+    const before = log.batches.length;
+    await group.writeControl(Buffer.from('rule'));
+    expect(log.batches.length - before).toBeLessThanOrEqual(3);
+    isLoaded = false;
+    await load;
+    await until(() => group.idle);
   });
 
   it('that could not be written are rejected with the reason', async () => {
