@@ -41,12 +41,15 @@ export const hourlyPath = (windowStartMs: number): string => {
   return `hourly/event_date=${iso.slice(0, iso.indexOf('T'))}/hour=${iso.slice(-13, -11)}/metrics.parquet`;
 };
 
+/** Not cleared but replaced, so that a write that is still under way tells nothing of another lake. */
+type WrittenHours = Map<number, number>;
+
 export class HourlySink implements Sink {
   readonly name = HOURLY_SINK_NAME;
   readonly intervalMs: number;
   readonly #options: HourlySinkOptions;
-  /** By hour: the feed's newest change when its cells were read for the last write. */
-  readonly #written = new Map<number, number>();
+  /** Of this lake, by hour: the feed's newest change when its cells were read for the last write. */
+  #written: WrittenHours = new Map();
   #writtenGeneration = -1;
   /** The marker's text as it was last read or written; null for none. */
   #marker: string | null = null;
@@ -59,20 +62,20 @@ export class HourlySink implements Sink {
 
   async open(): Promise<SinkMarker | null> {
     const marker = await this.check();
-    this.#written.clear();
     await this.#warnOfOthers();
     return marker;
   }
 
   /** Rewrites each hour in which a cell changed, unless it was written from a later state than `changed` already. */
   async write(changed: ChangedCells, feed: ResultFeed): Promise<void> {
-    if (feed.generation !== this.#writtenGeneration) this.#written.clear();
+    if (feed.generation !== this.#writtenGeneration) this.#written = new Map();
     this.#writtenGeneration = feed.generation;
+    const written = this.#written;
     const hours = new Set<number>();
     for (const { kind, windowStartMs } of changed.cells) {
-      if (kind !== CellKind.day && (this.#written.get(windowStartMs) ?? -1) < changed.mark) hours.add(windowStartMs);
+      if (kind !== CellKind.day && (written.get(windowStartMs) ?? -1) < changed.mark) hours.add(windowStartMs);
     }
-    await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed));
+    await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed, written));
   }
 
   /** Raises SINK_REFUSED when the marker is not the one that was left: the lake was emptied or replaced, and a new marker would hide it. */
@@ -89,9 +92,11 @@ export class HourlySink implements Sink {
   }
 
   async check(): Promise<SinkMarker | null> {
+    const left = this.#marker;
     this.#marker = await this.#readMarker();
     const marker = this.#marker === null ? null : parseMarker(this.#marker);
-    if (marker === null) this.#written.clear();
+    // Another marker than the one left there, older or newer: the lake is in another state, and hours written since may be gone.
+    if (marker === null || this.#marker !== left) this.#written = new Map();
     return marker;
   }
 
@@ -103,7 +108,7 @@ export class HourlySink implements Sink {
     return bytes === null ? null : Buffer.from(bytes).toString('utf8');
   }
 
-  async #writeHour(hour: number, feed: ResultFeed): Promise<void> {
+  async #writeHour(hour: number, feed: ResultFeed, written: WrittenHours): Promise<void> {
     const asOf = feed.latest;
     const cells = this.#cellsOf(hour, feed);
     if (cells.length > 0) {
@@ -112,7 +117,7 @@ export class HourlySink implements Sink {
       // 'refused': a newer content is there, which counts as written.
       await this.#options.target.putVersioned(hourlyPath(hour), await this.#encode(table, hour), { generation: feed.generation, revision });
     }
-    this.#remember(hour, asOf);
+    remember(written, hour, asOf);
   }
 
   #cellsOf(hour: number, feed: ResultFeed): readonly MergedCell[] {
@@ -135,15 +140,6 @@ export class HourlySink implements Sink {
     }
   }
 
-  #remember(hour: number, asOf: number): void {
-    this.#written.delete(hour);
-    this.#written.set(hour, asOf);
-    for (const oldest of this.#written.keys()) {
-      if (this.#written.size <= HOURS_REMEMBERED_MAX) break;
-      this.#written.delete(oldest);
-    }
-  }
-
   /** Two daemons in one lake overwrite each other's hours: most likely a mistake. */
   async #warnOfOthers(): Promise<void> {
     if (this.#warnedOfOthers) return;
@@ -152,6 +148,15 @@ export class HourlySink implements Sink {
     if (others.length === 0) return;
     this.#warnedOfOthers = true;
     this.#options.warn('the lake was fed by another instance too: give each daemon a lake of its own, or remove the old marker', { url: this.#options.target.url, marker: others[0] as string });
+  }
+}
+
+function remember(written: WrittenHours, hour: number, asOf: number): void {
+  written.delete(hour);
+  written.set(hour, asOf);
+  for (const oldest of written.keys()) {
+    if (written.size <= HOURS_REMEMBERED_MAX) break;
+    written.delete(oldest);
   }
 }
 

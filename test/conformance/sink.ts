@@ -24,6 +24,8 @@ export interface SinkSystem {
   readHour(resultKey: string, windowStartMs: number): Promise<SeenHour | null>;
   /** The system loses all it holds, without a word. */
   forget(): Promise<void>;
+  /** Takes a copy of all the system holds, marker included. What it returns puts the copy in the place of all that is there then, without a word. */
+  copy(): Promise<() => Promise<void>>;
   /** The system stops answering, in the rudest way it can. It keeps or loses what it holds as it likes. */
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
@@ -38,8 +40,8 @@ const TIMINGS = { backoffMinMs: 20, backoffMaxMs: 100, markerCheckMs: 150 };
 /** The current hour, so that no time to live is over. */
 const HOUR_MS = Math.floor(Date.now() / MS_PER_HOUR) * MS_PER_HOUR;
 
-const hourCell = (key: string, revision: number, total: number, country = 'DE'): MergedCell =>
-  cellOf({ kind: CellKind.hour, windowStartMs: HOUR_MS, dimensions: joined(key, 'app', 'net', country, 'phone'), revision, measures: [total, 0, 0], updatedAtMs: HOUR_MS + revision });
+const hourCell = (key: string, revision: number, total: number, country = 'DE', windowStartMs = HOUR_MS): MergedCell =>
+  cellOf({ kind: CellKind.hour, windowStartMs, dimensions: joined(key, 'app', 'net', country, 'phone'), revision, measures: [total, 0, 0], updatedAtMs: HOUR_MS + revision });
 
 export function sinkConformance(name: string, start: () => Promise<SinkSystem>): void {
   describe(`${name} keeps the sink contract`, () => {
@@ -195,6 +197,33 @@ export function sinkConformance(name: string, start: () => Promise<SinkSystem>):
       await eventually(() => expect(writer.health().writes).toBeGreaterThan(5));
       await system.forget();
       await eventually(async () => expect(await system.readHour('quiet', HOUR_MS)).toMatchObject({ revision: 3, total: 3 }));
+    });
+
+    test('a system that was restored from an older copy is fed again, with what no longer changes', async () => {
+      const writer = newWriter();
+      feed.put(hourCell('old', 1, 1));
+      await expectSettled(writer);
+      const restore = await system.copy();
+      feed.put(hourCell('quiet', 3, 3));
+      await expectSettled(writer);
+      await restore();
+      await eventually(async () => expect(await system.readHour('quiet', HOUR_MS)).toMatchObject({ revision: 3, total: 3 }));
+      expect(await system.readHour('old', HOUR_MS)).toMatchObject({ revision: 1, total: 1 });
+    });
+
+    test('a system that was restored from an older copy under load is fed again, before a new mark can hide it', async () => {
+      const writer = new SinkWriter({ sink: system.createSink(), feed, timings: { ...TIMINGS, markerCheckMs: 600_000 } });
+      ends.push(() => writer.close(1_000));
+      writer.start();
+      feed.put(hourCell('old', 1, 1));
+      await expectSettled(writer);
+      const restore = await system.copy();
+      feed.put(hourCell('quiet', 3, 3));
+      await expectSettled(writer);
+      await restore();
+      feed.put(hourCell('busy', 1, 1, 'FR', HOUR_MS - MS_PER_HOUR));
+      await expectSettled(writer);
+      expect(await system.readHour('quiet', HOUR_MS)).toMatchObject({ revision: 3, total: 3 });
     });
 
     test('closing while a write is under way ends in time, and the next writer completes the rest', async () => {

@@ -16,6 +16,10 @@ sinkConformance('the sink in memory', async () => {
       return seen;
     },
     forget: async () => system.forget(),
+    copy: async () => {
+      const copied = system.copy();
+      return async () => system.restore(copied);
+    },
     goAway: async () => void (system.away = true),
     comeBack: async () => void (system.away = false),
     refuse: async (resultKey) => void (system.refusedKey = resultKey),

@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateBucketCommand, DeleteObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import { CopyObjectCommand, CreateBucketCommand, DeleteObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CellKind } from '../../../engine/core/cell.ts';
 import { MS_PER_HOUR } from '../../../engine/core/types.ts';
@@ -48,6 +48,14 @@ async function startDirectory(): Promise<SinkSystem> {
     createSink: () => sinkOn(new FileTarget(`file:${lake}`), { encodeTable: (table) => (failing ? Promise.reject(new Error('no memory')) : encodeTable(table)) }),
     readHour: async (key, hour) => seenIn(await reader.get(hourlyPath(hour), 10_000_000), key),
     forget: async () => rmSync(lake, { recursive: true, force: true }),
+    copy: async () => {
+      const copy = join(root, 'copy');
+      cpSync(lake, copy, { recursive: true });
+      return async () => {
+        renameSync(lake, `${lake}-lost`);
+        renameSync(copy, lake);
+      };
+    },
     goAway: async () => {
       mkdirSync(lake, { recursive: true });
       renameSync(lake, `${lake}-away`);
@@ -89,13 +97,26 @@ describeWithS3('minio', 'the hourly sink in a bucket', () => {
       new S3Target({ url: `s3://lake/${prefix}?endpoint=${endpoint}&path_style=true`, credentials: S3_KEYS, requestTimeoutMs: 2_000, warn: () => undefined });
     const target = targetAt(proxy.endpoint);
     const reader = targetAt(server.endpoint);
+    const keys = async (): Promise<string[]> => {
+      const { Contents } = await admin.send(new ListObjectsV2Command({ Bucket: 'lake', Prefix: `${prefix}/` }));
+      return (Contents ?? []).flatMap(({ Key }) => Key ?? []);
+    };
     return {
       keysFailTogether: true,
       createSink: () => sinkOn(target),
       readHour: async (key, hour) => seenIn(await reader.get(hourlyPath(hour), 10_000_000), key),
       forget: async () => {
-        const { Contents } = await admin.send(new ListObjectsV2Command({ Bucket: 'lake', Prefix: `${prefix}/` }));
-        for (const { Key } of Contents ?? []) await admin.send(new DeleteObjectCommand({ Bucket: 'lake', Key }));
+        for (const Key of await keys()) await admin.send(new DeleteObjectCommand({ Bucket: 'lake', Key }));
+      },
+      copy: async () => {
+        const held = await keys();
+        const copyKey = (key: string): string => key.replace(prefix, `${prefix}-copy`);
+        for (const key of held) await admin.send(new CopyObjectCommand({ Bucket: 'lake', Key: copyKey(key), CopySource: `lake/${key}` }));
+        return async () => {
+          for (const Key of await keys()) if (!held.includes(Key)) await admin.send(new DeleteObjectCommand({ Bucket: 'lake', Key }));
+          // By name the marker comes last, so that the lake is not fed again while it is being restored.
+          for (const Key of held) await admin.send(new CopyObjectCommand({ Bucket: 'lake', Key, CopySource: `lake/${copyKey(Key)}` }));
+        };
       },
       goAway: async () => {
         proxy.decide = () => ({ type: 'reset' });

@@ -24,6 +24,15 @@ describeWithRedis('a real Redis', () => {
         return { generation, revision, total: installs };
       },
       forget: async () => void (await server.client.flushall()),
+      copy: async () => {
+        const copied: { readonly key: string; readonly value: Buffer; readonly ttlMs: number }[] = [];
+        for (const key of await server.client.keys('*')) copied.push({ key, value: await server.client.dumpBuffer(key), ttlMs: Math.max(0, await server.client.pttl(key)) });
+        return async () => {
+          const restoring = server.client.multi().flushall();
+          for (const { key, value, ttlMs } of copied) restoring.restore(key, ttlMs, value);
+          await restoring.exec();
+        };
+      },
       // Everything it held is gone with it.
       goAway: () => server.kill(),
       comeBack: () => server.restart(),
