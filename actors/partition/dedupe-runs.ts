@@ -5,7 +5,7 @@
  * checkpoint and may lag: whoever asks names the oldest bucket that counts. Actor thread.
  *
  * ```
- * key 0   meta: version, oldest bucket that counts, the unfinished merge's target (JSON)
+ * key 0   meta: version, oldest bucket that counts, a merge target that is not whole: unfinished, or not yet removed (JSON)
  * key 1…  runs (dedupe-run.ts)
  * ```
  */
@@ -43,6 +43,14 @@ interface Meta {
   readonly version: number;
   readonly bucketMin: number;
   readonly merging: RunName | null;
+}
+
+/** Bounds of what one checkpoint does; tests lower them. */
+export interface DedupeBounds {
+  /** Fingerprints compacted at least. */
+  readonly mergeEntriesMin?: number;
+  /** Keys removed at most. */
+  readonly purgeKeysMax?: number;
 }
 
 /** Fingerprints of one bucket that no settled checkpoint holds yet: `count` of them, in arrival order. */
@@ -85,8 +93,11 @@ export class DedupeRuns {
   readonly #store: OrderedStore;
   readonly #table: string;
   readonly #mergeEntriesMin: number;
+  readonly #purgeKeysMax: number;
   #buckets = new Map<number, Run[]>();
   #merge: Merge | null = null;
+  /** Target of a merge that a restart cut off. Meta names it until its last chunk is gone: what is left of it is no run. */
+  #abandoned: RunName | null = null;
   #purges: Purge[] = [];
   #plan: Plan | null = null;
   /** The oldest bucket that counts: now, and as the last settled checkpoint has it. */
@@ -94,10 +105,11 @@ export class DedupeRuns {
   #bucketMinSettled = 0;
   #fenceBytes = 0;
 
-  constructor(store: OrderedStore, table: string, mergeEntriesMin = MERGE_ENTRIES_MIN) {
+  constructor(store: OrderedStore, table: string, { mergeEntriesMin = MERGE_ENTRIES_MIN, purgeKeysMax = PURGE_KEYS_MAX }: DedupeBounds = {}) {
     this.#store = store;
     this.#table = table;
     this.#mergeEntriesMin = mergeEntriesMin;
+    this.#purgeKeysMax = purgeKeysMax;
   }
 
   /** Bytes of the fences in memory. */
@@ -139,6 +151,7 @@ export class DedupeRuns {
     const { bucketMin, merging } = this.#readMeta();
     this.#bucketMin = bucketMin;
     this.#bucketMinSettled = bucketMin;
+    this.#abandoned = merging;
     let run: RestoredRun | null = null;
     for (const { key, value } of this.#store.range(this.#table, { ...ALL_RUNS, reverse: true })) {
       const { name, chunk } = parseRunKey(key);
@@ -209,11 +222,15 @@ export class DedupeRuns {
     const freshCount = written.reduce((sum, run) => sum + run.count, 0);
     // A bucket whose last run is only now being written has not ended yet.
     const bucketGrowing = Math.min(bucketOpen, written[0]?.bucket ?? bucketOpen);
-    this.#merge ??= chooseMerge(this.#buckets, bucketGrowing, epoch, Math.max(this.#mergeEntriesMin, freshCount * MERGE_ENTRIES_PER_NEW));
+    // Meta has room for one target: the next merge waits for the removal of the last, a checkpoint or a few.
+    if (this.#abandonedAfter(0) === null) {
+      this.#merge ??= chooseMerge(this.#buckets, bucketGrowing, epoch, Math.max(this.#mergeEntriesMin, freshCount * MERGE_ENTRIES_PER_NEW));
+    }
     const step = this.#merge === null ? null : mergeStep(this.#store, this.#table, this.#merge);
     for (const operation of step?.operations ?? []) operations.push(operation);
     const purged = this.#removePurges(operations);
-    const merging = step === null || step.finished !== null ? null : step.after.target;
+    const unfinished = step === null || step.finished !== null ? null : step.after.target;
+    const merging = this.#abandonedAfter(purged) ?? unfinished;
     const meta = { version: META_VERSION, bucketMin: this.#bucketMin, merging };
     if (operations.length > 0 || meta.bucketMin !== this.#bucketMinSettled) {
       operations.push({ table: this.#table, key: META_KEY, value: new TextEncoder().encode(JSON.stringify(meta)) });
@@ -225,6 +242,7 @@ export class DedupeRuns {
   committed(epoch: number): void {
     const { bucketMin, written, step, purged } = this.#settle(epoch);
     this.#bucketMinSettled = bucketMin;
+    this.#abandoned = this.#abandonedAfter(purged);
     this.#purges = this.#purges.slice(purged);
     for (const run of written) this.#addRun(run);
     // No merge any more: its bucket expired meanwhile, and what the step wrote is on the list of removals.
@@ -271,7 +289,14 @@ export class DedupeRuns {
 
   /** Lists chunks [from, to) for removal, in pieces that a checkpoint can take whole. */
   #purge(name: RunName, from: number, to: number): void {
-    for (let at = from; at < to; at += PURGE_PIECE_KEYS) this.#purges.push({ name, from: at, to: Math.min(to, at + PURGE_PIECE_KEYS) });
+    const pieceKeys = Math.min(PURGE_PIECE_KEYS, this.#purgeKeysMax);
+    for (let at = from; at < to; at += pieceKeys) this.#purges.push({ name, from: at, to: Math.min(to, at + pieceKeys) });
+  }
+
+  /** The abandoned target, if some of it still stands once `purged` pieces are removed. */
+  #abandonedAfter(purged: number): RunName | null {
+    const target = this.#abandoned;
+    return target !== null && this.#purges.slice(purged).some(({ name }) => sameRun(name, target)) ? target : null;
   }
 
   /** How many pieces, from the front of the list, `operations` now remove. */
@@ -279,7 +304,7 @@ export class DedupeRuns {
     let pieces = 0;
     let keys = 0;
     for (const { name, from, to } of this.#purges) {
-      if (keys + to - from > PURGE_KEYS_MAX) break;
+      if (keys + to - from > this.#purgeKeysMax) break;
       for (let chunk = from; chunk < to; chunk++) operations.push({ table: this.#table, key: runKey(name, chunk), value: null });
       pieces++;
       keys += to - from;

@@ -20,7 +20,7 @@ import { FingerprintDigest } from './dedupe-digest.ts';
 import { FilterLayers } from './dedupe-filter.ts';
 import { PendingFingerprints } from './dedupe-pending.ts';
 import { FINGERPRINT_WORDS } from './dedupe-run.ts';
-import { DedupeRuns } from './dedupe-runs.ts';
+import { DedupeRuns, type DedupeBounds } from './dedupe-runs.ts';
 import { DedupeSegments } from './dedupe-segments.ts';
 import { DedupeTable, SLOT_BYTES } from './dedupe-table.ts';
 
@@ -61,12 +61,10 @@ export interface DedupeIndex {
   digest(): string;
 }
 
-export interface DedupeOptions {
+export interface DedupeOptions extends DedupeBounds {
   readonly store: OrderedStore;
   readonly table: string;
   readonly memoryBytesMax: number;
-  /** Fingerprints compacted per checkpoint at least; tests lower it. */
-  readonly mergeEntriesMin?: number;
 }
 
 /** Restores from what the store's last commit holds. Raises STATE_CORRUPT and DATA_VERSION. */
@@ -99,10 +97,10 @@ class Dedupe implements DedupeIndex {
   /** Used slots at which {@link #relieve} is due. */
   #usedHigh = 0;
 
-  constructor({ store, table, memoryBytesMax, mergeEntriesMin }: DedupeOptions) {
+  constructor({ store, table, memoryBytesMax, ...bounds }: DedupeOptions) {
     this.#memoryBytesMax = memoryBytesMax;
     this.#filters = new FilterLayers(Math.max(512, Math.floor((memoryBytesMax * LAYER_SHARE) / LAYER_ENTRY_BYTES)));
-    this.#runs = new DedupeRuns(store, table, mergeEntriesMin);
+    this.#runs = new DedupeRuns(store, table, bounds);
     this.#restore();
   }
 

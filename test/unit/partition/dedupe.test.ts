@@ -55,7 +55,7 @@ class Model {
 /** An index and the model, driven together; checkpoints settle when told. */
 class Pair {
   readonly store = new DedupeTestStore();
-  readonly #options: { memoryBytesMax: number; mergeEntriesMin: number };
+  readonly #options: { memoryBytesMax: number; mergeEntriesMin: number; purgeKeysMax: number };
   #index: DedupeIndex;
   #model = new Model();
   #durable = new Model();
@@ -65,8 +65,8 @@ class Pair {
   #durableNowMs = 0;
   horizonMs = 3 * HOUR;
 
-  constructor(memoryBytesMax: number, mergeEntriesMin: number) {
-    this.#options = { memoryBytesMax, mergeEntriesMin };
+  constructor(memoryBytesMax: number, mergeEntriesMin: number, purgeKeysMax = 4_096) {
+    this.#options = { memoryBytesMax, mergeEntriesMin, purgeKeysMax };
     this.#index = this.#open();
   }
 
@@ -139,8 +139,8 @@ const step = fc.oneof(
 describe('the dedupe index', () => {
   it('agrees with a plain map under spills, failed checkpoints, restores and changing horizons', () => {
     fc.assert(
-      fc.property(fc.constantFrom(30_000, 120_000, 400_000, HUGE), fc.constantFrom(64, 1_000, 16_384), fc.array(step, { minLength: 10, maxLength: 80, size: 'max' }), (memory, merge, steps) => {
-        const pair = new Pair(memory, merge);
+      fc.property(fc.constantFrom(30_000, 120_000, 400_000, HUGE), fc.constantFrom(64, 1_000, 16_384), fc.constantFrom(1, 8, 4_096), fc.array(step, { minLength: 10, maxLength: 80, size: 'max' }), (memory, merge, purge, steps) => {
+        const pair = new Pair(memory, merge, purge);
         let next = 0;
         for (const action of steps) {
           if (action.do === 'fresh') for (let n = 0; n < action.count; n++) pair.admit(next++);
@@ -191,6 +191,35 @@ describe('the dedupe index', () => {
     expect(pair.index.entries).toBe(3_001);
     expect(pair.store.keyCount(TABLE)).toBe(3 * 4 + 1 + 1);
     pair.crash(false);
+  });
+
+  it('opens after a crash between any two checkpoints that remove an unfinished merge', () => {
+    for (const crashesEvery of [1, 2, 3, 7]) {
+      const pair = new Pair(HUGE, 300, 3);
+      for (let n = 0; n < 6_000; n++) pair.admit(n);
+      pair.checkpoint();
+      for (let n = 6_000; n < 12_000; n++) pair.admit(n);
+      pair.checkpoint();
+      // Hour 0 ends as two runs of 24 chunks; three quarters of their merge are written when the first crash comes.
+      pair.nowMs = HOUR;
+      for (let n = 12_000; n < 12_030; n++) {
+        pair.admit(n);
+        pair.checkpoint();
+      }
+      expect(pair.store.keyCount(TABLE)).toBeGreaterThan(2 * 24 + 40);
+      pair.crash(false);
+      for (let round = 1; round <= 60; round++) {
+        pair.admit(20_000 + round);
+        pair.checkpoint();
+        if (round % crashesEvery === 0) pair.crash(round % 2 === 0);
+      }
+      pair.admit(30_000);
+      for (let round = 0; round < 100; round++) pair.checkpoint();
+      pair.check();
+      // Hour 0 is one run after all: 40 slices of two chunks.
+      expect([...pair.store.range(TABLE, { from: Uint8Array.of(1), to: Uint8Array.of(1, 0, 0, 0, 1) })]).toHaveLength(80);
+      pair.crash(false);
+    }
   });
 
   it('neither counts nor keeps a bucket that expires while its checkpoint is under way', () => {
