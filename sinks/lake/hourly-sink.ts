@@ -41,14 +41,22 @@ export const hourlyPath = (windowStartMs: number): string => {
   return `hourly/event_date=${iso.slice(0, iso.indexOf('T'))}/hour=${iso.slice(-13, -11)}/metrics.parquet`;
 };
 
+/** An hour as the lake holds it. */
+interface WrittenHour {
+  /** The feed's newest change when the cells were read: the hour has all changes up to it. */
+  readonly asOf: number;
+  /** Sum of the cells' revisions: as long as it is the same, so is the content. */
+  readonly revision: bigint;
+}
+
 /** Not cleared but replaced, so that a write that is still under way tells nothing of another lake. */
-type WrittenHours = Map<number, number>;
+type WrittenHours = Map<number, WrittenHour>;
 
 export class HourlySink implements Sink {
   readonly name = HOURLY_SINK_NAME;
   readonly intervalMs: number;
   readonly #options: HourlySinkOptions;
-  /** Of this lake, by hour: the feed's newest change when its cells were read for the last write. */
+  /** Of this lake, by hour. Kept over failures, so that a write that took too long goes on where it was and ends at some time. */
   #written: WrittenHours = new Map();
   #writtenGeneration = -1;
   /** The marker's text as it was last read or written; null for none. */
@@ -66,14 +74,14 @@ export class HourlySink implements Sink {
     return marker;
   }
 
-  /** Rewrites each hour in which a cell changed, unless it was written from a later state than `changed` already. */
+  /** Rewrites each hour in which a cell changed, unless the lake holds it as it is already. */
   async write(changed: ChangedCells, feed: ResultFeed): Promise<void> {
     if (feed.generation !== this.#writtenGeneration) this.#written = new Map();
     this.#writtenGeneration = feed.generation;
     const written = this.#written;
     const hours = new Set<number>();
     for (const { kind, windowStartMs } of changed.cells) {
-      if (kind !== CellKind.day && (written.get(windowStartMs) ?? -1) < changed.mark) hours.add(windowStartMs);
+      if (kind !== CellKind.day && (written.get(windowStartMs)?.asOf ?? -1) < changed.mark) hours.add(windowStartMs);
     }
     await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed, written));
   }
@@ -111,13 +119,13 @@ export class HourlySink implements Sink {
   async #writeHour(hour: number, feed: ResultFeed, written: WrittenHours): Promise<void> {
     const asOf = feed.latest;
     const cells = this.#cellsOf(hour, feed);
-    if (cells.length > 0) {
-      const revision = cells.reduce((sum, cell) => sum + BigInt(cell.revision), 0n);
+    const revision = cells.reduce((sum, cell) => sum + BigInt(cell.revision), 0n);
+    if (cells.length > 0 && written.get(hour)?.revision !== revision) {
       const table = await hourlyTable(feed.schema, cells, feed.generation, this.#options.pause);
       // 'refused': a newer content is there, which counts as written.
       await this.#options.target.putVersioned(hourlyPath(hour), await this.#encode(table, hour), { generation: feed.generation, revision });
-    }
-    remember(written, hour, asOf);
+    } else await this.#options.pause();
+    remember(written, hour, { asOf, revision });
   }
 
   #cellsOf(hour: number, feed: ResultFeed): readonly MergedCell[] {
@@ -151,9 +159,9 @@ export class HourlySink implements Sink {
   }
 }
 
-function remember(written: WrittenHours, hour: number, asOf: number): void {
+function remember(written: WrittenHours, hour: number, state: WrittenHour): void {
   written.delete(hour);
-  written.set(hour, asOf);
+  written.set(hour, state);
   for (const oldest of written.keys()) {
     if (written.size <= HOURS_REMEMBERED_MAX) break;
     written.delete(oldest);

@@ -1,17 +1,20 @@
 import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CopyObjectCommand, CreateBucketCommand, DeleteObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CellKind } from '../../../engine/core/cell.ts';
 import { MS_PER_HOUR } from '../../../engine/core/types.ts';
 import { encodeTable } from '../../../sinks/lake/encode-slot.ts';
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
-import { hourlyPath, HourlySink, type HourlySinkOptions } from '../../../sinks/lake/hourly-sink.ts';
+import { HOURLY_SINK_NAME, hourlyPath, HourlySink, type HourlySinkOptions } from '../../../sinks/lake/hourly-sink.ts';
 import { S3Target } from '../../../sinks/lake/s3-target.ts';
 import type { LakeTarget, ObjectVersion } from '../../../sinks/lake/target.ts';
+import { SinkWriter } from '../../../sinks/sink-writer.ts';
 import { cellOf, joined, MemoryFeed, TEST_INSTANCE } from '../../conformance/memory-feed.ts';
 import { sinkConformance, type SeenHour, type SinkSystem } from '../../conformance/sink.ts';
+import { eventually } from '../../peers/redis.ts';
 import { describeWithS3, S3_KEYS, startFaultProxy, startS3, type S3Server } from '../../peers/s3.ts';
 import { duckdb } from './duckdb.ts';
 
@@ -148,7 +151,10 @@ describe('the objects of hourly/', () => {
   class CountingTarget extends FileTarget {
     readonly written: { readonly name: string; readonly revision: bigint }[] = [];
 
+    putMs = 0;
+
     override async putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'> {
+      await sleep(this.putMs);
       const outcome = await super.putVersioned(name, bytes, version);
       if (outcome === 'written') this.written.push({ name, revision: version.revision });
       return outcome;
@@ -227,6 +233,24 @@ describe('the objects of hourly/', () => {
     feed.put(cell(CellKind.hour, 1, 'c-1', 2, 0, { revision: 2 }));
     await sink.write(feed.changedSince(100, 10), feed);
     expect(target.written).toHaveLength(4);
+  });
+
+  test('a write that takes several timeouts settles in the end, and writes no quiet hour twice, though others change all the time', async () => {
+    const feed = new MemoryFeed();
+    for (let hour = 0; hour < 30; hour++) feed.put(cell(CellKind.hour, hour, 'quiet', 1, 0));
+    target.putMs = 40;
+    const writer = new SinkWriter({ sink: sinkOn(target), feed, timings: { attemptTimeoutMs: 150, backoffMinMs: 10, backoffMaxMs: 20 } });
+    let revision = 0;
+    const busy = setInterval(() => feed.put(cell(CellKind.hour, 30, 'busy', 1, 0, { revision: ++revision })), 3);
+    try {
+      writer.start();
+      await eventually(() => expect(feed.settledMark(HOURLY_SINK_NAME)).toBeGreaterThan(30));
+    } finally {
+      clearInterval(busy);
+      await writer.close(1_000);
+    }
+    expect(writer.health().failures).toBeGreaterThan(1);
+    expect(target.written.filter(({ name }) => name !== hourlyPath(HOUR + 30 * MS_PER_HOUR))).toHaveLength(30);
   });
 
   test('an hour with too many cells is refused with the fix, not cut', async () => {
