@@ -11,6 +11,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 const SOURCE_FOLDERS = ['engine', 'actors', 'ingress', 'sinks', 'bench', 'test'];
+const COMPILER = 'node_modules/typescript/bin/tsc';
+const BUILD_STAMP = 'dist/.built';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 15) || major === 21 || (major === 22 && minor < 2)) {
@@ -18,8 +20,9 @@ if (major < 20 || (major === 20 && minor < 15) || major === 21 || (major === 22 
 }
 
 const [command = 'build', ...rest] = process.argv.slice(2);
+const isBuilt = isBuildCurrent();
 install();
-build();
+if (!isBuilt) build();
 // In this process, so that signals reach the program and not a middleman.
 if (command === 'start' || command === 'test') {
   const program = command === 'start' ? 'dist/engine/cli.js' : 'test/run.mjs';
@@ -30,21 +33,25 @@ if (command === 'start' || command === 'test') {
 function install() {
   const stamp = 'node_modules/.millrace-installed';
   const wanted = createHash('sha256').update(readFileSync('package-lock.json')).update(process.versions.modules).digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && (isBuilt || existsSync(COMPILER))) return;
   say('installing dependencies (once)');
   // Install scripts are not needed: the native packages ship prebuilt binaries.
   // Not `npm ci`: it refuses a lock file that leaves out an optional package of another platform. --no-save keeps to the lock file as well.
-  if (run(npm(), ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) fail('npm install failed: see above.');
+  // The build needs the compiler, and the faster door is optional: NODE_ENV=production and npm's own configuration may leave both out.
+  if (run(npm(), ['install', '--include=dev', '--include=optional', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']) !== 0) fail('npm install failed: see above.');
+  if (!existsSync(COMPILER)) fail('npm has installed no typescript, which the build needs: look for what leaves it out (npm config list).');
   writeFileSync(stamp, wanted);
 }
 
+function isBuildCurrent() {
+  const built = existsSync(BUILD_STAMP) ? statSync(BUILD_STAMP).mtimeMs : 0;
+  return newest(SOURCE_FOLDERS) <= built && statSync('tsconfig.json').mtimeMs <= built;
+}
+
 function build() {
-  const stamp = 'dist/.built';
-  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  if (newest(SOURCE_FOLDERS) <= built && statSync('tsconfig.json').mtimeMs <= built) return;
   say('building');
-  if (run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']) !== 0) fail('the build failed: see above.');
-  writeFileSync(stamp, '');
+  if (run(process.execPath, [COMPILER, '-p', 'tsconfig.json']) !== 0) fail('the build failed: see above.');
+  writeFileSync(BUILD_STAMP, '');
 }
 
 function newest(folders) {
