@@ -36,9 +36,6 @@ function judge(settings: Settings, warnings: string[]): void {
     throw new EngineError('CONFIG_INVALID', `dedupe.horizon_hours: ${settings.dedupe.horizon_hours}: shorter than the ${PULL_OVERLAP_HOURS} h by which Pull reports overlap: set it to 72`);
   }
   if (settings.dedupe.horizon_hours < 2) warnings.push('dedupe.horizon_hours is below the 2 h that AppsFlyer may take to resend a message');
-  if (settings.ingest.port === settings.admin.port && settings.ingest.port !== 0) {
-    throw new EngineError('CONFIG_INVALID', `admin.port: ${settings.admin.port}: the same as ingest.port: set another one`);
-  }
 }
 
 function* describe(settings: Settings, ratePerMinute: number, warnings: string[]): Generator<string> {

@@ -18,6 +18,7 @@ describe('a wrong configuration', () => {
     ['a bad value of a variable', '', { MILLRACE_INGEST_PORT: '808080' }, /ingest\.port.*"808080".*65535.*MILLRACE_INGEST_PORT/],
     ['an unknown dimension', 'cells:\n  dimension_limits:\n    colour: 5\n', {}, /cells\.dimension_limits\.colour.*campaign_id/],
     ['a segment that no batch fits', '', { MILLRACE_JOURNAL_SEGMENT_BYTES: '4194304' }, /journal\.segment_bytes.*4194304.*16777216.*MILLRACE_JOURNAL_SEGMENT_BYTES/],
+    ['one port for both listeners', '', { MILLRACE_INGEST_PORT: '18080', MILLRACE_ADMIN_PORT: '18080' }, /admin\.port.*18080.*ingest\.port/],
     ['a file that is no YAML', 'ingest: [\n', {}, /millrace\.yaml is no valid YAML/],
   ])('ends with 2 and names key, value and fix: %s', async (_, yaml, env, line) => {
     writeFileSync(join(scratch.path, 'millrace.yaml'), yaml);
