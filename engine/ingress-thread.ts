@@ -70,7 +70,7 @@ async function run(): Promise<void> {
     setInterval(postStats, STATS_INTERVAL_MS),
     setInterval(() => {
       // What cannot be deleted now is tried again in a moment; the disk reserve tells when it matters.
-      writer.retain({ needOffset: words.neededOffset, maxAgeMs: settings.retentionMs, maxBytes: settings.journalBytesMax }).catch(() => undefined);
+      writer.retain({ needOffset: words.neededOffset, maxAgeMs: settings.retentionMs, maxBytes: settings.journalBytesMax, isScarce: words.diskReserveExhausted }).catch(() => undefined);
     }, RETAIN_INTERVAL_MS),
   ];
   onMessage((message) => {

@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   JOURNAL_CORRUPT: { domain: 'external', retryable: false, meaning: 'damage lies before the highest durable offset' },
   CHECKPOINT_BEYOND_LOG: { domain: 'external', retryable: false, meaning: 'a checkpoint covers an offset that the journal does not have' },
   CHECKPOINT_BEFORE_LOG: { domain: 'external', retryable: false, meaning: 'the journal no longer holds what a checkpoint needs next' },
+  OUT_OF_RESOURCES: { domain: 'external', retryable: true, meaning: 'the system has no file descriptor or memory left for one more' },
   STATE_WRITE_FAILED: { domain: 'external', retryable: true, meaning: 'a state store refused a transaction' },
   STATE_CORRUPT: { domain: 'external', retryable: false, meaning: 'a stored value cannot be read back' },
   THREAD_DIED: { domain: 'internal', retryable: true, meaning: 'a worker thread ended without being asked to' },

@@ -8,7 +8,8 @@ import type { Offset } from '../core/types.ts';
 import { decodeBatchFacts } from './batch-format.ts';
 import { readMeta } from './journal-meta.ts';
 import { nodeDisk } from './node-disk.ts';
-import { corrupt, readSegmentChain, type ChainSegment } from './segment-chain.ts';
+import { corrupt, unreadable } from './damage.ts';
+import { readSegmentChain, type ChainSegment } from './segment-chain.ts';
 import { offsetOf, SEGMENT_HEADER_BYTES } from './segment-format.ts';
 import { scanSegment, type SegmentScan } from './segment-scan.ts';
 
@@ -111,7 +112,7 @@ function scanOnce(disk: Disk, segment: ChainSegment, buffer: Buffer, verifyRecor
     return scanSegment(buffer, readFully(file, buffer, 0, Math.min(end, buffer.byteLength), 0), segment, !verifyRecords);
   } catch (error) {
     if (error instanceof EngineError) throw error;
-    throw corrupt('a segment cannot be read', { file: segment.path }, error);
+    throw unreadable('a segment cannot be read', { file: segment.path }, error);
   } finally {
     file.close();
   }

@@ -12,7 +12,7 @@ import {
   recordPayloadEnd,
   type BatchFacts,
 } from './batch-format.ts';
-import { corrupt } from './segment-chain.ts';
+import { corrupt } from './damage.ts';
 
 /** A contiguous range of partitions. */
 export interface Lane {

@@ -14,7 +14,7 @@ import { copyControls, JournalBatch, laneSlices, type Lane } from './journal-bat
 import { readMeta, type JournalMeta } from './journal-meta.ts';
 import { before } from './journal-reader.ts';
 import { nodeDisk } from './node-disk.ts';
-import { corrupt } from './segment-chain.ts';
+import { corrupt } from './damage.ts';
 import { offsetOf, positionOf, segmentFileName, segmentOf, segmentSeed } from './segment-format.ts';
 
 /** A lookup jumps between few segments: those of the slots being encoded. Chosen. */

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 
 import { diskErrorCode, readFully, writeFully, type Disk } from '../core/disk.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
+import { outOfResources } from './damage.ts';
 
 export const META_FILE_NAME = 'journal.json';
 const META_TEMPORARY_NAME = 'journal.json.new';
@@ -87,6 +88,8 @@ export function unusable(directory: string, cause: unknown): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new EngineError('DISK_FULL', `no space for the journal: ${messageOf(cause)}`, { cause, where: { directory }, fix: 'free disk space' });
   }
+  const passing = outOfResources(cause, { directory });
+  if (passing !== null) return passing;
   return new EngineError('DATA_DIR_UNUSABLE', `the journal directory cannot be used: ${messageOf(cause)}`, {
     cause,
     where: { directory },

@@ -18,7 +18,8 @@ import { JournalWriter } from './journal-writer.ts';
 import { nodeDisk } from './node-disk.ts';
 import { beyond, recoverTail, type LogState, type RecoveredTail } from './recovery.ts';
 import { SegmentCatalog, type SegmentEntry } from './segment-catalog.ts';
-import { corrupt, readSegmentChain, type ChainSegment, type SegmentChain } from './segment-chain.ts';
+import { corrupt } from './damage.ts';
+import { readSegmentChain, type ChainSegment, type SegmentChain } from './segment-chain.ts';
 import {
   INSTANCE_BYTES_MAX,
   SEGMENT_BYTES_DEFAULT,
@@ -180,6 +181,8 @@ function adoptSpares(disk: Disk, options: JournalOptions, chain: SegmentChain, m
     sparesMax: options.sparesMax ?? SPARES_MAX_DEFAULT,
     nextSpareId: chain.nextSpareId,
   });
+  // A crash may have come between a retired segment's rename and its directory's sync: its old name could still come back, over new content.
+  if (chain.sparePaths.length > 0) disk.syncDirectory(options.directory);
   for (const path of chain.sparePaths) if (!spares.offer(path)) removeQuietly(disk, path);
   return spares;
 }

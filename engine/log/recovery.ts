@@ -12,7 +12,8 @@ import { EngineError } from '../core/errors.ts';
 import type { Offset } from '../core/types.ts';
 import { batchCrc, decodeBatchFacts } from './batch-format.ts';
 import type { JournalMeta } from './journal-meta.ts';
-import { corrupt, type ChainSegment, type SegmentChain } from './segment-chain.ts';
+import { corrupt, unreadable } from './damage.ts';
+import type { ChainSegment, SegmentChain } from './segment-chain.ts';
 import { offsetOf, positionOf, SEGMENT_HEADER_BYTES, segmentOf } from './segment-format.ts';
 import { scanSegment, type SegmentScan } from './segment-scan.ts';
 
@@ -125,7 +126,7 @@ function readSegment(disk: Disk, segment: ChainSegment): Buffer {
   try {
     return bytes.subarray(0, readFully(file, bytes, 0, bytes.byteLength, 0));
   } catch (error) {
-    throw corrupt('the newest segment cannot be read', { file: segment.path }, error);
+    throw unreadable('the newest segment cannot be read', { file: segment.path }, error);
   } finally {
     file.close();
   }

@@ -29,6 +29,8 @@ export interface RetentionLimits {
   readonly maxAgeMs: number;
   /** Limit of all segments and spares together; the need goes before it. */
   readonly maxBytes: number;
+  /** Free space is below what others must have: spares are given back. */
+  readonly isScarce?: boolean;
 }
 
 export interface RetentionResult {
@@ -96,6 +98,7 @@ export class SegmentCatalog {
 
   async #retain(limits: RetentionLimits, nowMs: number): Promise<RetentionResult> {
     let retiredSegments = 0;
+    this.#options.spares.scarce = limits.isScarce ?? false;
     while (this.#mayRetire(limits, nowMs)) {
       await this.#retireOldest();
       retiredSegments++;
@@ -115,8 +118,8 @@ export class SegmentCatalog {
     const { disk, directory, segmentBytes, spares } = this.#options;
     const entry = this.#oldest;
     const path = join(directory, segmentFileName(entry.number));
+    const sparePath = entry.fileBytes === segmentBytes && spares.wanted ? spares.freshPath() : null;
     try {
-      const sparePath = entry.fileBytes === segmentBytes && spares.wanted ? spares.freshPath() : null;
       if (sparePath === null) await disk.unlinkAsync(path);
       else disk.rename(path, sparePath);
       this.#entries.shift();
@@ -124,6 +127,8 @@ export class SegmentCatalog {
       // Overwriting the file before its old name is surely gone would damage a segment that a crash may bring back.
       if (sparePath !== null && !spares.offer(sparePath)) await disk.unlinkAsync(sparePath);
     } catch (error) {
+      // Nobody would know of it until the next open.
+      if (sparePath !== null) await disk.unlinkAsync(sparePath).catch(() => undefined);
       throw new EngineError('JOURNAL_WRITE_FAILED', `a segment could not be retired: ${messageOf(error)}`, {
         cause: error,
         where: { file: path },

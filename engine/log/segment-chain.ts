@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { diskErrorCode, readFully, type Disk } from '../core/disk.ts';
 import { EngineError } from '../core/errors.ts';
+import { corrupt, unreadable } from './damage.ts';
 import type { JournalMeta } from './journal-meta.ts';
 import {
   decodeSegmentHeader,
@@ -42,13 +43,6 @@ export interface SegmentChain {
   readonly nextSpareId: number;
 }
 
-export const corrupt = (message: string, where: Readonly<Record<string, string | number>>, cause?: unknown): EngineError =>
-  new EngineError('JOURNAL_CORRUPT', message, {
-    ...(cause === undefined ? {} : { cause }),
-    where,
-    fix: 'nothing was cut; check the disk, restore the journal directory from a copy, or move it and the state away together and resend',
-  });
-
 /** The header of one segment file, or `absent`. Raises JOURNAL_CORRUPT or DATA_VERSION. */
 export function readSegmentHeader(
   disk: Disk,
@@ -70,7 +64,7 @@ export function readSegmentHeader(
     }
   } catch (error) {
     if (diskErrorCode(error) === 'ENOENT') return 'absent';
-    throw corrupt('a segment cannot be read', { file: path }, error);
+    throw unreadable('a segment cannot be read', { file: path }, error);
   }
   const seed = segmentSeed(number, meta.salt);
   const decoded = decodeSegmentHeader(block.subarray(0, length), number, seed);

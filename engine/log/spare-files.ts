@@ -3,7 +3,7 @@
  *
  * Overwriting allocated blocks makes a sync about half as long as growing a file does (4 KiB sync p50: 218 µs growing, 107 µs
  * zero-filled). What a spare holds does not matter: no CRC of its earlier life is valid under a new segment number. At most
- * `sparesMax` files are kept. Owned by the ingress thread.
+ * `sparesMax` files are kept, and none while space is scarce. Owned by the ingress thread.
  */
 
 import { join } from 'node:path';
@@ -38,6 +38,7 @@ export class SpareFiles {
   #nextSpareId: number;
   #filling: Promise<void> | null = null;
   #closed = false;
+  #scarce = false;
   #fillFailures = 0;
 
   constructor(options: SpareOptions) {
@@ -59,7 +60,13 @@ export class SpareFiles {
   }
 
   get wanted(): boolean {
-    return !this.#closed && this.#ready.length < this.#options.sparesMax;
+    return !this.#closed && !this.#scarce && this.#ready.length < this.#options.sparesMax;
+  }
+
+  /** While space is scarce no spare is kept or made: it belongs to those that must write. */
+  set scarce(scarce: boolean) {
+    this.#scarce = scarce;
+    if (scarce) for (const spare of this.#ready.splice(0)) discard(this.#options.disk, spare);
   }
 
   /** A path in the journal directory that no file has. */

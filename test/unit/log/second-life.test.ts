@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { offset } from '../../../engine/core/types.ts';
+import { openLogReader } from '../../../engine/log/index.ts';
 import { FaultyDisk, diskError, type DiskOperation } from './faulty-disk.ts';
 import { appendText, commitTexts, DIRECTORY, open, readAll, SEGMENT_BYTES, TestClock, texts } from './journal-fixture.ts';
 
@@ -125,5 +126,64 @@ describe('what open made durable', () => {
     bytes[at] = 0x21;
     await expect(open(disk)).rejects.toMatchObject({ code: 'JOURNAL_CORRUPT', where: { file: segmentPath(1) } });
     expect(reopened.writer.durableOffset).toBeGreaterThan(offset(SEGMENT_BYTES));
+  });
+});
+
+describe('a spare of an earlier life', () => {
+  it('is not overwritten while its old name may come back', async () => {
+    const disk = new FaultyDisk();
+    const { writer } = await open(disk, { sparesMax: 1 });
+    await settle();
+    for (let index = 0; index < 12; index++) await commitTexts(writer, `${index}`.padEnd(4_990));
+    appendText(writer, 1, '12 rolls'.padEnd(5_040));
+    expect(writer.commit()).toBe(true);
+    // The filler finds the disk full: there is room for a retired segment.
+    disk.fault = (operation) => (operation === 'write' ? diskError('ENOSPC') : null);
+    await settle();
+    expect(writer.stats()).toMatchObject({ segments: 2, spares: 0 });
+    // The process dies after a retired segment got a spare's name, before that is durable.
+    dieAt(disk, 'syncDirectory');
+    await expect(writer.retain({ needOffset: writer.durableOffset, maxAgeMs: -1, maxBytes: 0 })).rejects.toThrow();
+    disk.processDeath();
+    expect(disk.paths.some((path) => path.includes('spare'))).toBe(true);
+    // The next life writes its first segment into it, and the power goes before that has its name.
+    dieAt(disk, 'rename');
+    await expect(open(disk, { sparesMax: 1 })).rejects.toThrow();
+    disk.powerCut(nothingSurvives);
+    const reopened = await open(disk);
+    expect(texts(readAll(disk, reopened.writer.durableOffset, { from: reopened.recovery.oldestOffset })).at(-1)).toMatch(/^12 rolls/);
+  });
+
+  it('is given back while space is scarce, and none is kept or made until there is room', async () => {
+    const disk = new FaultyDisk();
+    const { writer } = await open(disk, { sparesMax: 2 });
+    await settle();
+    expect(writer.stats().spares).toBe(2);
+    const limits = { needOffset: offset(0), maxAgeMs: 1e9, maxBytes: 1e9 };
+    await writer.retain({ ...limits, isScarce: true });
+    await settle();
+    expect(writer.stats().spares).toBe(0);
+    expect(disk.paths.filter((path) => path.includes('spare'))).toEqual([]);
+    await writer.retain(limits);
+    await settle();
+    expect(writer.stats().spares).toBe(2);
+  });
+});
+
+describe('a system that has nothing left to open a file with', () => {
+  const exhausted = (operation: DiskOperation): Error | null => (operation === 'open' ? diskError('EMFILE') : null);
+
+  it('is no damage: opening and reading raise what passes', async () => {
+    const disk = new FaultyDisk();
+    const { writer } = await open(disk);
+    for (let index = 0; index < 14; index++) await commitTexts(writer, `${index}`.padEnd(4_990));
+    const reader = openLogReader({ directory: DIRECTORY, lane: { first: 0, count: 8 }, from: offset(0), disk });
+    disk.fault = exhausted;
+    expect(() => {
+      while (reader.read(writer.durableOffset) !== null);
+    }).toThrow(expect.objectContaining({ code: 'OUT_OF_RESOURCES', retryable: true }) as Error);
+    await expect(open(disk)).rejects.toMatchObject({ code: 'OUT_OF_RESOURCES' });
+    disk.fault = null;
+    expect(texts(readAll(disk, writer.durableOffset))).toHaveLength(14);
   });
 });
