@@ -20,6 +20,8 @@ const FILE_BYTES_MAX = 1024 * 1024;
 const SECRET_KEY = /password|secret|token|^redis\.url$/;
 const SECRET_TEXT = /[@?]/;
 const SHOWN_CHARACTERS_MAX = 200;
+/** Kubernetes tells every pod of every service by variables such as MILLRACE_PORT=tcp://10.0.0.1:8080. */
+const SERVICE_LINK = /^(tcp|udp|sctp):\/\//;
 
 type Tree = { [key: string]: unknown };
 
@@ -119,7 +121,7 @@ function applyEnvironment(schema: z.ZodType, tree: Tree, env: NodeJS.ProcessEnv)
     if (!name.startsWith(PREFIX) || RESERVED.has(name)) continue;
     const path = byVariable.get(name);
     if (path === undefined) {
-      problems.push(`${name}: no such setting: remove it${suggestion(name, [...byVariable.keys()])}`);
+      problems.push(`${name}: no such setting: remove it${suggestion(name, [...byVariable.keys()])}${serviceLinkFix(value)}`);
       continue;
     }
     if (value !== undefined && value.trim() !== '') put(tree, path, fromText(schemaAt(schema, path), value));
@@ -165,8 +167,11 @@ function describe(issue: z.core.$ZodIssue, tree: Tree, paths: readonly SettingPa
   if (value === undefined) return `${key}: missing${fix}`;
   const quotes = issue.code === 'invalid_type' && issue.expected === 'string' && typeof value !== 'object' ? ': write it in quotes' : '';
   const message = `${issue.message.replace(/\/\/\S*@/g, '//***@')}${quotes}`;
-  return `${key === '' ? 'the configuration' : key}: ${shown(key, value, paths)}: ${message}${fix}`;
+  return `${key === '' ? 'the configuration' : key}: ${shown(key, value, paths)}: ${message}${fix}${serviceLinkFix(value)}`;
 }
+
+const serviceLinkFix = (value: unknown): string =>
+  typeof value === 'string' && SERVICE_LINK.test(value) ? '; Kubernetes has set it for a service of this name: set enableServiceLinks: false in the pod' : '';
 
 /** A value as the reader may see it; a section is as secret as what may stand in it. */
 function shown(key: string, value: unknown, paths: readonly SettingPath[]): string {

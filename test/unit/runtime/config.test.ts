@@ -98,6 +98,13 @@ describe('what is wrong with settings', () => {
     expect(problems(null, { MILLRACE_INGEST: '' })).toHaveLength(1);
   });
 
+  it('is a variable that Kubernetes sets for a service of this name, with what keeps it away', () => {
+    expect(problems(null, { MILLRACE_PORT: 'tcp://10.0.0.1:8080' })).toEqual([expect.stringMatching(/^MILLRACE_PORT: no such setting: .*enableServiceLinks: false/)]);
+    expect(problems(null, { MILLRACE_PORT_8080_UDP: 'udp://10.0.0.1:8080' })[0]).toMatch(/enableServiceLinks/);
+    expect(problems(null, { MILLRACE_INGEST_PORT: 'tcp://10.0.0.1:8080' })).toEqual([expect.stringMatching(/^ingest\.port: "tcp:.*whole number.*enableServiceLinks: false/)]);
+    expect(problems(null, { MILLRACE_INGEST_PROT: '1', MILLRACE_INGEST_PORT: 'x' }).join()).not.toMatch(/enableServiceLinks/);
+  });
+
   it('is told with key, value and fix', () => {
     expect(problems('ingest:\n  port: 80x\n')[0]).toMatch(/^ingest\.port: "80x": .+ \(set ingest\.port in millrace\.yaml or MILLRACE_INGEST_PORT\)$/);
     expect(problems(null, { MILLRACE_INGEST_PORT: '65536' })[0]).toMatch(/^ingest\.port: "65536": .*65535/);
