@@ -99,13 +99,16 @@ export class CellChanges {
     this.#purge(operations, droppedUpToMs);
   }
 
-  checkpointCommitted(): void {
+  /** How many cells it saved. */
+  checkpointCommitted(): number {
+    const savedCount = this.#saving.length;
     for (const cell of this.#saving) {
       if (cell.isSaving) cell.isStored = true;
       cell.isSaving = false;
     }
     this.#saving = [];
     this.#removing = [];
+    return savedCount;
   }
 
   checkpointFailed(): void {

@@ -2,7 +2,7 @@
  * The cells of one partition: hot ones in memory, the others in the store until they are asked for.
  *
  * Open and unsettled hour cells are always in memory; day and late cells leave it once they are stored and have not changed for a
- * while. What is in memory never changes a total: a cell comes back from the store the moment it is needed.
+ * while, or at once where there are very many. What is in memory never changes a total: a cell comes back from the store the moment it is needed.
  *
  * Hot: {@link CellTable.series} once per record, {@link CellTable.hourCell} and {@link CellTable.dayCell} once each;
  * bench/micro/partition.ts. Owned by the partition.
@@ -14,8 +14,12 @@ import type { Cell } from './cell.ts';
 import type { CellCodec } from './cell-codec.ts';
 import { TABLES } from './options.ts';
 
-/** Cells looked at per committed checkpoint for leaving memory. Chosen: well under a millisecond. */
-const EVICTION_STEPS = 5_000;
+/** Cells looked at per committed checkpoint for leaving memory, at least: chosen, well under a millisecond ... */
+const EVICTION_STEPS_MIN = 5_000;
+/** ... and per cell that the checkpoint saved, so that more may leave than came. */
+const EVICTION_STEPS_PER_SAVED = 2;
+/** Day and late cells in memory beyond which one need not be idle to leave. Chosen: two days at the default limit of cells and 32 partitions. */
+const RESTING_CELLS_MAX = 65_536;
 
 /** The cells in memory of one set of dimension values. */
 export class Series {
@@ -156,9 +160,9 @@ export class CellTable {
     this.#forget(cell);
   }
 
-  /** Lets go of some idle day and late cells that the store has. */
-  evict(isIdle: (cell: Cell) => boolean): void {
-    for (let steps = Math.min(EVICTION_STEPS, this.#evictable.size); steps > 0; steps--) {
+  /** Lets go of some idle day and late cells that the store has, after a checkpoint that saved so many. */
+  evict(savedCount: number, isIdle: (cell: Cell) => boolean): void {
+    for (let steps = Math.min(Math.max(EVICTION_STEPS_MIN, EVICTION_STEPS_PER_SAVED * savedCount), this.#evictable.size); steps > 0; steps--) {
       let next = this.#evictionCursor.next();
       if (next.done === true) {
         this.#evictionCursor = this.#evictable.values();
@@ -166,7 +170,8 @@ export class CellTable {
         if (next.done === true) return;
       }
       const cell = next.value;
-      if (cell.isStored && !cell.isDirty && !cell.isSaving && !cell.isChanged && isIdle(cell)) this.#forget(cell);
+      if (!cell.isStored || cell.isDirty || cell.isSaving || cell.isChanged) continue;
+      if (this.#evictable.size > RESTING_CELLS_MAX || isIdle(cell)) this.#forget(cell);
     }
   }
 

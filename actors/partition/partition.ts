@@ -203,12 +203,12 @@ export class Partition<Event, DomainRules> {
   checkpointCommitted(epoch: Epoch): void {
     const { sequence } = this.#settleCheckpoint(epoch);
     this.#storedSequence = sequence;
-    this.#changes.checkpointCommitted();
+    const savedCount = this.#changes.checkpointCommitted();
     this.#dedupe.checkpointCommitted(epoch);
     this.#outbox.checkpointCommitted();
     this.#deadLetters.checkpointCommitted();
     const idleEpoch = epoch - (this.#options.cellIdleCheckpoints ?? CELL_IDLE_CHECKPOINTS);
-    this.#table.evict((cell) => cell.dirtyEpoch <= idleEpoch);
+    this.#table.evict(savedCount, (cell) => cell.dirtyEpoch <= idleEpoch);
   }
 
   /** Nothing of it was applied: everything in it counts as changed again. */

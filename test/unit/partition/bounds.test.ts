@@ -71,6 +71,26 @@ describe('bounds', () => {
     expect(measures(CellKind.day, TEN - 10 * MS_PER_HOUR)).toEqual([7, -limit, 4]);
   });
 
+  it('keeps memory bounded while every checkpoint brings more new cells of old days than a look for idle ones examines', async () => {
+    const log = logWith({ cellRetentionMs: 40 * MS_PER_DAY, cellsPerDayMax: 1_000_000, dimensionLimits: { city: 1_000_000 } });
+    const store = newStore();
+    const partition = openToy(store);
+    foldAll(partition, log.batches);
+    foldAll(partition, [log.batch(TEN, [sale()])]);
+    const perRound = 6_000;
+    const inMemory: number[] = [];
+    for (let round = 1; round <= 13; round++) {
+      const t = TEN - (1 + round) * MS_PER_DAY;
+      foldAll(partition, [log.batch(TEN + round, Array.from({ length: perRound }, (_, n) => sale({ t, city: `${round}-${n}` })))]);
+      partition.report('changed');
+      await saveTo(partition, store);
+      inMemory.push(partition.stats().cellsInMemory);
+    }
+    // Each late record makes a late and a day cell.
+    expect(Math.max(...inMemory)).toBeLessThan(65_536 + 2 * 2 * perRound);
+    expect(partition.stateHash()).toBe(folded(log).stateHash());
+  });
+
   it('lets idle day cells leave memory and gives them back with all they had', async () => {
     const log = logWith();
     log.batch(TEN, [sale({ name: 'N', kind: 'buy' }), sale({ t: TEN - 5 * MS_PER_HOUR, paid: 9 })]);
