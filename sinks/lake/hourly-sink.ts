@@ -13,14 +13,17 @@ import type { TableData } from './column-builder.ts';
 import { hourlyTable } from './hourly-table.ts';
 import { inLanes } from './lanes.ts';
 import type { LakeTarget } from './target.ts';
+import { WrittenHours } from './written-hours.ts';
 
 export const HOURLY_SINK_NAME = 'lake-hourly';
 const MARKER_BYTES_MAX = 4_096;
 const MARKER_PREFIX = 'millrace/marker-';
 const MARKERS_LISTED_MAX = 16;
 const HOURS_AT_ONCE = 3;
-/** Hours remembered as written; beyond it the oldest is forgotten, which costs one rewrite. 40 days are 960. */
-const HOURS_REMEMBERED_MAX = 4_096;
+/** Cells looked at before others get the main thread, where the sink reads on by itself. Chosen: as many as a write brings. */
+const CELLS_AT_ONCE = 4_096;
+/** Refused hours that are known as such; beyond it they are counted anew. */
+const REFUSED_HOURS_MAX = 1_024;
 
 export interface HourlySinkOptions {
   readonly target: LakeTarget;
@@ -41,24 +44,14 @@ export const hourlyPath = (windowStartMs: number): string => {
   return `hourly/event_date=${iso.slice(0, iso.indexOf('T'))}/hour=${iso.slice(-13, -11)}/metrics.parquet`;
 };
 
-/** An hour as the lake holds it. */
-interface WrittenHour {
-  /** The feed's newest change when the cells were read: the hour has all changes up to it. */
-  readonly asOf: number;
-  /** Sum of the cells' revisions: as long as it is the same, so is the content. */
-  readonly revision: bigint;
-}
-
-/** Not cleared but replaced, so that a write that is still under way tells nothing of another lake. */
-type WrittenHours = Map<number, WrittenHour>;
-
 export class HourlySink implements Sink {
   readonly name = HOURLY_SINK_NAME;
   readonly intervalMs: number;
   readonly #options: HourlySinkOptions;
-  /** Of this lake, by hour. Kept over failures, so that a write that took too long goes on where it was and ends at some time. */
-  #written: WrittenHours = new Map();
+  #written = new WrittenHours();
   #writtenGeneration = -1;
+  /** Hours with too many cells: none ever gets fewer, and reading them is what costs. */
+  readonly #refused = new Set<number>();
   /** The marker's text as it was last read or written; null for none. */
   #marker: string | null = null;
   #warnedOfOthers = false;
@@ -74,16 +67,26 @@ export class HourlySink implements Sink {
     return marker;
   }
 
-  /** Rewrites each hour in which a cell changed, unless the lake holds it as it is already. */
+  /**
+   * Rewrites each hour in which a cell changed, unless the lake holds it as it is already. An hour with too many cells raises SINK_REFUSED once
+   * all others are written, those too that changed after `changed`: the mark stays before that hour, and they would never have their turn.
+   */
   async write(changed: ChangedCells, feed: ResultFeed): Promise<void> {
-    if (feed.generation !== this.#writtenGeneration) this.#written = new Map();
+    if (feed.generation !== this.#writtenGeneration) this.#written = new WrittenHours();
     this.#writtenGeneration = feed.generation;
     const written = this.#written;
-    const hours = new Set<number>();
-    for (const { kind, windowStartMs } of changed.cells) {
-      if (kind !== CellKind.day && (written.get(windowStartMs)?.asOf ?? -1) < changed.mark) hours.add(windowStartMs);
+    const { latest } = feed;
+    const refused = await this.#writeHours(changed, feed, written);
+    if (refused === null) return;
+    written.reached = Math.max(written.reached, changed.mark);
+    while (written.reached < latest) {
+      const further = feed.changedSince(written.reached, CELLS_AT_ONCE);
+      await this.#writeHours(further, feed, written);
+      await this.#options.pause();
+      // No cell left of what changed: they have been retired.
+      written.reached = further.cells.length === 0 ? latest : further.mark;
     }
-    await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed, written));
+    throw this.#refusal(refused);
   }
 
   /** Raises SINK_REFUSED when the marker is not the one that was left: the lake was emptied or replaced, and a new marker would hide it. */
@@ -104,7 +107,7 @@ export class HourlySink implements Sink {
     this.#marker = await this.#readMarker();
     const marker = this.#marker === null ? null : parseMarker(this.#marker);
     // Another marker than the one left there, older or newer: the lake is in another state, and hours written since may be gone.
-    if (marker === null || this.#marker !== left) this.#written = new Map();
+    if (marker === null || this.#marker !== left) this.#written = new WrittenHours();
     return marker;
   }
 
@@ -116,28 +119,48 @@ export class HourlySink implements Sink {
     return bytes === null ? null : Buffer.from(bytes).toString('utf8');
   }
 
+  /** Returns one of the hours that were refused, null for none. */
+  async #writeHours(changed: ChangedCells, feed: ResultFeed, written: WrittenHours): Promise<number | null> {
+    const hours = new Set<number>();
+    for (const { kind, windowStartMs } of changed.cells) {
+      if (kind !== CellKind.day && !written.hasChangesUpTo(changed.mark, windowStartMs)) hours.add(windowStartMs);
+    }
+    await inLanes([...hours].sort((a, b) => a - b), HOURS_AT_ONCE, (hour) => this.#writeHour(hour, feed, written));
+    for (const hour of hours) if (this.#refused.has(hour)) return hour;
+    return null;
+  }
+
   async #writeHour(hour: number, feed: ResultFeed, written: WrittenHours): Promise<void> {
     const asOf = feed.latest;
     const cells = this.#cellsOf(hour, feed);
+    if (cells === null) return;
     const revision = cells.reduce((sum, cell) => sum + BigInt(cell.revision), 0n);
-    if (cells.length > 0 && written.get(hour)?.revision !== revision) {
+    if (cells.length > 0 && !written.isAt(revision, hour)) {
       const table = await hourlyTable(feed.schema, cells, feed.generation, this.#options.pause);
       // 'refused': a newer content is there, which counts as written.
       await this.#options.target.putVersioned(hourlyPath(hour), await this.#encode(table, hour), { generation: feed.generation, revision });
     } else await this.#options.pause();
-    remember(written, hour, { asOf, revision });
+    written.remember(hour, { asOf, revision });
   }
 
-  #cellsOf(hour: number, feed: ResultFeed): readonly MergedCell[] {
+  /** Null for an hour that has too many. */
+  #cellsOf(hour: number, feed: ResultFeed): readonly MergedCell[] | null {
+    if (this.#refused.has(hour)) return null;
     const { cellsPerHourMax } = this.#options;
     const cells = [CellKind.hour, CellKind.late].flatMap((kind) => feed.window(kind, hour, null, cellsPerHourMax + 1));
-    if (cells.length > cellsPerHourMax) {
-      throw new EngineError('SINK_REFUSED', `the hour has more than ${cellsPerHourMax} cells: it is not cut, because its sums would be wrong`, {
-        where: { sink: this.name, key: hourlyPath(hour) },
-        fix: 'raise lake.hourly_cells_max, or lower the limits of the dimensions',
-      });
-    }
-    return cells;
+    if (cells.length <= cellsPerHourMax) return cells;
+    if (this.#refused.size >= REFUSED_HOURS_MAX) this.#refused.clear();
+    this.#refused.add(hour);
+    return null;
+  }
+
+  #refusal(hour: number): EngineError {
+    return new EngineError('SINK_REFUSED', `${hourlyPath(hour)} would have more than ${this.#options.cellsPerHourMax} cells: it is not cut, because its sums would be wrong`, {
+      where: { sink: this.name, key: hourlyPath(hour) },
+      fix: 'raise lake.hourly_cells_max, or lower the limits of the dimensions',
+      // Each repeat rewrites the other hours that have changed: not more often than they are otherwise.
+      retryAfterMs: this.intervalMs,
+    });
   }
 
   async #encode(table: TableData, hour: number): Promise<Uint8Array> {
@@ -156,15 +179,6 @@ export class HourlySink implements Sink {
     if (others.length === 0) return;
     this.#warnedOfOthers = true;
     this.#options.warn('the lake was fed by another instance too: give each daemon a lake of its own, or remove the old marker', { url: this.#options.target.url, marker: others[0] as string });
-  }
-}
-
-function remember(written: WrittenHours, hour: number, state: WrittenHour): void {
-  written.delete(hour);
-  written.set(hour, state);
-  for (const oldest of written.keys()) {
-    if (written.size <= HOURS_REMEMBERED_MAX) break;
-    written.delete(oldest);
   }
 }
 

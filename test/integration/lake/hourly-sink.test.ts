@@ -263,6 +263,38 @@ describe('the objects of hourly/', () => {
     expect(target.written).toEqual([]);
   });
 
+  test('an hour with too many cells keeps no other hour from the lake, and costs nothing at each repeat', async () => {
+    const feed = new MemoryFeed();
+    for (let index = 0; index < 50; index++) feed.put(cell(CellKind.hour, 0, `c-${index}`, 1, 0));
+    feed.put(cell(CellKind.hour, 1, 'a', 1, 0), cell(CellKind.hour, 2, 'a', 1, 0));
+    let reads = 0;
+    const window = feed.window.bind(feed);
+    feed.window = (kind, windowStartMs, resultKey, limit) => {
+      if (windowStartMs === HOUR) reads++;
+      return window(kind, windowStartMs, resultKey, limit);
+    };
+    const writer = new SinkWriter({ sink: sinkOn(target, { cellsPerHourMax: 10 }), feed, timings: { cellsPerWriteMax: 5, backoffMinMs: 5, backoffMaxMs: 10 } });
+    try {
+      writer.start();
+      await eventually(() => expect(target.written.map(({ name }) => name).sort()).toEqual([1, 2].map((hour) => hourlyPath(HOUR + hour * MS_PER_HOUR))));
+      feed.put(cell(CellKind.hour, 2, 'a', 2, 0, { revision: 2 }));
+      await eventually(() => expect(target.written).toHaveLength(3));
+      const { failures } = writer.health();
+      await eventually(() => expect(writer.health().failures).toBeGreaterThan(failures + 3));
+    } finally {
+      await writer.close(1_000);
+    }
+    expect(target.written).toHaveLength(3);
+    expect(reads).toBe(2);
+    expect(writer.health()).toMatchObject({ healthy: false, settledMark: 0, lastError: expect.stringContaining(hourlyPath(HOUR)) as string });
+  });
+
+  test('an hour with too many cells is tried again no sooner than the interval', async () => {
+    const feed = new MemoryFeed();
+    for (let index = 0; index < 11; index++) feed.put(cell(CellKind.hour, 0, `c-${index}`, 1, 0));
+    await expect(sinkOn(target, { cellsPerHourMax: 10, intervalMs: 60_000 }).write(feed.changedSince(0, 100), feed)).rejects.toMatchObject({ retryAfterMs: 60_000 });
+  });
+
   test('a lake that was emptied between two writes is noticed when it is next marked, and its quiet hours are written again', async () => {
     const feed = new MemoryFeed();
     const sink = sinkOn(target);
