@@ -35,10 +35,12 @@ const gate = new QueryGate();
 /** Raises QUERY_INVALID for bad parameters, and NOT_READY when too many queries run already. Readiness is the caller's to check. */
 export async function queryMetrics(source: CellSource, kind: MetricsKind, raw: RawParameters, options: MetricsOptions = {}): Promise<MetricsAnswer> {
   const query = parseMetricsQuery(source.schema, kind, raw, options.rowsMax);
+  // Before the scan, which gives way to changes: an hour that becomes final meanwhile may have been read as it was before.
+  const { finalUpToMs } = source;
   const asOf = isoOrNull(source.asOfMs);
   const watermark = isoOrNull(source.watermarkMs);
   const { rows, nextCursor } = await gate.run(() => runQuery(source, query));
-  const columns = columnsOf(source.schema, query, source.finalUpToMs);
+  const columns = columnsOf(source.schema, query, finalUpToMs);
   if (query.format === 'json') {
     const tail = { as_of: asOf, watermark, ...(nextCursor === null ? {} : { next_cursor: nextCursor }) };
     return { contentType: 'application/json; charset=utf-8', headers: {}, body: Readable.from(jsonChunks(rows, columns, tail)) };

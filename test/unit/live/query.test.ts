@@ -206,6 +206,18 @@ describe('hourly metrics', () => {
     await expect(queryMetrics(live, 'hourly', { limit: '6' }, { rowsMax: 5 })).rejects.toThrow(/from 1 to 5/);
   });
 
+  it('calls a row final only where the hour was final before its cells were read', async () => {
+    const hour = (change: Partial<MergedCell>): MergedCell[] => Array.from({ length: 3_000 }, (_, index) => merged({ dimensions: name(`c${index}`), ...change }));
+    const live = await liveWith(hour({ measures: [1, 0] }));
+    const asked = ask(live, { group_by: 'none' });
+    await new Promise((resolve) => setImmediate(resolve));
+    await live.apply(output(hour({ measures: [2, 0], revision: 3, final: true }), { finalUpToMs: at(1) }), at(5));
+    const [during] = (await asked).rows;
+    expect(during?.['installs']).toBeLessThan(6_000);
+    expect(during?.['final']).toBe(false);
+    expect((await ask(live, { group_by: 'none' })).rows).toMatchObject([{ installs: 6_000, final: true }]);
+  });
+
   it('lets the event loop run during a long scan', async () => {
     const live = await liveWith(Array.from({ length: 20_000 }, (_, index) => merged({ dimensions: name(`c${index}`) })));
     let turns = 0;
