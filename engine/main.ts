@@ -23,6 +23,7 @@ import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
 import { IngressSupervisor } from './runtime/ingress-supervisor.ts';
 import type { Logger } from './runtime/logger.ts';
+import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
 import { journalBytesMax, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
@@ -116,7 +117,7 @@ export class Daemon {
 
   /** Limits that are reached, each with the number of partitions that have. */
   alarms(): ReadonlyMap<string, number> {
-    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth());
+    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), this.state.ingress?.journal.aheadMs ?? 0);
   }
 
   get adminPort(): number {
@@ -190,7 +191,7 @@ export class Daemon {
     ];
     return new IngressSupervisor({
       module: new URL('./ingress-thread.js', import.meta.url),
-      settings: ingressSettings(settings, directory),
+      settings: this.#ingressSettings(),
       words: this.engine.words,
       controls: () => controls,
       clock: systemClock,
@@ -216,6 +217,14 @@ export class Daemon {
         this.#fatal(error);
       },
     });
+  }
+
+  #ingressSettings(): IngressSettings {
+    const own = ingressSettings(this.settings, this.directory);
+    const wanted = this.settings.ingest.connections_max;
+    const { connections_max: allowed } = own.options;
+    if (allowed < wanted) this.#log.warn({ wanted, allowed, openFilesMax: openFilesMax() }, 'ingest.connections_max is lowered to what the limit of open files allows: raise that limit (ulimit -n, LimitNOFILE)');
+    return own;
   }
 
   #fatal(error: EngineError): void {
@@ -258,6 +267,6 @@ function ingressSettings(settings: Settings, directory: DataDirectory): IngressS
     retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
     journalBytesMax: journalBytesMax(settings, totalBytes(directory.path)),
     door: settings.door,
-    options: settings.ingest,
+    options: { ...settings.ingest, connections_max: connectionsMax(settings.ingest.connections_max, openFilesMax()) },
   };
 }

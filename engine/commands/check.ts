@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import { MS_PER_HOUR } from '../core/types.ts';
 import { freeBytes, totalBytes, readInstance } from '../runtime/data-directory.ts';
+import { connectionsMax, openFilesMax } from '../runtime/open-files.ts';
 import { actorThreadCount } from '../runtime/lanes.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { journalBytesMax, type Settings } from '../settings.ts';
@@ -39,6 +40,8 @@ function judge(settings: Settings, warnings: string[]): void {
 }
 
 function* describe(settings: Settings, ratePerMinute: number, warnings: string[]): Generator<string> {
+  const allowed = connectionsMax(settings.ingest.connections_max, openFilesMax());
+  if (allowed < settings.ingest.connections_max) warnings.push(`the limit of open files (ulimit -n) leaves room for ${allowed} connections, not for the ${settings.ingest.connections_max} of ingest.connections_max`);
   const place = existing(resolve(settings.data_dir));
   const instance = existsSync(settings.data_dir) ? readInstance(settings.data_dir) : null;
   const free = freeBytes(place);

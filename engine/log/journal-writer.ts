@@ -38,6 +38,8 @@ export interface JournalStats {
   readonly lastRecordOffset: Offset;
   readonly oldestOffset: Offset;
   readonly oldestReceivedAtMs: number;
+  /** How far log time, which never goes back, is ahead of the clock: more than a moment after the clock was wrong once. */
+  readonly aheadMs: number;
   /** Segments and spares. */
   readonly bytesOnDisk: number;
   readonly segments: number;
@@ -183,6 +185,7 @@ export class JournalWriter implements LogWriter {
       lastRecordOffset: this.#lastRecordOffset,
       oldestOffset: catalog.oldestOffset,
       oldestReceivedAtMs: catalog.oldestReceivedAtMs,
+      aheadMs: Math.max(0, this.#state.receivedAtMs - this.#options.clock.nowMs()),
       bytesOnDisk: catalog.bytesOnDisk,
       segments: catalog.count,
       spares: spares.readyCount,
