@@ -8,7 +8,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
@@ -80,7 +80,9 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
       throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
     }
     const directories = directoriesOf(path);
-    for (const directory of [directories.journal, directories.state, directories.live, directories.spool]) makeDirectory(directory);
+    for (const directory of Object.values(directories)) makeDirectory(directory);
+    // Each may be a mount or a link of its own.
+    for (const directory of [directories.journal, directories.state, directories.live]) refuseNetwork(directory);
     writeFileAtomically(join(path, RUNNING_FILE), `${JSON.stringify(runningMark(path))}\n`);
     return {
       ...facts,
@@ -165,7 +167,8 @@ export function writeFileAtomically(file: string, text: string): void {
   const temporary = `${file}.tmp`;
   const handle = openSync(temporary, 'w');
   try {
-    writeSync(handle, text);
+    // Not writeSync, which may stop short on a full disk without a word.
+    writeFileSync(handle, text);
     fsyncSync(handle);
   } finally {
     closeSync(handle);
@@ -205,9 +208,13 @@ function prepare(path: string): void {
   } catch (error) {
     throw unusable(path, error);
   }
+  refuseNetwork(path);
+}
+
+function refuseNetwork(path: string): void {
   const network = NETWORK_FILE_SYSTEMS.get(statfsSync(path).type >>> 0);
   if (network !== undefined) {
-    throw new EngineError('DATA_DIR_NETWORK', `data_dir ${path} lies on a network file system (${network})`, { where: { path }, fix: 'put data_dir on a local disk; savepoints and logs may stay there' });
+    throw new EngineError('DATA_DIR_NETWORK', `${path} lies on a network file system (${network})`, { where: { path }, fix: 'put data_dir on a local disk; savepoints and logs may stay there' });
   }
 }
 

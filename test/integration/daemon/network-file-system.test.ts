@@ -4,10 +4,10 @@ import type * as Fs from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { temporaryDirectory } from '../../support/daemon.ts';
 
-const kernel = vi.hoisted(() => ({ type: 0 }));
+const kernel = vi.hoisted(() => ({ type: 0, below: '' }));
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof Fs>();
-  return { ...fs, statfsSync: (path: string) => ({ ...fs.statfsSync(path), type: kernel.type }) };
+  return { ...fs, statfsSync: (path: string) => ({ ...fs.statfsSync(path), type: path.endsWith(kernel.below) ? kernel.type : 0xef53 }) };
 });
 const { openDataDirectory } = await import('../../../engine/runtime/data-directory.ts');
 const { exitCodeOf, exitCodes } = await import('../../../engine/runtime/exit-codes.ts');
@@ -15,6 +15,7 @@ const { exitCodeOf, exitCodes } = await import('../../../engine/runtime/exit-cod
 let scratch: ReturnType<typeof temporaryDirectory>;
 beforeEach(() => {
   scratch = temporaryDirectory();
+  kernel.below = '';
 });
 afterEach(() => {
   scratch.remove();
@@ -29,6 +30,11 @@ describe('a data directory on a network file system', () => {
     const error: unknown = await open().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'DATA_DIR_NETWORK', message: expect.stringContaining(`(${name})`) as unknown, fix: expect.stringMatching(/local disk/) as unknown });
     expect(exitCodeOf(error)).toBe(exitCodes.dataDirectory);
+  });
+
+  it.each(['journal', 'state', 'live'])('is refused where only %s in it is mounted or linked from one', async (folder) => {
+    Object.assign(kernel, { type: 0x6969, below: `/${folder}` });
+    await expect(open()).rejects.toMatchObject({ code: 'DATA_DIR_NETWORK', where: { path: expect.stringMatching(new RegExp(`/${folder}$`)) as unknown } });
   });
 
   it('is told from a local one', async () => {
