@@ -46,7 +46,7 @@ async function snapshot(view: Daemon): Promise<object> {
   const { letters } = await deadLetters(view, REJECTS).catch(() => ({ letters: [] }));
   return {
     at: new Date().toISOString(),
-    ...liveSnapshot(view.engine.live, CAMPAIGNS),
+    ...(await liveSnapshot(view.engine.live, CAMPAIGNS)),
     conservation: view.engine.live.conservation(),
     door: view.state.door?.kind ?? null,
     sinks: view.sinkHealth().map((sink) => ({ name: sink.name, healthy: sink.healthy, lag_ms: Math.round(sink.lagMs), last_error: sink.lastError })),

@@ -9,7 +9,7 @@ export type { LiveLimits } from './options.ts';
 export { metricsQuerySchema, parseMetricsQuery } from './query-parameters.ts';
 export type { MetricsKind, MetricsQuery, RawParameters } from './query-parameters.ts';
 export { runQuery } from './query.ts';
-export { liveSnapshot, topGroups } from './snapshot.ts';
+export { liveSnapshot } from './snapshot.ts';
 export type { LiveSnapshot } from './snapshot.ts';
 export type { CellSource } from './source.ts';
 export { stateHash } from './state-hash.ts';

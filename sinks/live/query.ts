@@ -1,11 +1,10 @@
 /**
  * Runs a checked query over the cells: groups one window at a time and keeps only the rows of the answer.
  *
- * Memory: the groups of one window and the rows of one page. The event loop gets its turn every {@link TURN_CELLS} cells, so that a long
- * scan delays nobody; cells that change meanwhile show in some rows and not in others, each row being of one moment per cell.
+ * Memory: the groups of one window and the rows of one page. A long scan gives way to the event loop and delays
+ * nobody; cells that change meanwhile show in some rows and not in others, each row being of one moment per cell.
  */
 
-import { setImmediate as turn } from 'node:timers/promises';
 import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
 import type { MergedCell } from '../../engine/core/cell.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
@@ -19,9 +18,7 @@ import { compareText } from './order.ts';
 import type { MetricsQuery } from './query-parameters.ts';
 import type { CellSource } from './source.ts';
 import { TopRows } from './top-rows.ts';
-
-/** Cells between two turns of the event loop. Chosen: about 2 ms. */
-const TURN_CELLS = 1_000;
+import { Turns } from './turns.ts';
 
 export interface QueryResult {
   readonly rows: readonly Group[];
@@ -114,7 +111,7 @@ class Scan {
   readonly #filters: readonly (readonly [index: number, values: ReadonlySet<string>])[];
   /** All dimensions in their own order: a cell's name is the group's. */
   readonly #isWhole: boolean;
-  #sinceTurn = 0;
+  readonly #turns = new Turns();
 
   constructor(source: CellSource, query: MetricsQuery) {
     this.#source = source;
@@ -152,14 +149,8 @@ class Scan {
 
   async #read(kind: CellKind, windowStartMs: number, rowStartMs: number, groups: Map<string, Group>): Promise<void> {
     for (const resultKey of this.#resultKeys()) {
-      for (const page of this.#source.windowPages(kind, windowStartMs, resultKey)) {
-        for (const cell of page) {
-          if (++this.#sinceTurn >= TURN_CELLS) {
-            this.#sinceTurn = 0;
-            await turn();
-          }
-          this.#take(cell, rowStartMs, groups);
-        }
+      for await (const cells of this.#turns.pieces(this.#source.windowPages(kind, windowStartMs, resultKey))) {
+        for (const cell of cells) this.#take(cell, rowStartMs, groups);
       }
     }
   }

@@ -28,6 +28,21 @@ const text = async (live: ReturnType<typeof openLive>, kind: MetricsKind, raw: R
 };
 const ask = async (live: ReturnType<typeof openLive>, raw: RawParameters = {}, kind: MetricsKind = 'hourly', rowsMax?: number): Promise<Answer> => JSON.parse(await text(live, kind, raw, rowsMax)) as Answer;
 
+const many = (count: number): MergedCell[] => Array.from({ length: count }, (_, index) => merged({ dimensions: name(`c${index}`) }));
+
+/** How often the event loop had its turn meanwhile. */
+async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  await work();
+  clearImmediate(timer);
+  return turns;
+}
+
 describe('hourly metrics', () => {
   it('shows a cell with all dimensions, labels, measures, exact money and finality', async () => {
     const live = await liveWith([merged({ windowStartMs: at(1), measures: [2, 13_610_000], breakdown: { b: 1, a: 2 }, revision: 7, final: true })], { finalUpToMs: at(2) });
@@ -219,16 +234,8 @@ describe('hourly metrics', () => {
   });
 
   it('lets the event loop run during a long scan', async () => {
-    const live = await liveWith(Array.from({ length: 20_000 }, (_, index) => merged({ dimensions: name(`c${index}`) })));
-    let turns = 0;
-    const count = (): void => {
-      turns++;
-      timer = setImmediate(count);
-    };
-    let timer = setImmediate(count);
-    await ask(live, { group_by: 'country' });
-    clearImmediate(timer);
-    expect(turns).toBeGreaterThanOrEqual(19);
+    const live = await liveWith(many(20_000));
+    expect(await turnsDuring(() => ask(live, { group_by: 'country' }))).toBeGreaterThanOrEqual(19);
   });
 });
 
@@ -256,21 +263,43 @@ describe('daily metrics', () => {
 describe('live snapshot', () => {
   it('shows totals and the leading campaigns of the current hour, and is kept for a second', async () => {
     const live = openLive();
-    expect(liveSnapshot(live, 2)).toMatchObject({ window_start: null, campaigns: [] });
+    expect(await liveSnapshot(live, 2)).toMatchObject({ window_start: null, campaigns: [] });
     await live.apply(output([merged({ dimensions: name('a'), measures: [1, 0] }), merged({ dimensions: name('b', 'DE'), measures: [2, 500_000] }), merged({ dimensions: name('b', 'FR'), measures: [2, 0] }), merged({ dimensions: name('c'), measures: [3, 0] }), merged({ windowStartMs: at(-1), measures: [99, 0] })]), at(0) + 10_000);
-    const first = liveSnapshot(live, 2);
+    const first = await liveSnapshot(live, 2);
     expect(first.window_start).toBe('2026-11-22T00:00:00.000Z');
     expect(first.totals).toMatchObject({ installs: 8, revenue: '0.50' });
     expect(first.campaigns).toMatchObject([{ campaign_id: 'b', campaign: 'One', installs: 4, revenue: '0.50' }, { campaign_id: 'c', installs: 3 }]);
     await live.apply(output([merged({ dimensions: name('a'), measures: [50, 0], revision: 2 })]), at(0) + 10_500);
-    expect(liveSnapshot(live, 2)).toBe(first);
+    expect(await liveSnapshot(live, 2)).toBe(first);
     await live.apply(output([]), at(0) + 11_000);
-    expect(liveSnapshot(live, 2).campaigns[0]).toMatchObject({ campaign_id: 'a', installs: 50 });
+    expect((await liveSnapshot(live, 2)).campaigns[0]).toMatchObject({ campaign_id: 'a', installs: 50 });
+  });
+
+  it('lets the event loop run while it is made, once for all who ask', async () => {
+    const live = await liveWith(many(20_000));
+    let asked: readonly Promise<object>[] = [];
+    const turns = await turnsDuring(async () => {
+      asked = [liveSnapshot(live, 2), liveSnapshot(live, 2)];
+      await Promise.all(asked);
+    });
+    expect(turns).toBeGreaterThanOrEqual(19);
+    expect(turns).toBeLessThan(30);
+    expect(await asked[0]).toBe(await asked[1]);
+  });
+
+  it('is kept the longer the more cells it took', async () => {
+    const live = await liveWith(many(100_000));
+    const madeMs = live.asOfMs;
+    const first = await liveSnapshot(live, 2);
+    await live.apply(output([]), madeMs + 1_900);
+    expect(await liveSnapshot(live, 2)).toBe(first);
+    await live.apply(output([]), madeMs + 2_000);
+    expect(await liveSnapshot(live, 2)).not.toBe(first);
   });
 
   it('shows the newest hour when the current one has no events', async () => {
     const live = openLive();
     await live.apply(output([merged({ windowStartMs: at(-5) })]), at(9));
-    expect(liveSnapshot(live, 2).window_start).toBe('2026-11-21T19:00:00.000Z');
+    expect((await liveSnapshot(live, 2)).window_start).toBe('2026-11-21T19:00:00.000Z');
   });
 });
