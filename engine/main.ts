@@ -136,7 +136,7 @@ export class Daemon {
 
   /** Resolves with the bytes written. */
   savepoint(target: string): Promise<number> {
-    return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, spoolScratch: SPOOL_SCRATCH, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
+    return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, durableOffset: () => this.engine.words.durableOffset, spoolScratch: SPOOL_SCRATCH, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
   }
 
   /** Before an exit that cannot wait for a drain: an ingress thread that still has its door open when the process exits aborts it, and the exit code is lost. */

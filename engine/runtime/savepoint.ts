@@ -11,6 +11,8 @@ import { copyFile, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { OrderedStore } from '../core/store.ts';
+import type { Offset } from '../core/types.ts';
+import { copyJournal } from '../log/index.ts';
 import type { Asker } from './asker.ts';
 import { SAVEPOINT_FILE, syncDirectory, writeFileAtomically, type DataDirectory } from './data-directory.ts';
 
@@ -18,6 +20,8 @@ export interface SavepointParts {
   readonly directory: DataDirectory;
   readonly asker: Asker;
   readonly live: OrderedStore;
+  /** Of the journal, now. */
+  readonly durableOffset: () => Offset;
   /** Folders of the spool that are worth nothing after a restart. */
   readonly spoolScratch: readonly string[];
   /** Holds journal retention back; returns the release. */
@@ -36,7 +40,7 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
     await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state'), timeoutMs: 10 * 60_000 });
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
     await copyFolder(parts.directory.spool, join(target, 'spool'), parts.spoolScratch);
-    await copyFolder(parts.directory.journal, join(target, 'journal'));
+    await copyJournal({ from: parts.directory.journal, to: join(target, 'journal'), durable: parts.durableOffset(), segmentBytes: parts.directory.segmentBytes });
     const poison = join(parts.directory.path, 'poison.json');
     if (existsSync(poison)) await copySynced(poison, join(target, 'poison.json'));
     await copySynced(join(parts.directory.path, 'instance.json'), join(target, 'instance.json'));
@@ -51,16 +55,13 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
   }
 }
 
-/** Spare files and half-written ones are nobody's data. */
-const isData = (name: string): boolean => !name.startsWith('spare') && !name.endsWith('.tmp');
-
 async function copyFolder(from: string, to: string, without: readonly string[] = []): Promise<void> {
   for (const entry of (await unlessGone(readdir(from, { withFileTypes: true }))) ?? []) {
     if (without.includes(entry.name)) continue;
     if (entry.isDirectory()) {
       await mkdir(join(to, entry.name));
       await copyFolder(join(from, entry.name), join(to, entry.name));
-    } else if (entry.isFile() && isData(entry.name)) await unlessGone(copySynced(join(from, entry.name), join(to, entry.name)));
+    } else if (entry.isFile() && !entry.name.endsWith('.tmp')) await unlessGone(copySynced(join(from, entry.name), join(to, entry.name)));
   }
   syncDirectory(to);
 }
@@ -85,7 +86,8 @@ async function copySynced(from: string, to: string): Promise<void> {
   }
 }
 
-async function bytesOf(directory: string): Promise<number> {
+/** Bytes of all files in a directory, as far as they are there yet. */
+export async function bytesOf(directory: string): Promise<number> {
   let sum = 0;
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size;
   return sum;

@@ -4,7 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../engine/core/clock.ts';
 import type { OrderedStore } from '../../../engine/core/store.ts';
+import type { Offset } from '../../../engine/core/types.ts';
+import { openJournal } from '../../../engine/log/index.ts';
 import { Asker } from '../../../engine/runtime/asker.ts';
 import { openDataDirectory, type DataDirectory } from '../../../engine/runtime/data-directory.ts';
 import { writeSavepoint, type SavepointParts } from '../../../engine/runtime/savepoint.ts';
@@ -13,10 +16,16 @@ const FILES_PER_SLOT = 200;
 
 let scratch: string;
 let directory: DataDirectory;
+let durable: Offset;
 beforeEach(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'millrace-savepoint-'));
   directory = await openDataDirectory({ path: join(scratch, 'data'), partitionCount: 4, segmentBytes: 16 * 1024 ** 2, nowMs: 1 });
   writeFileSync(join(directory.spool, 'progress.json'), '{}');
+  const { instance, partitionCount, segmentBytes, journal } = directory;
+  const { writer } = await openJournal({ directory: journal, instance, partitionCount, segmentBytes, clock: systemClock, publish: () => undefined });
+  await writer.commit();
+  durable = writer.durableOffset;
+  await writer.close();
 });
 afterEach(async () => {
   await directory.release({ clean: true });
@@ -25,7 +34,7 @@ afterEach(async () => {
 
 const live = { copyTo: (path: string) => Promise.resolve(writeFileSync(path, 'live')) } as unknown as OrderedStore;
 
-const parts = (): SavepointParts => ({ directory, asker: new Asker(() => []), live, spoolScratch: ['staging', 'held'], pin: () => () => undefined, nowMs: 5 });
+const parts = (): SavepointParts => ({ directory, asker: new Asker(() => []), live, durableOffset: () => durable, spoolScratch: ['staging', 'held'], pin: () => () => undefined, nowMs: 5 });
 
 function fillSlot(folder: string): void {
   mkdirSync(folder, { recursive: true });
