@@ -9,7 +9,7 @@ import { Merge, type MergeAlarms } from '../actors/merge/index.ts';
 import { LIVE_TABLES, LiveStore } from '../sinks/live/index.ts';
 import type { ActorSettings } from './actor-thread.ts';
 import { systemClock } from './core/clock.ts';
-import { messageOf, type EngineError } from './core/errors.ts';
+import type { EngineError } from './core/errors.ts';
 import type { MergeOutput } from './core/feed.ts';
 import type { SlotId, SlotShare } from './core/lake-slot.ts';
 import { resultSchema } from './core/pipeline.ts';
@@ -110,8 +110,9 @@ export class FoldEngine {
       clock: systemClock,
       intervalMs: settings.emit.interval_ms,
       onFault: (error) => {
-        log.error({ error: messageOf(error) }, 'the live store could not be written; trying again');
+        log.error({ code: error.code, where: error.where, error: error.message }, 'the live store could not be written; trying again');
       },
+      onFatal: options.onFatal,
       onReady: options.onReady,
     });
     for (let thread = 0; thread < threads; thread++) this.#egress.recovering(thread);

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   CHECKPOINT_BEFORE_LOG: { domain: 'external', retryable: false, meaning: 'the journal no longer holds what a checkpoint needs next' },
   OUT_OF_RESOURCES: { domain: 'external', retryable: true, meaning: 'the system has no file descriptor or memory left for one more' },
   STATE_WRITE_FAILED: { domain: 'external', retryable: true, meaning: 'a state store refused a transaction' },
+  STATE_STUCK: { domain: 'external', retryable: false, meaning: 'a state store takes no transaction any more until the process is started again' },
   STATE_CORRUPT: { domain: 'external', retryable: false, meaning: 'a stored value cannot be read back' },
   THREAD_DIED: { domain: 'internal', retryable: true, meaning: 'a worker thread ended without being asked to' },
   THREAD_STUCK: { domain: 'internal', retryable: true, meaning: 'a worker thread makes no progress and cannot be ended' },

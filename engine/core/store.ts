@@ -30,10 +30,11 @@ export interface OrderedStore {
   range(table: string, range: KeyRange): Iterable<StoreEntry>;
   /**
    * One transaction, all or nothing. Resolves when it is *committed* (visible to readers, survives the death of the process).
-   * Commits apply in call order. Rejects STATE_WRITE_FAILED or DISK_FULL, and then nothing was applied.
+   * Commits apply in call order. Rejects STATE_WRITE_FAILED or DISK_FULL, and then nothing was applied; STATE_STUCK when it never settled, and
+   * then no other will: only a new process can tell what was applied.
    */
   commit(operations: readonly StoreOperation[]): Promise<void>;
-  /** Resolves when everything committed before the call is *flushed* (survives power loss). */
+  /** Resolves when everything committed before the call is *flushed* (survives power loss). Rejects STATE_WRITE_FAILED or DISK_FULL. */
   flushed(): Promise<void>;
   /** A compacted copy of one consistent snapshot, at a path that does not exist yet. */
   copyTo(path: string): Promise<void>;

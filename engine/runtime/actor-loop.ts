@@ -296,7 +296,7 @@ export class ActorLoop {
       .catch((error: unknown) => {
         this.#checkpointFailures++;
         this.#checkpointNotBeforeMs = this.#options.clock.monotonicMs() + CHECKPOINT_RETRY_MS;
-        if (!(error instanceof EngineError)) this.#failure = error instanceof Error ? error : new Error(messageOf(error));
+        if (!(error instanceof EngineError && error.retryable)) this.#failure = error instanceof Error ? error : new Error(messageOf(error));
       })
       .finally(() => {
         this.#checkpointing = null;

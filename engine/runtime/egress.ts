@@ -8,7 +8,7 @@
 import { unpackMessage } from '../core/codec.ts';
 import type { CellName, PartitionReport } from '../core/cell.ts';
 import { systemSchedule, type Clock, type Schedule } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
+import { EngineError } from '../core/errors.ts';
 import type { MergeOutput } from '../core/feed.ts';
 import { LatencyHistogram } from '../core/histogram.ts';
 import type { ActorToMain, MainToActor, SettledPartition } from '../threads/messages.ts';
@@ -46,7 +46,10 @@ export interface EgressOptions {
   readonly clock: Clock;
   readonly schedule?: Schedule;
   readonly intervalMs: number;
-  readonly onFault: (error: unknown) => void;
+  /** The live store could not be written; it is tried again. */
+  readonly onFault: (error: EngineError) => void;
+  /** It never can be again in this process. */
+  readonly onFatal: (error: EngineError) => void;
   readonly onReady: () => void;
 }
 
@@ -170,7 +173,7 @@ export class Egress {
       } catch (error) {
         this.#faults++;
         this.#notBeforeMs = clock.monotonicMs() + RETRY_MS;
-        this.#options.onFault(error);
+        this.#tell(error);
         return;
       }
       this.#pending = null;
@@ -218,12 +221,19 @@ export class Egress {
       // What a partition drops must not come back missing after a power cut: settled means flushed here.
       await store.flushed();
     } catch (error) {
-      this.#options.onFault(new Error(`live store flush: ${messageOf(error)}`, { cause: error }));
+      this.#tell(error);
       return;
     }
     for (const [index, actor] of this.#options.actors().entries()) {
       actor.post({ type: 'settled', settled: settled[index] as SettledPartition[], finalUpToMs });
     }
+  }
+
+  /** Of an error of the live store. A bug is not caught. */
+  #tell(error: unknown): void {
+    if (!(error instanceof EngineError)) throw error;
+    if (error.retryable) this.#options.onFault(error);
+    else this.#options.onFatal(error);
   }
 
   #settledOf(lane: { first: number; count: number }): SettledPartition[] {

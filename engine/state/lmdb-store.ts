@@ -24,6 +24,8 @@ export interface StoreOptions {
   readonly tables: readonly string[];
   /** A file at or above this size takes no more values: DISK_FULL. Bytes. */
   readonly bytesMax?: number;
+  /** A transaction that has not settled after so long never will: STATE_STUCK. Milliseconds; tests lower it. */
+  readonly commitPatienceMs?: number;
 }
 
 const BYTES_MAX_DEFAULT = 64 * 1024 ** 3;
@@ -34,7 +36,7 @@ const FULL_MARGIN_BYTES = 1024 * 1024;
 /** After a failed commit lmdb's own close waits for a flush that never comes. Milliseconds. */
 const CLOSE_PATIENCE_MS = 1_000;
 /** When writing its meta page fails, lmdb never settles the next transaction. Chosen far above any slow disk. */
-const COMMIT_PATIENCE_MS = 120_000;
+const COMMIT_PATIENCE_DEFAULT_MS = 120_000;
 
 const ENOSPC = 28;
 const EDQUOT = 122;
@@ -61,7 +63,7 @@ export function openStore(options: StoreOptions): OrderedStore {
       batchStartThreshold: NEVER,
     } as RootOptions);
     const tables = new Map<string, Table>(options.tables.map((name) => [name, root.openDB<Uint8Array, Uint8Array>(name, BINARY)]));
-    return new LmdbStore(options.path, root, tables, options.bytesMax ?? BYTES_MAX_DEFAULT);
+    return new LmdbStore(options, root, tables);
   } catch (error) {
     throw openFault(options.path, error);
   }
@@ -72,18 +74,21 @@ class LmdbStore implements OrderedStore {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
   readonly #tables: ReadonlyMap<string, Table>;
   readonly #bytesMax: number;
+  readonly #commitPatienceMs: number;
   /** The end of the commit that was called last; never rejects. */
   #lastCommit: Promise<void> = Promise.resolve();
   #lastFlush: Promise<unknown> = Promise.resolve();
   #failed = false;
+  /** A transaction never settled: no later one would, in this process. */
   #stuck = false;
   #closed: Promise<void> | null = null;
 
-  constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>, tables: ReadonlyMap<string, Table>, bytesMax: number) {
+  constructor({ path, bytesMax = BYTES_MAX_DEFAULT, commitPatienceMs = COMMIT_PATIENCE_DEFAULT_MS }: StoreOptions, root: RootDatabase<Uint8Array, Uint8Array>, tables: ReadonlyMap<string, Table>) {
     this.#path = path;
     this.#root = root;
     this.#tables = tables;
     this.#bytesMax = bytesMax;
+    this.#commitPatienceMs = commitPatienceMs;
   }
 
   get(table: string, key: Uint8Array): Uint8Array | null {
@@ -115,7 +120,11 @@ class LmdbStore implements OrderedStore {
 
   async flushed(): Promise<void> {
     await this.#lastCommit;
-    await this.#lastFlush;
+    try {
+      await this.#lastFlush;
+    } catch (error) {
+      throw writeFault(this.#path, error, 0);
+    }
   }
 
   async copyTo(path: string): Promise<void> {
@@ -141,7 +150,7 @@ class LmdbStore implements OrderedStore {
     assert(this.#closed === null, 'a commit on a closed store');
     if (operations.length === 0) return;
     const bytes = this.#checkedBytes(operations);
-    if (this.#stuck) throw writeFault(this.#path, new Error('an earlier transaction never settled; the daemon must be restarted'), 0);
+    if (this.#stuck) throw this.#stuckFault();
     if (bytes > 0 && this.sizeBytes() >= this.#bytesMax) {
       throw new EngineError('DISK_FULL', `${this.#path} has reached its limit of ${this.#bytesMax} bytes`, { where: { file: this.#path }, fix: 'shorten retention or horizon, or lower the limits on distinct values' });
     }
@@ -152,16 +161,21 @@ class LmdbStore implements OrderedStore {
           else void this.#table(table).put(key, value);
         }
       });
-      if (!(await settlesWithin(batch, COMMIT_PATIENCE_MS))) {
-        this.#stuck = true;
-        throw new Error(`no answer in ${COMMIT_PATIENCE_MS} ms`);
-      }
-      this.#lastFlush = Promise.resolve(this.#root.flushed);
-      this.#failed = false;
+      this.#stuck = !(await settlesWithin(batch, this.#commitPatienceMs));
     } catch (error) {
       this.#failed = true;
       throw writeFault(this.#path, await causeOf(error), bytes);
     }
+    this.#failed = this.#stuck;
+    if (this.#stuck) throw this.#stuckFault();
+    this.#lastFlush = Promise.resolve(this.#root.flushed);
+  }
+
+  #stuckFault(): EngineError {
+    return new EngineError('STATE_STUCK', `${this.#path} cannot be written: a transaction has not settled in ${this.#commitPatienceMs} ms`, {
+      where: { file: this.#path },
+      fix: 'the daemon ends itself and is started again; if this repeats, check the disk and its mount',
+    });
   }
 
   /** Checks every operation before the first is queued, so that a bug applies nothing. Returns the bytes of all values. */

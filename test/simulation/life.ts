@@ -265,6 +265,7 @@ export class Life {
       schedule: this.#schedule,
       intervalMs: 25,
       onFault: () => undefined,
+      onFatal: onBug,
       onReady: () => {
         if (!this.alive) return;
         this.ready = true;

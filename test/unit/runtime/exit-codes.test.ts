@@ -25,6 +25,10 @@ describe('exit codes', () => {
     expect(retried.filter((code) => !isWorthRestart(exitOf(code)))).toEqual([]);
   });
 
+  it('ask for a restart where a store is stuck, which only another process mends', () => {
+    expect([ERROR_CODES.STATE_STUCK.retryable, isWorthRestart(exitOf('STATE_STUCK'))]).toEqual([false, true]);
+  });
+
   it('never ask for a restart where the configuration is at fault', () => {
     const configured = codes.filter((code) => ERROR_CODES[code].domain === 'config');
     expect(configured.filter((code) => isWorthRestart(exitOf(code)) || exitOf(code) === exitCodes.ok)).toEqual([]);
