@@ -25,6 +25,8 @@ export interface MetricsAnswer {
 export interface MetricsOptions {
   /** Most rows of one answer. */
   readonly rowsMax?: number;
+  /** Most groups that the sums of one window may take. */
+  readonly groupsMax?: number;
 }
 
 /** Rows put together before the client's stream is asked again. */
@@ -32,14 +34,14 @@ const CHUNK_ROWS = 200;
 
 const gate = new QueryGate();
 
-/** Raises QUERY_INVALID for bad parameters, and NOT_READY when too many queries run already. Readiness is the caller's to check. */
+/** Raises QUERY_INVALID for bad parameters and sums that would take too much memory, and NOT_READY when too many queries run already. Readiness is the caller's to check. */
 export async function queryMetrics(source: CellSource, kind: MetricsKind, raw: RawParameters, options: MetricsOptions = {}): Promise<MetricsAnswer> {
   const query = parseMetricsQuery(source.schema, kind, raw, options.rowsMax);
   // Before the scan, which gives way to changes: an hour that becomes final meanwhile may have been read as it was before.
   const { finalUpToMs } = source;
   const asOf = isoOrNull(source.asOfMs);
   const watermark = isoOrNull(source.watermarkMs);
-  const { rows, nextCursor } = await gate.run(() => runQuery(source, query));
+  const { rows, nextCursor } = await gate.run(() => runQuery(source, query, options.groupsMax));
   const columns = columnsOf(source.schema, query, finalUpToMs);
   if (query.format === 'json') {
     const tail = { as_of: asOf, watermark, ...(nextCursor === null ? {} : { next_cursor: nextCursor }) };

@@ -186,7 +186,7 @@ function issueFault(issue: z.core.$ZodIssue | undefined, raw: RawParameters, sch
   return invalid(key, raw[key], issue?.message ?? 'it cannot be used', 'see /openapi.json');
 }
 
-function invalid(key: string, value: string | readonly string[] | undefined, problem: string, fix: string): EngineError {
+export function invalid(key: string, value: string | readonly string[] | undefined, problem: string, fix: string): EngineError {
   const shown = (typeof value === 'string' ? value : (value ?? []).join(',')).slice(0, 100);
   return new EngineError('QUERY_INVALID', `${key}=${shown}: ${problem}: ${fix}`, { where: { key, value: shown }, fix });
 }

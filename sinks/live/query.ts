@@ -1,12 +1,14 @@
 /**
  * Runs a checked query over the cells: groups one window at a time and keeps only the rows of the answer.
  *
- * Memory: the groups of one window and the rows of one page. A long scan gives way to the event loop and delays
+ * Memory: the rows of one page, and the groups of one window up to {@link GROUPS_MAX}; a row that is one cell needs no group and is
+ * offered as it comes. A long scan gives way to the event loop and delays
  * nobody; cells that change meanwhile show in some rows and not in others, each row being of one moment per cell.
  */
 
 import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
 import type { MergedCell } from '../../engine/core/cell.ts';
+import type { EngineError } from '../../engine/core/errors.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import { MS_PER_DAY, MS_PER_HOUR } from '../../engine/core/types.ts';
 import type { CursorPosition } from './cursor.ts';
@@ -15,26 +17,31 @@ import { decimalName } from './decimal.ts';
 import { Group } from './group.ts';
 import type { Amount } from './group.ts';
 import { compareText } from './order.ts';
+import { invalid } from './query-parameters.ts';
 import type { MetricsQuery } from './query-parameters.ts';
 import type { CellSource } from './source.ts';
 import { TopRows } from './top-rows.ts';
 import { Turns } from './turns.ts';
+
+/** Groups of one window that one query may hold. Chosen: 50 MB at 1 KB each, four times as much for all queries that run at once. */
+const GROUPS_MAX = 50_000;
 
 export interface QueryResult {
   readonly rows: readonly Group[];
   readonly nextCursor: string | null;
 }
 
-export async function runQuery(source: CellSource, query: MetricsQuery): Promise<QueryResult> {
+/** Raises QUERY_INVALID when a window has more than `groupsMax` groups. */
+export async function runQuery(source: CellSource, query: MetricsQuery, groupsMax: number = GROUPS_MAX): Promise<QueryResult> {
   const order = new RowOrder(source.schema, query);
   const top = new TopRows<Group>(query.limit + 1, (left, right) => order.compare(left, right));
-  const scan = new Scan(source, query);
+  const scan = new Scan(source, query, groupsMax);
   for (const windowStartMs of scan.windows(order)) {
     // Windows come in the order of rows where rows are ordered by window first: the rest comes after what is here.
     if (order.byWindow !== null && top.full) break;
-    for (const group of await scan.groups(windowStartMs)) {
-      if (query.after === null || order.comparePosition(group, query.after) > 0) top.offer(group);
-    }
+    await scan.offerRows(windowStartMs, (row) => {
+      if (query.after === null || order.comparePosition(row, query.after) > 0) top.offer(row);
+    });
   }
   const rows = top.sorted();
   if (rows.length <= query.limit) return { rows, nextCursor: null };
@@ -104,20 +111,22 @@ function compareNames(left: RowName, right: RowName): number {
   return 0;
 }
 
-/** Reads cells and groups them, window by window. */
+/** Reads cells and makes rows of them, window by window. */
 class Scan {
   readonly #source: CellSource;
   readonly #query: MetricsQuery;
+  readonly #groupsMax: number;
   readonly #filters: readonly (readonly [index: number, values: ReadonlySet<string>])[];
-  /** All dimensions in their own order: a cell's name is the group's. */
+  /** Rows have all dimensions: each is one cell and the late ones of the same name. */
   readonly #isWhole: boolean;
   readonly #turns = new Turns();
 
-  constructor(source: CellSource, query: MetricsQuery) {
+  constructor(source: CellSource, query: MetricsQuery, groupsMax: number) {
     this.#source = source;
     this.#query = query;
+    this.#groupsMax = groupsMax;
     this.#filters = [...query.filters];
-    this.#isWhole = query.groupBy.length === source.schema.dimensions.length && query.groupBy.every((dimension, index) => dimension === index);
+    this.#isWhole = query.groupBy.length === source.schema.dimensions.length;
   }
 
   /** Starts of the windows to read, in the order of rows. At most the windows within retention. */
@@ -132,26 +141,26 @@ class Scan {
     return order.byWindow === null ? ascending : ascending.filter((start) => after === null || start >= after.windowStartMs);
   }
 
-  async groups(windowStartMs: number): Promise<Iterable<Group>> {
+  /** Late cells come first, so that nothing more is to come for the row of a whole cell. */
+  async offerRows(windowStartMs: number, offer: (row: Group) => void): Promise<void> {
     const groups = new Map<string, Group>();
-    if (this.#query.kind === 'daily') {
-      await this.#read(CellKind.day, windowStartMs, windowStartMs, groups);
-      const endMs = windowStartMs + MS_PER_DAY;
-      for (let start = this.#source.nextWindow(CellKind.late, windowStartMs); start !== null && start < endMs; start = this.#source.nextWindow(CellKind.late, start + MS_PER_HOUR)) {
-        await this.#read(CellKind.late, start, windowStartMs, groups);
-      }
-    } else {
-      await this.#read(CellKind.hour, windowStartMs, windowStartMs, groups);
-      await this.#read(CellKind.late, windowStartMs, windowStartMs, groups);
+    const isDaily = this.#query.kind === 'daily';
+    const endMs = windowStartMs + (isDaily ? MS_PER_DAY : MS_PER_HOUR);
+    for (let start = this.#source.nextWindow(CellKind.late, windowStartMs); start !== null && start < endMs; start = this.#source.nextWindow(CellKind.late, start + MS_PER_HOUR)) {
+      await this.#read(CellKind.late, start, (cell) => {
+        this.#gather(cell, windowStartMs, groups);
+      });
     }
-    return groups.values();
+    await this.#read(isDaily ? CellKind.day : CellKind.hour, windowStartMs, (cell) => {
+      if (!this.#isWhole) this.#gather(cell, windowStartMs, groups);
+      else this.#offerWhole(cell, windowStartMs, groups, offer);
+    });
+    for (const group of groups.values()) offer(group);
   }
 
-  async #read(kind: CellKind, windowStartMs: number, rowStartMs: number, groups: Map<string, Group>): Promise<void> {
+  async #read(kind: CellKind, windowStartMs: number, take: (cell: MergedCell) => void): Promise<void> {
     for (const resultKey of this.#resultKeys()) {
-      for await (const cells of this.#turns.pieces(this.#source.windowPages(kind, windowStartMs, resultKey))) {
-        for (const cell of cells) this.#take(cell, rowStartMs, groups);
-      }
+      for await (const cells of this.#turns.pieces(this.#source.windowPages(kind, windowStartMs, resultKey))) for (const cell of cells) take(cell);
     }
   }
 
@@ -161,28 +170,52 @@ class Scan {
     return values === undefined ? [null] : [...values];
   }
 
-  #take(cell: MergedCell, rowStartMs: number, groups: Map<string, Group>): void {
-    let key = cell.dimensions;
-    let values: readonly string[] | null = null;
-    if (!this.#isWhole || this.#filters.length > 0) {
-      values = cell.dimensions.split(DIMENSION_SEPARATOR);
-      for (const [index, allowed] of this.#filters) if (!allowed.has(values[index] as string)) return;
-      if (!this.#isWhole) {
-        const all = values;
-        values = this.#query.groupBy.map((index) => all[index] as string);
-        key = values.join(DIMENSION_SEPARATOR);
-      }
-    }
+  #offerWhole(cell: MergedCell, rowStartMs: number, lateGroups: Map<string, Group>, offer: (row: Group) => void): void {
+    const values = this.#valuesOf(cell);
+    if (values === null) return;
+    const key = values.join(DIMENSION_SEPARATOR);
+    const row = lateGroups.get(key) ?? this.#newGroup(rowStartMs, values);
+    lateGroups.delete(key);
+    this.#add(row, cell);
+    offer(row);
+  }
+
+  #gather(cell: MergedCell, rowStartMs: number, groups: Map<string, Group>): void {
+    const values = this.#valuesOf(cell);
+    if (values === null) return;
+    const key = values.join(DIMENSION_SEPARATOR);
     let group = groups.get(key);
     if (group === undefined) {
-      group = new Group(rowStartMs, values ?? cell.dimensions.split(DIMENSION_SEPARATOR), this.#source.schema.measures.length);
+      if (groups.size >= this.#groupsMax) throw this.#tooManyGroups();
+      group = this.#newGroup(rowStartMs, values);
       groups.set(key, group);
     }
+    this.#add(group, cell);
+  }
+
+  /** Values of the dimensions grouped by; null when a filter keeps the cell out. */
+  #valuesOf(cell: MergedCell): readonly string[] | null {
+    const values = cell.dimensions.split(DIMENSION_SEPARATOR);
+    for (const [index, allowed] of this.#filters) if (!allowed.has(values[index] as string)) return null;
+    return this.#query.groupBy.map((index) => values[index] as string);
+  }
+
+  #newGroup(rowStartMs: number, values: readonly string[]): Group {
+    return new Group(rowStartMs, values, this.#source.schema.measures.length);
+  }
+
+  #add(group: Group, cell: MergedCell): void {
     group.relabel(cell);
     if (cell.kind === CellKind.late) group.lateRecords += cell.records;
     // A day has its late records in its own cells: their number stands beside, their revisions are the day's.
     if (cell.kind === CellKind.late && this.#query.kind === 'daily') return;
     group.revision += cell.revision;
     if (cell.kind !== CellKind.late || this.#query.includeLate) group.add(cell);
+  }
+
+  #tooManyGroups(): EngineError {
+    const names = this.#query.groupBy.map((index) => this.#source.schema.dimensions[index] as string);
+    const window = this.#query.kind === 'daily' ? 'day' : 'hour';
+    return invalid('group_by', names, `more than ${this.#groupsMax} rows of one ${window} would have to be summed`, `group by fewer dimensions, or name the values wanted, as in ${this.#source.schema.dimensions[0]}=...`);
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CellKind } from '../../../engine/core/cell.ts';
 import type { MergedCell } from '../../../engine/core/cell.ts';
 import { liveSnapshot, queryMetrics } from '../../../sinks/live/index.ts';
-import type { MetricsKind, RawParameters } from '../../../sinks/live/index.ts';
+import type { MetricsKind, MetricsOptions, RawParameters } from '../../../sinks/live/index.ts';
 import { DAY_MS, DAY_START_MS, HOUR_MS, merged, name, openLive, output } from './helpers.ts';
 
 type Row = Record<string, unknown>;
@@ -20,13 +20,13 @@ const liveWith = async (cells: readonly MergedCell[], change = {}): Promise<Retu
   await live.apply(output(cells, { watermarkMs: at(3), ...change }), at(4));
   return live;
 };
-const text = async (live: ReturnType<typeof openLive>, kind: MetricsKind, raw: RawParameters, rowsMax?: number): Promise<string> => {
-  const { body } = await queryMetrics(live, kind, raw, rowsMax === undefined ? {} : { rowsMax });
+const text = async (live: ReturnType<typeof openLive>, kind: MetricsKind, raw: RawParameters, options: MetricsOptions = {}): Promise<string> => {
+  const { body } = await queryMetrics(live, kind, raw, options);
   let all = '';
   for await (const chunk of body) all += String(chunk);
   return all;
 };
-const ask = async (live: ReturnType<typeof openLive>, raw: RawParameters = {}, kind: MetricsKind = 'hourly', rowsMax?: number): Promise<Answer> => JSON.parse(await text(live, kind, raw, rowsMax)) as Answer;
+const ask = async (live: ReturnType<typeof openLive>, raw: RawParameters = {}, kind: MetricsKind = 'hourly', options: MetricsOptions = {}): Promise<Answer> => JSON.parse(await text(live, kind, raw, options)) as Answer;
 
 const many = (count: number): MergedCell[] => Array.from({ length: count }, (_, index) => merged({ dimensions: name(`c${index}`) }));
 
@@ -149,9 +149,12 @@ describe('hourly metrics', () => {
 
   it('pages through every order without a gap or a repeat, also while cells are added', async () => {
     const cells = Array.from({ length: 60 }, (_, index) => merged({ windowStartMs: at(index % 5), dimensions: name(`c${index % 12}`, `X${index}`), measures: [index % 4, (index * 37) % 11] }));
+    const lateCells = cells.map((cell, index) => late({ ...cell, kind: CellKind.late, records: index % 3, ...(index % 12 === 0 ? { dimensions: name('late') } : {}) })).filter((_, index) => index % 4 === 0);
     for (const sort of [undefined, '-window_start', '-revenue', 'installs,-country', 'late_records']) {
-      const live = await liveWith(cells);
+      const live = await liveWith([...cells, ...lateCells]);
       const whole = (await ask(live, sort === undefined ? {} : { sort })).rows;
+      // A late cell without its hour cell is a row of its own.
+      expect(whole).toHaveLength(65);
       const paged: Row[] = [];
       let cursor: string | undefined;
       for (let page = 0; page < 100; page++) {
@@ -257,6 +260,31 @@ describe('daily metrics', () => {
         ['2026-11-23T00:00:00.000Z', 1, 50, 1, false],
       ]);
     }
+  });
+});
+
+describe('a query over more cells than there may be groups', () => {
+  const days = (count: number): MergedCell[] => many(count).map((cell, index) => ({ ...cell, kind: CellKind.day, measures: [index, 0] }));
+  const lateOf = (campaigns: readonly string[]): MergedCell[] => campaigns.flatMap((campaign) => [1, 2].map((hour) => late({ windowStartMs: at(hour), dimensions: name(campaign), records: hour })));
+
+  it('answers with the first rows where each row is one cell, whatever the order of dimensions', async () => {
+    const live = await liveWith([...days(50), ...lateOf(['c49', 'c48', 'c5', 'elsewhere'])]);
+    for (const raw of [{}, { group_by: 'country,campaign_id,app_id' }]) {
+      const { rows, next_cursor: cursor } = await ask(live, { ...raw, sort: '-installs', limit: '2' }, 'daily', { groupsMax: 4 });
+      expect(rows.map((row) => [row['campaign_id'], row['country'], row['app_id'], row['installs'], row['late_records']])).toEqual([['c49', 'DE', 'app', 49, 3], ['c48', 'DE', 'app', 48, 3]]);
+      const last = await ask(live, { ...raw, sort: '-installs', cursor }, 'daily', { groupsMax: 4 });
+      expect(last.rows).toHaveLength(49);
+      expect(last.rows.filter((row) => row['late_records'] === 3).map((row) => [row['campaign_id'], row['installs']])).toEqual([['c5', 5], ['elsewhere', 0]]);
+    }
+  });
+
+  it('is refused where their sums would not fit, and told what to narrow', async () => {
+    const live = await liveWith([...days(50), ...lateOf(['a', 'b', 'c', 'd', 'e'])]);
+    for (const [raw, value] of [[{ group_by: 'campaign_id,country' }, 'campaign_id,country'], [{}, 'campaign_id,app_id,country']] as const) {
+      await expect(ask(live, raw, 'daily', { groupsMax: 4 })).rejects.toMatchObject({ code: 'QUERY_INVALID', message: expect.stringMatching(new RegExp(`^group_by=${value}: .*more than 4 rows.*fewer dimensions.*campaign_id=`)) as string });
+    }
+    expect((await ask(live, { group_by: 'country' }, 'daily', { groupsMax: 4 })).rows).toMatchObject([{ installs: 1_225, late_records: 15 }]);
+    expect((await ask(live, { campaign_id: 'c7,a' }, 'daily', { groupsMax: 4 })).rows).toMatchObject([{ campaign_id: 'a', late_records: 3 }, { campaign_id: 'c7', installs: 7 }]);
   });
 });
 
