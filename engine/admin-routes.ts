@@ -5,13 +5,15 @@ import { dashboardFile } from '../sinks/live/dashboard/index.ts';
 import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
 import { EngineError } from './core/errors.ts';
 import { SOURCE_NAMES } from './core/record.ts';
-import { z, wholeNumber } from './core/schema.ts';
+import { z, flag, wholeNumber } from './core/schema.ts';
 import { deadLetters, tailRecords } from './admin-records.ts';
+import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
 import { metricFamilies } from './daemon-metrics.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
 import { MetricsPage } from './runtime/metrics.ts';
+import { bytesOf } from './runtime/savepoint.ts';
 import type { Fault } from './threads/fault.ts';
 
 const JSON_TYPE = 'application/json';
@@ -149,7 +151,7 @@ function resultRoutes(view: Daemon): AdminRoute[] {
       summary: 'Server-sent events: a snapshot of the current hour, at most one a second; a slow client gets the latest, never a queue',
       answers: { 200: 'text/event-stream' },
       contentType: 'text/event-stream',
-      endless: true,
+      lasting: true,
       handle: (request) => {
         requireReady(view);
         return { contentType: 'text/event-stream', headers: { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }, body: liveStream(view, request) };
@@ -213,7 +215,7 @@ function pageRoutes(): AdminRoute[] {
 }
 
 function actionRoutes(view: Daemon): AdminRoute[] {
-  const savepointQuery = z.strictObject({ directory: z.string().min(1).max(4_000) });
+  const savepointQuery = z.strictObject({ directory: z.string().min(1).max(4_000), progress: flag().default(false) });
   const faultQuery = z.strictObject({ thread: z.string().regex(/^(ingress|\d{1,3})$/) });
   const hangQuery = faultQuery.extend({ in: z.enum(['script', 'native']).default('script') });
   const savepoint: AdminRoute = {
@@ -221,12 +223,14 @@ function actionRoutes(view: Daemon): AdminRoute[] {
     path: '/v1/savepoints',
     summary: 'Take a savepoint into a directory that does not exist yet',
     query: savepointQuery,
-    answers: { 200: 'taken' },
+    answers: { 200: 'taken; with progress=true a line of JSON each second with the bytes copied so far, the last one with the savepoint or the error', 400: 'the directory cannot be used' },
     contentType: JSON_TYPE,
+    lasting: true,
     handle: async (request) => {
       requireReady(view);
-      const { directory } = parseQuery(savepointQuery, request.query);
-      return json({ directory, bytes: await view.savepoint(directory) });
+      const { directory, progress } = parseQuery(savepointQuery, request.query);
+      const taken = view.savepoint(directory);
+      return progress ? savepointReply(directory, taken, () => bytesOf(directory)) : json({ directory, bytes: await taken });
     },
   };
   if (!view.settings.fault_injection) return [savepoint];

@@ -2,18 +2,34 @@
 
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { SavepointLine } from '../admin-savepoint.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { SAVEPOINT_FILE, makeDirectory, readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
+import { postForLines, toldError } from './admin-client.ts';
+import { startProgress } from './progress.ts';
 import { adminUrl, loadSettings } from './settings.ts';
-import { fetchJson } from './tail.ts';
+
+const MIB = 1024 ** 2;
 
 export async function takeSavepoint(directory: string, options: { readonly config?: string; readonly admin?: string }): Promise<number> {
   const base = adminUrl(loadSettings(options), options.admin);
-  const query = new URLSearchParams({ directory: resolve(directory) });
-  const answer = await fetchJson<{ directory: string; bytes: number }>(`${base}/v1/savepoints?${query.toString()}`, { method: 'POST' });
-  process.stdout.write(`savepoint of ${answer.bytes} bytes in ${answer.directory}\n`);
+  const query = new URLSearchParams({ directory: resolve(directory), progress: 'true' });
+  const url = `${base}/v1/savepoints?${query.toString()}`;
+  let last: SavepointLine | null = null;
+  const progress = startProgress('copying', 0);
+  try {
+    for await (const line of postForLines<SavepointLine>(url)) {
+      last = line;
+      if ('copied' in line) progress.update(Math.round(line.copied / MIB), 'MiB');
+    }
+  } finally {
+    progress.stop();
+  }
+  if (last === null || 'copied' in last) throw new EngineError('NOT_READY', `${url} has ended without a savepoint`, { fix: 'look into the log of the daemon' });
+  if ('error' in last) throw toldError(last.error);
+  process.stdout.write(`savepoint of ${last.bytes} bytes in ${last.directory}\n`);
   return exitCodes.ok;
 }
 

@@ -1,8 +1,9 @@
 /** `millrace tail`: asks the running daemon for its last records, and goes on asking. */
 
-import { ERROR_CODES, EngineError, messageOf, type ErrorCode } from '../core/errors.ts';
+import { EngineError } from '../core/errors.ts';
 import { VERDICT_NAMES } from '../core/record.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
+import { fetchJson } from './admin-client.ts';
 import { adminUrl, loadSettings } from './settings.ts';
 
 export interface TailRecord {
@@ -40,22 +41,6 @@ export async function tail(options: { readonly config?: string; readonly admin?:
     if (options.follow) await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL_MS));
   } while (options.follow);
   return exitCodes.ok;
-}
-
-/** Raises NOT_READY when the daemon does not answer, or the error it answered with. */
-export async function fetchJson<Value>(url: string, init: RequestInit = {}): Promise<Value> {
-  let response: Response;
-  try {
-    response = await fetch(url, { ...init, signal: AbortSignal.timeout(60_000) });
-  } catch (error) {
-    throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
-  }
-  const body = (await response.json().catch(() => null)) as { error?: { code?: string; message?: string } } | null;
-  if (!response.ok) {
-    const code = body?.error?.code ?? '';
-    throw new EngineError(code in ERROR_CODES ? (code as ErrorCode) : 'NOT_READY', `${url} answered ${response.status}: ${body?.error?.message ?? 'no reason given'}`);
-  }
-  return body as Value;
 }
 
 function line(record: TailRecord): string {

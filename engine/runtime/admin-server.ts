@@ -33,8 +33,8 @@ export interface AdminRoute {
   readonly query?: z.ZodType;
   readonly answers: Readonly<Record<number, string>>;
   readonly contentType: string;
-  /** The answer ends with the client: there is no HEAD, which no client would end. */
-  readonly endless?: boolean;
+  /** The answer lasts as long as the client or the work does: there is no HEAD, which no client would end. */
+  readonly lasting?: boolean;
   readonly handle: (request: AdminRequest) => AdminReply | Promise<AdminReply>;
 }
 
@@ -49,6 +49,11 @@ export interface AdminServerOptions {
   readonly version: string;
   readonly routes: readonly AdminRoute[];
   readonly onError: (error: unknown, path: string) => void;
+}
+
+export interface ToldError {
+  readonly code: string;
+  readonly message: string;
 }
 
 const CONNECTIONS_MAX = 1_000;
@@ -86,7 +91,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   return { port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() };
 }
 
-const hasHead = (route: AdminRoute): boolean => route.method === 'GET' && route.endless !== true;
+const hasHead = (route: AdminRoute): boolean => route.method === 'GET' && route.lasting !== true;
 
 function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServerOptions['onError']): void {
   server.route({
@@ -134,12 +139,19 @@ function refuseOtherMethods(server: FastifyInstance, path: string, allowed: read
 const send = (reply: FastifyReply, answer: AdminReply): FastifyReply => reply.code(answer.status ?? 200).headers(answer.headers ?? {}).type(answer.contentType).send(answer.body);
 
 function replyOf(error: unknown, path: string, onError: AdminServerOptions['onError']): AdminReply {
+  const { code, message } = toldOf(error);
   if (error instanceof EngineError) {
-    if (error.code === 'NOT_READY') return errorReply(503, error.code, error.message, { 'retry-after': '1' });
-    if (error.domain === 'input' || error.domain === 'config') return errorReply(400, error.code, error.fix === undefined ? error.message : `${error.message}: ${error.fix}`);
+    if (error.code === 'NOT_READY') return errorReply(503, code, message, { 'retry-after': '1' });
+    if (error.domain === 'input' || error.domain === 'config') return errorReply(400, code, message);
   }
   onError(error, path);
-  return errorReply(500, error instanceof EngineError ? error.code : 'INTERNAL', error instanceof EngineError ? messageOf(error) : 'an unexpected error: see the log');
+  return errorReply(500, code, message);
+}
+
+/** What a client is told of an error: of a bug, nothing. */
+export function toldOf(error: unknown): ToldError {
+  if (!(error instanceof EngineError)) return { code: 'INTERNAL', message: 'an unexpected error: see the log' };
+  return { code: error.code, message: error.fix === undefined ? error.message : `${error.message}: ${error.fix}` };
 }
 
 function listenError(error: unknown, options: AdminServerOptions): EngineError {

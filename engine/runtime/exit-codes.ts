@@ -25,6 +25,8 @@ export const isWorthRestart = (code: number): boolean => code === exitCodes.fail
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: exitCodes.config,
   DOOR_UNAVAILABLE: exitCodes.config,
+  // Of a question that the command line asked.
+  QUERY_INVALID: exitCodes.config,
   PORT_IN_USE: exitCodes.inUse,
   DATA_DIR_LOCKED: exitCodes.inUse,
   DATA_DIR_UNUSABLE: exitCodes.dataDirectory,

@@ -8,7 +8,7 @@ const route = (method: 'GET' | 'POST', path: string): AdminRoute => ({ method, p
 let server: AdminServer;
 let url: string;
 beforeEach(async () => {
-  server = await openAdminServer({ host: '127.0.0.1', port: 0, version: '1', routes: [route('GET', '/v1/facts'), route('GET', '/v1/things/:id'), route('POST', '/v1/acts'), route('GET', '/v1/both'), route('POST', '/v1/both'), { ...route('GET', '/v1/endless'), endless: true }], onError: () => undefined });
+  server = await openAdminServer({ host: '127.0.0.1', port: 0, version: '1', routes: [route('GET', '/v1/facts'), route('GET', '/v1/things/:id'), route('POST', '/v1/acts'), route('GET', '/v1/both'), route('POST', '/v1/both'), { ...route('GET', '/v1/lasting'), lasting: true }], onError: () => undefined });
   url = `http://127.0.0.1:${server.port}`;
 });
 afterEach(() => server.close());
@@ -30,7 +30,7 @@ describe('the admin server', () => {
     expect(await ask('GET', '/v1/acts')).toEqual(refused('POST'));
     expect(await ask('HEAD', '/v1/acts')).toEqual([405, 'POST', undefined]);
     expect(await ask('PATCH', '/v1/both')).toEqual(refused('GET, HEAD, POST'));
-    expect(await ask('PATCH', '/v1/endless')).toEqual(refused('GET'));
+    expect(await ask('PATCH', '/v1/lasting')).toEqual(refused('GET'));
   });
 
   it('answers what it has, and 404 where it has nothing', async () => {
@@ -40,13 +40,13 @@ describe('the admin server', () => {
     for (const method of ['GET', 'POST', 'DELETE']) expect(await ask(method, '/v1/nothing')).toEqual([404, null, 'NOT_FOUND']);
   });
 
-  it('has no HEAD where an answer does not end: nothing would end it', async () => {
-    expect(await ask('HEAD', '/v1/endless')).toEqual([405, 'GET', undefined]);
-    expect(await ask('GET', '/v1/endless')).toEqual([200, null, undefined]);
+  it('has no HEAD where an answer lasts: nothing would end it', async () => {
+    expect(await ask('HEAD', '/v1/lasting')).toEqual([405, 'GET', undefined]);
+    expect(await ask('GET', '/v1/lasting')).toEqual([200, null, undefined]);
   });
 
   it('keeps the refused methods out of its own description', async () => {
     const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, object> };
-    expect(Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, Object.keys(methods).sort()]))).toEqual({ '/v1/facts': ['get'], '/v1/things/{id}': ['get'], '/v1/acts': ['post'], '/v1/both': ['get', 'post'], '/v1/endless': ['get'] });
+    expect(Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, Object.keys(methods).sort()]))).toEqual({ '/v1/facts': ['get'], '/v1/things/{id}': ['get'], '/v1/acts': ['post'], '/v1/both': ['get', 'post'], '/v1/lasting': ['get'] });
   });
 });

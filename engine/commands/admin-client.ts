@@ -1,0 +1,54 @@
+/** Questions of a command to the admin port of the running daemon. What the daemon refuses is raised with its own code and words. */
+
+import { ERROR_CODES, EngineError, messageOf, type ErrorCode } from '../core/errors.ts';
+
+const ANSWER_MS_MAX = 60_000;
+
+interface ToldError {
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** Raises NOT_READY when the daemon does not answer, or the error it answered with. */
+export async function fetchJson<Value>(url: string): Promise<Value> {
+  const response = await request(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+  return (await response.json().catch((error: unknown) => {
+    throw cutShort(url, error);
+  })) as Value;
+}
+
+/** An answer in lines of JSON, one each second while the daemon works: there is no limit on the whole. Raises as {@link fetchJson} does, and the error that a line holds. */
+export async function* postForLines<Line extends object>(url: string): AsyncGenerator<Line> {
+  const response = await request(url, { method: 'POST' });
+  const decoder = new TextDecoder();
+  let rest = '';
+  try {
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) yield JSON.parse(line) as Line;
+    }
+  } catch (error) {
+    throw cutShort(url, error);
+  }
+}
+
+/** An error as the daemon told it, behind `before` unless the daemon's words say all. */
+export function toldError(told: ToldError, before = ''): EngineError {
+  const code = told.code !== undefined && told.code in ERROR_CODES ? (told.code as ErrorCode) : 'NOT_READY';
+  return new EngineError(code, `${code === 'QUERY_INVALID' ? '' : before}${told.message ?? 'no reason given'}`);
+}
+
+async function request(url: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (error) {
+    throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
+  }
+  if (response.ok) return response;
+  const body = (await response.json().catch(() => null)) as { error?: ToldError } | null;
+  throw toldError(body?.error ?? {}, `${url} answered ${response.status}: `);
+}
+
+const cutShort = (url: string, error: unknown): EngineError => new EngineError('NOT_READY', `${url} did not answer to the end (${messageOf(error)})`, { fix: 'look into the log of the daemon' });
