@@ -4,6 +4,7 @@ import { EventsSink, createHourlySink, openLakeTarget, type SlotFiles } from '..
 import { createRedisSink } from '../sinks/redis/index.ts';
 import { SinkWriter, type SinkNotice } from '../sinks/sink-writer.ts';
 import { systemClock } from './core/clock.ts';
+import { EngineError } from './core/errors.ts';
 import type { ResultFeed, SinkHealth } from './core/feed.ts';
 import type { FoldEngine } from './fold-engine.ts';
 import type { PoolResult, PoolTask } from './pool-thread.ts';
@@ -111,7 +112,7 @@ function logNotice(log: Logger, notice: SinkNotice): void {
       log.info({ sink: notice.sink, mark: notice.mark }, 'sink is open');
       break;
     case 'failed':
-      log.warn({ sink: notice.sink, error: notice.error.message, failuresInARow: notice.failuresInARow, retryInMs: notice.retryInMs }, 'sink failed; trying again');
+      log.warn({ sink: notice.sink, error: notice.error.message, fix: fixOf(notice.error), failuresInARow: notice.failuresInARow, retryInMs: notice.retryInMs }, 'sink failed; trying again');
       break;
     case 'recovered':
       log.info({ sink: notice.sink, failuresInARow: notice.failuresInARow }, 'sink is back');
@@ -120,7 +121,9 @@ function logNotice(log: Logger, notice: SinkNotice): void {
       log.warn({ sink: notice.sink, fromMark: notice.fromMark, reason: notice.reason }, 'sink has forgotten and is fed again');
       break;
     case 'stopped':
-      log.error({ sink: notice.sink, error: notice.error.message }, 'sink is stopped and not tried again');
+      log.error({ sink: notice.sink, error: notice.error.message, fix: fixOf(notice.error) }, 'sink is stopped and not tried again');
       break;
   }
 }
+
+const fixOf = (error: Error): string | undefined => (error instanceof EngineError ? error.fix : undefined);

@@ -16,7 +16,7 @@ import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-sl
 import type { SinkHealth } from '../../engine/core/feed.ts';
 import { assert } from '../../engine/core/types.ts';
 import type { SlotFiles } from './encode-slot.ts';
-import { messageOf } from '../../engine/core/errors.ts';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { HeldShares } from './held-shares.ts';
 import { RetryLoop, type RetryWorld } from './retry-loop.ts';
 import { HELD, Spool } from './spool.ts';
@@ -201,7 +201,10 @@ export class EventsSink {
       world: this.#world,
       backoffMinMs,
       backoffMaxMs,
-      onFailure: (error, failuresInARow, retryInMs) => warn(`the lake's ${name} failed`, { error: messageOf(error), failuresInARow, retryInMs: Math.round(retryInMs) }),
+      onFailure: (error, failuresInARow, retryInMs) => {
+        const fix = error instanceof EngineError && error.fix !== undefined ? { fix: error.fix } : {};
+        warn(`the lake's ${name} failed`, { error: messageOf(error), ...fix, failuresInARow, retryInMs: Math.round(retryInMs) });
+      },
     });
   }
 }

@@ -37,6 +37,8 @@ const FIX_OF_STATUS: Readonly<Record<number, string>> = {
   413: 'lower lake.rows_per_file',
 };
 
+const FIX_OF_TIMEOUT = 'raise lake.s3_request_timeout_seconds if one file takes longer than that over this link';
+
 interface Stored {
   readonly etag: string;
   /** Null when somebody else wrote the object. */
@@ -145,7 +147,7 @@ export class S3Target implements LakeTarget {
     } catch (error) {
       if (error instanceof EngineError) throw error;
       const where = this.#where(name);
-      if (signal.aborted) throw unavailable(`no answer within ${this.#options.requestTimeoutMs} ms`, where, error);
+      if (signal.aborted) throw unavailable(`no answer within ${this.#options.requestTimeoutMs} ms`, where, error, FIX_OF_TIMEOUT);
       const status = statusOf(error);
       const fix = FIX_OF_STATUS[status];
       const text = `${nameOf(error)}: ${messageOf(error)}${status === 0 ? '' : ` (HTTP ${status})`}`;

@@ -40,7 +40,8 @@ export function parseVersion(generation: string | undefined, revision: string | 
   return { generation: Number(generation), revision: BigInt(revision) };
 }
 
-export const unavailable = (message: string, where: Record<string, string | number>, cause: unknown): EngineError => new EngineError('SINK_UNAVAILABLE', message, { where, cause });
+export const unavailable = (message: string, where: Record<string, string | number>, cause: unknown, fix?: string): EngineError =>
+  new EngineError('SINK_UNAVAILABLE', message, { where, cause, ...(fix === undefined ? {} : { fix }) });
 
 export const refused = (message: string, where: Record<string, string | number>, cause: unknown, fix: string): EngineError =>
   new EngineError('SINK_REFUSED', message, { where, cause, fix });

@@ -1,4 +1,7 @@
-/** Moves spooled files into the lake, oldest slot first, a few at once; a file leaves the spool after its upload. Main thread. */
+/**
+ * Moves spooled files into the lake, oldest slot first, a few at once; a file leaves the spool after its upload. After a failure they go one
+ * by one until a slot got through: on a slow link files that share it may all outlast their timeout, and each would begin anew. Main thread.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { isMissing } from './durable-file.ts';
@@ -18,6 +21,7 @@ export class Uploader {
   /** `startMs` of the newest slot of which every file is in the lake; 0 before the first since the start. */
   uploadedStartMs = 0;
   readonly #now: () => number;
+  #oneByOne = false;
   #closing = false;
 
   constructor(options: { readonly spool: Spool; readonly target: LakeTarget; readonly now: () => number }) {
@@ -35,8 +39,11 @@ export class Uploader {
     }
     this.pendingSinceMs ??= this.#now();
     const files = await this.#spool.files(slot);
-    if (!(await inLanes(files, UPLOADS_AT_ONCE, (file) => this.#upload(file), () => this.#closing))) return false;
+    const lanes = this.#oneByOne ? 1 : UPLOADS_AT_ONCE;
+    this.#oneByOne = true;
+    if (!(await inLanes(files, lanes, (file) => this.#upload(file), () => this.#closing))) return false;
     await this.#spool.removeSlot(slot);
+    this.#oneByOne = false;
     this.uploadedStartMs = Math.max(this.uploadedStartMs, slot.startMs);
     this.pendingSinceMs = null;
     return true;

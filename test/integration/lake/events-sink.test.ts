@@ -207,6 +207,42 @@ describe('slots on their way into events/', () => {
     expect(readdirSync(join(root, 'spool/held'))).toEqual([]);
   });
 
+  test('a link too slow for several files at once gets them one by one, and several at once again after a slot got through', async () => {
+    const inner = new FileTarget(`file:${root}/lake`);
+    let uploading = 0;
+    let slow = true;
+    const atOnce: number[] = [];
+    /** Each upload has a share of the link: beside another one it takes longer than a request may. */
+    const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+      atOnce.push(++uploading);
+      try {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (slow && uploading > 1) throw new EngineError('SINK_UNAVAILABLE', 'no answer within 20 ms', { fix: 'raise the timeout' });
+        await inner.put(name, bytes);
+      } finally {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        uploading--;
+      }
+    };
+    const fourFiles = async (job: EncodeSlotJob): Promise<SlotFiles> => {
+      const made = await writeSlot(job);
+      const staging = stagingDirectory(job.spoolDirectory, job.slot);
+      for (const part of [1, 2, 3]) writeFileSynced(join(staging, spoolFileName(`events/event_date=2026-11-22/${slotName(job.slot)}-part000${part}.parquet`)), Buffer.from('more'));
+      return { ...made, files: 4, bytes: made.bytes + 12 };
+    };
+    const told: unknown[] = [];
+    const sink = await start({ target: Object.assign(Object.create(inner) as LakeTarget, { put }), encode: fourFiles, warn: (_, details) => told.push(details['fix']) });
+    for (const share of sharesOf(0)) sink.accept(share);
+    await eventually(() => expect(lake()).toHaveLength(4));
+    await eventually(() => expect(ready()).toEqual([]));
+    expect({ failures: sink.health().failures, told }).toEqual({ failures: 1, told: ['raise the timeout'] });
+    expect(Math.max(...atOnce.splice(0))).toBe(4);
+    slow = false;
+    for (const share of sharesOf(1)) sink.accept(share);
+    await eventually(() => expect(lake()).toHaveLength(8));
+    expect(Math.max(...atOnce)).toBe(4);
+  });
+
   test('closes in time while the lake hangs', async () => {
     const inner = new FileTarget(`file:${root}/lake`);
     const sink = await start({ target: Object.assign(Object.create(inner) as LakeTarget, { put: () => new Promise<void>(() => undefined) }) });
