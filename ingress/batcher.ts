@@ -57,7 +57,26 @@ export interface BatcherOptions {
   /** Silence after which an empty batch is committed. */
   readonly tickAfterMs: number;
   readonly onFailure: (error: EngineError) => void;
+  /** A simulator passes its own. */
+  readonly timers?: BatcherTimers;
 }
+
+export interface BatcherTimers {
+  /** Calls back once this turn of the event loop is done. */
+  soon(callback: () => void): void;
+  /** Calls back again and again; returns how to end that. */
+  every(intervalMs: number, callback: () => void): () => void;
+}
+
+const systemTimers: BatcherTimers = {
+  soon: setImmediate,
+  every: (intervalMs, callback) => {
+    const timer = setInterval(callback, intervalMs);
+    return () => {
+      clearInterval(timer);
+    };
+  },
+};
 
 interface Control {
   readonly bytes: Uint8Array;
@@ -78,7 +97,8 @@ interface Batch {
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #writer: BatchWriter;
-  readonly #timer: NodeJS.Timeout;
+  readonly #soon: BatcherTimers['soon'];
+  readonly #endTicks: () => void;
   readonly #onImmediate = (): void => {
     this.#scheduled = false;
     this.#flush();
@@ -106,9 +126,11 @@ export class Batcher {
     this.#options = options;
     this.#writer = options.writer;
     this.#lastCommitMs = options.clock.monotonicMs();
-    this.#timer = setInterval(() => {
+    const timers = options.timers ?? systemTimers;
+    this.#soon = timers.soon;
+    this.#endTicks = timers.every(Math.max(1, Math.floor(options.tickAfterMs / 4)), () => {
       this.#tick();
-    }, Math.max(1, Math.floor(options.tickAfterMs / 4)));
+    });
   }
 
   /**
@@ -154,7 +176,7 @@ export class Batcher {
 
   /** Ends the ticks. Call it when {@link idle}. */
   stop(): void {
-    clearInterval(this.#timer);
+    this.#endTicks();
   }
 
   stats(): BatcherStats {
@@ -174,7 +196,7 @@ export class Batcher {
     // While a commit runs off the thread, its end flushes.
     if (this.#scheduled || (this.#committing && this.#done.length === 0)) return;
     this.#scheduled = true;
-    setImmediate(this.#onImmediate);
+    this.#soon(this.#onImmediate);
   }
 
   #flush(): void {

@@ -12,13 +12,19 @@ import { assert } from '../core/types.ts';
 export interface MemoryStore extends OrderedStore {
   /** The next commit rejects with this code and applies nothing. */
   failNextCommit(code: ErrorCode): void;
-  /** Everything since the last flush is gone. */
-  powerLoss(): void;
+  /** Of the transactions since the last flush the first `kept` survive, none unless told; the file has no others to offer. */
+  powerLoss(kept?: (transactions: number) => number): void;
   /** An independent copy of what is committed. */
   fork(): MemoryStore;
 }
 
 export const memoryStore = (tables: readonly string[]): MemoryStore => new MemoryTables(new Map(tables.map((name) => [name, new MemoryTable()])));
+
+interface Undo {
+  readonly table: string;
+  readonly key: string;
+  readonly before: Uint8Array | null;
+}
 
 /** One byte per character, so that text order is byte order. */
 const textOf = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
@@ -46,8 +52,8 @@ class MemoryTable {
 
 class MemoryTables implements MemoryStore {
   readonly #tables: ReadonlyMap<string, MemoryTable>;
-  /** What undoes the commits since the last flush, oldest first. */
-  #undo: { readonly table: string; readonly key: string; readonly before: Uint8Array | null }[] = [];
+  /** What undoes each commit since the last flush, oldest first. */
+  #undo: Undo[][] = [];
   #fault: ErrorCode | null = null;
   #lastCommit: Promise<void> = Promise.resolve();
 
@@ -96,8 +102,9 @@ class MemoryTables implements MemoryStore {
     this.#fault = code;
   }
 
-  powerLoss(): void {
-    for (const { table, key, before } of this.#undo.reverse()) this.#table(table).put(key, before);
+  powerLoss(kept: (transactions: number) => number = () => 0): void {
+    const lost = this.#undo.slice(kept(this.#undo.length)).reverse();
+    for (const changes of lost) for (const { table, key, before } of changes.reverse()) this.#table(table).put(key, before);
     this.#undo = [];
   }
 
@@ -122,9 +129,11 @@ class MemoryTables implements MemoryStore {
       assert(key.byteLength > 0 && key.byteLength <= STORE_KEY_BYTES_MAX, `a store key has ${key.byteLength} bytes`);
       assert(value === null || value instanceof Uint8Array, 'a store value is bytes');
     }
+    const changes: Undo[] = [];
+    this.#undo.push(changes);
     for (const { table, key, value } of operations) {
       const text = textOf(key);
-      this.#undo.push({ table, key: text, before: this.#table(table).values.get(text) ?? null });
+      changes.push({ table, key: text, before: this.#table(table).values.get(text) ?? null });
       this.#table(table).put(text, value === null ? null : value.slice());
     }
   }

@@ -15,6 +15,13 @@ describe('faults of a store in memory', () => {
     expect([...store.range('a', {})].map((entry) => [entry.key[0], entry.value[0]])).toEqual([[1, 1], [2, 2]]);
   });
 
+  it('keeps as many of them as it is told, the oldest', async () => {
+    const store = memoryStore(['a']);
+    for (const value of [1, 2, 3]) await store.commit([{ table: 'a', key: key(1), value: key(value) }, { table: 'a', key: key(10 + value), value: key(value) }]);
+    store.powerLoss((transactions) => transactions - 1);
+    expect([...store.range('a', {})].map((entry) => [entry.key[0], entry.value[0]])).toEqual([[1, 2], [11, 1], [12, 2]]);
+  });
+
   it('rejects one commit with the asked code and takes the next', async () => {
     const store = memoryStore(['a']);
     store.failNextCommit('DISK_FULL');
