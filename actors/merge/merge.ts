@@ -38,6 +38,9 @@ export interface MergeLimits {
 
 export const MERGE_LIMITS: MergeLimits = { outputCellsMax: 20_000, idleCellsMax: 100_000, requestCellsMax: 1_000, pendingCellsMax: 200_000 };
 
+/** Cells looked at for one output, as a multiple of those that it may hold. Chosen: some 10 ms. */
+const LOOKS_PER_WRITE = 10;
+
 export interface MergeOptions {
   readonly schema: ResultSchema;
   readonly partitionCount: number;
@@ -113,6 +116,11 @@ export class Merge {
   /** Cells that are waiting to be written. */
   get pendingCount(): number {
     return this.#queue.length + this.#requests.waitingCount;
+  }
+
+  /** Something is left for the next output, whether or not a report comes before it. */
+  get hasPending(): boolean {
+    return this.#queue.length > 0;
   }
 
   /** The caller takes no further reports until it is false again, except those that answer a request. */
@@ -192,12 +200,7 @@ export class Merge {
     const progress = this.#progress();
     for (const table of this.#tables.close(progress.finalUpToMs)) for (const entry of table.cells.values()) this.#markPending(entry);
     this.#rounds.close(progress);
-    const entries = this.#takeQueue();
-    const changed: MergedCell[] = [];
-    for (const entry of entries) {
-      const merged = this.#write(entry, nowMs);
-      if (merged !== null) changed.push(merged);
-    }
+    const { entries, changed } = this.#takeQueue(nowMs);
     const settled = this.#rounds.advance();
     const output: MergeOutput = {
       changed,
@@ -258,11 +261,20 @@ export class Merge {
     if (!entry.waiting) this.#queue.push(entry);
   }
 
-  #takeQueue(): readonly MergeEntry[] {
-    const entries = this.#queue.slice(0, this.#limits.outputCellsMax);
-    this.#queue = this.#queue.slice(entries.length);
+  /** Takes from the queue what fills an output. After a restart most cells in it need no writing: those cost next to nothing, and count little. */
+  #takeQueue(nowMs: number): { readonly entries: readonly MergeEntry[]; readonly changed: readonly MergedCell[] } {
+    const { outputCellsMax } = this.#limits;
+    const end = Math.min(this.#queue.length, LOOKS_PER_WRITE * outputCellsMax);
+    const changed: MergedCell[] = [];
+    let at = 0;
+    while (at < end && changed.length < outputCellsMax) {
+      const merged = this.#write(this.#queue[at++] as MergeEntry, nowMs);
+      if (merged !== null) changed.push(merged);
+    }
+    const entries = this.#queue.slice(0, at);
+    this.#queue = this.#queue.slice(at);
     if (this.#queue.length > 0) this.#touched = true;
-    return entries;
+    return { entries, changed };
   }
 
   /** The cell to write, or null where the live store has it already (after a restart) or has a higher revision. */

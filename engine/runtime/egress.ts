@@ -19,6 +19,8 @@ export interface EgressMerge {
   recovering(partitions: readonly number[]): void;
   complete(partition: number): void;
   readonly ready: boolean;
+  /** Another output could be drained at once. */
+  readonly hasPending: boolean;
   answered(partition: number, requestId: number): void;
   drain(nowMs: number): MergeOutput | null;
   settled(output: MergeOutput): void;
@@ -61,8 +63,10 @@ const RETRY_MS = 1_000;
 
 export class Egress {
   readonly #options: EgressOptions;
-  /** Actors that wait for credit. */
+  /** Actors that wait for credit for a report that no output holds yet ... */
   readonly #waiting = new Set<number>();
+  /** ... and for one that the output in hand holds. */
+  readonly #covered = new Set<number>();
   #running = false;
   readonly #schedule: Schedule;
   #cancel: (() => void) | null = null;
@@ -98,6 +102,7 @@ export class Egress {
   recovering(actorIndex: number): void {
     const { lane } = this.#actor(actorIndex);
     this.#waiting.delete(actorIndex);
+    this.#covered.delete(actorIndex);
     this.#options.merge.recovering(partitionsOf(lane));
   }
 
@@ -121,7 +126,7 @@ export class Egress {
     }
     this.#waiting.add(actorIndex);
     // Before every partition is complete nothing may be drained, and nobody may be kept waiting for it.
-    if (!merge.ready) this.#grantCredit();
+    if (!merge.ready) this.#grantCredit(this.#waiting);
     else this.#runSoon();
   }
 
@@ -130,7 +135,11 @@ export class Egress {
     this.#closed = true;
     this.#cancel?.();
     while (this.#running) await new Promise<void>((resolve) => void this.#schedule(5, resolve));
-    if (this.#options.merge.ready || this.#pending !== null) await this.#cycle();
+    const { merge } = this.#options;
+    if (merge.ready || this.#pending !== null) {
+      do await this.#cycle();
+      while (this.#pending === null && merge.hasPending);
+    }
     await this.#options.store.flushed();
   }
 
@@ -150,22 +159,25 @@ export class Egress {
     } finally {
       this.#running = false;
     }
-    if (this.#waiting.size > 0 || this.#pending !== null) this.#runSoon();
+    if (this.#waiting.size > 0 || this.#pending !== null || this.#options.merge.hasPending) this.#runSoon();
   }
 
   async #cycle(): Promise<void> {
     const { merge, store, clock, intervalMs } = this.#options;
     const startMs = clock.monotonicMs();
-    // Reports that arrive while the store commits are for the next cycle.
-    const credited = [...this.#waiting];
-    const output = this.#pending ?? merge.drain(clock.nowMs());
+    if (this.#pending === null) {
+      for (const index of this.#waiting) this.#covered.add(index);
+      // Reports that arrive while the store commits are for the next cycle.
+      this.#waiting.clear();
+      this.#pending = merge.drain(clock.nowMs());
+    }
+    const output = this.#pending;
     // After the drain: it is what finds cells whose other shares are not in memory.
     this.#postRequests();
     const acceptMs = this.#acceptMs;
     this.#acceptMs = 0;
     let workMs = acceptMs + clock.monotonicMs() - startMs;
     if (output !== null) {
-      this.#pending = output;
       try {
         const applying = store.apply(output, clock.nowMs());
         workMs = acceptMs + clock.monotonicMs() - startMs;
@@ -188,7 +200,7 @@ export class Egress {
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
     this.#notBeforeMs = Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
-    this.#grantCredit(credited);
+    this.#grantCredit(this.#covered);
     void this.#postSettled();
   }
 
@@ -197,11 +209,9 @@ export class Egress {
     return [...this.#recovered].every(([partition, sequence]) => (settled.get(partition) ?? -1) >= sequence);
   }
 
-  #grantCredit(actors: readonly number[] = [...this.#waiting]): void {
-    for (const index of actors) {
-      this.#waiting.delete(index);
-      this.#actor(index).post({ type: 'credit' });
-    }
+  #grantCredit(actors: Set<number>): void {
+    for (const index of actors) this.#actor(index).post({ type: 'credit' });
+    actors.clear();
   }
 
   #postRequests(): void {

@@ -129,6 +129,20 @@ describe('Merge', () => {
     expect(output?.settledSequences).toEqual(new Map([[0, 2], [1, 4]]));
   });
 
+  it('has room for an output full of changes, though many cells came that need no writing', () => {
+    const cells = (revision: number, ...names: string[]) => names.map((name) => partial({ dimensions: `${name}\u001fDE`, revision }));
+    const { merge, store, step } = start(1);
+    merge.accept(report(0, 2, cells(2, 'a', 'b', 'c', 'd', 'e')));
+    step();
+    const again = start(1, { outputCellsMax: 2 }, store, false);
+    again.merge.accept(report(0, 4, [...cells(2, 'a', 'b', 'c', 'd', 'e'), ...cells(4, 'x', 'y', 'z')]));
+    again.merge.complete(0);
+    expect(again.step()?.changed.map((cell) => cell.dimensions)).toEqual(['x\u001fDE', 'y\u001fDE']);
+    expect(again.merge.hasPending).toBe(true);
+    expect(again.step()).toMatchObject({ changed: [{ dimensions: 'z\u001fDE' }], settledSequences: new Map([[0, 4]]) });
+    expect(again.merge.hasPending).toBe(false);
+  });
+
   it('changes a stored day cell only after every partition has answered for it', () => {
     const day = { kind: CellKind.day } as const;
     const { merge, step } = start(2, { idleCellsMax: 0 });

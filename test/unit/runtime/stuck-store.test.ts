@@ -23,6 +23,7 @@ function egressOver(fail: { apply?: () => Error | null; flush?: () => Error | nu
       recovering: () => undefined,
       complete: () => undefined,
       ready: true,
+      hasPending: false,
       answered: () => undefined,
       drain: () => ({ changed: [] }) as unknown as MergeOutput,
       settled: () => {

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { Merge, type MergeLimits } from '../../../actors/merge/index.ts';
+import { cellMapKey, type PartialCell } from '../../../engine/core/cell.ts';
+import { packMessage } from '../../../engine/core/codec.ts';
+import type { MergeOutput } from '../../../engine/core/feed.ts';
+import { Egress } from '../../../engine/runtime/egress.ts';
+import type { MainToActor } from '../../../engine/threads/messages.ts';
+import { partial, report, schema, StoreModel } from '../merge/helpers.ts';
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** Egress over a real merge, with one partition to a thread, a store that writes when told, and time that passes when told. */
+class Harness {
+  readonly outputs: MergeOutput[] = [];
+  readonly posted: MainToActor[][];
+  readonly store = new StoreModel();
+  readonly merge: Merge;
+  readonly egress: Egress;
+  /** Writes wait for {@link write}. */
+  holds = false;
+  #nowMs = 0;
+  #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
+  #write: (() => void) | null = null;
+
+  constructor(threads: number, limits: Partial<MergeLimits> = {}) {
+    this.posted = Array.from({ length: threads }, () => []);
+    this.merge = new Merge({ schema, partitionCount: threads, exists: this.store.exists, limits });
+    this.egress = new Egress({
+      merge: this.merge,
+      store: {
+        apply: async (output) => {
+          if (this.holds) await new Promise<void>((resolve) => (this.#write = resolve));
+          this.outputs.push(output);
+          this.store.apply(output);
+        },
+        flushed: () => Promise.resolve(),
+        settledSequences: () => this.outputs.at(-1)?.settledSequences ?? new Map<number, number>(),
+        finalUpToMs: () => 0,
+      },
+      actors: () => this.posted.map((messages, thread) => ({ lane: { first: thread, count: 1 }, post: (message) => messages.push(message) })),
+      clock: { nowMs: () => this.#nowMs, monotonicMs: () => this.#nowMs },
+      schedule: (delayMs, callback) => {
+        const timer = { atMs: this.#nowMs + delayMs, callback };
+        this.#timers.push(timer);
+        return () => (this.#timers = this.#timers.filter((other) => other !== timer));
+      },
+      intervalMs: 25,
+      onFault: (error) => {
+        throw error;
+      },
+      onFatal: (error) => {
+        throw error;
+      },
+      onReady: () => undefined,
+    });
+    for (let thread = 0; thread < threads; thread++) this.egress.recovering(thread);
+  }
+
+  report(thread: number, sequence: number, cells: readonly PartialCell[], change: { complete?: boolean; answered?: readonly number[] } = {}): void {
+    this.egress.report(thread, { type: 'report', reports: packMessage([report(thread, sequence, cells)]), answered: change.answered ?? [], complete: change.complete ?? false, oldestReceivedAtMs: 0 });
+  }
+
+  /** Lets time pass, timer by timer. */
+  async pass(durationMs: number): Promise<void> {
+    const endMs = this.#nowMs + durationMs;
+    for (;;) {
+      this.#timers.sort((left, right) => left.atMs - right.atMs);
+      const next = this.#timers[0];
+      if (next === undefined || next.atMs > endMs) break;
+      this.#timers.shift();
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.callback();
+      await turn();
+    }
+    this.#nowMs = endMs;
+  }
+
+  async write(): Promise<void> {
+    this.holds = false;
+    this.#write?.();
+    await turn();
+  }
+
+  /** What the thread was sent since the last call. */
+  taken(thread: number, type: MainToActor['type']): MainToActor[] {
+    const messages = this.posted[thread] as MainToActor[];
+    return messages.splice(0).filter((message) => message.type === type);
+  }
+
+  get writtenCount(): number {
+    return this.outputs.reduce((sum, output) => sum + output.changed.length, 0);
+  }
+}
+
+const cells = (count: number, change: Partial<PartialCell> = {}): PartialCell[] => Array.from({ length: count }, (_, index) => partial({ dimensions: `c${index}\u001fDE`, ...change }));
+
+describe('egress', () => {
+  it('writes a backlog of several outputs without another report', async () => {
+    const harness = new Harness(1, { outputCellsMax: 10 });
+    harness.report(0, 1, cells(100), { complete: true });
+    await harness.pass(500);
+    expect(harness.writtenCount).toBe(100);
+    expect(harness.egress.ready).toBe(true);
+  });
+
+  it('writes all of a backlog when it closes', async () => {
+    const harness = new Harness(1, { outputCellsMax: 10 });
+    harness.report(0, 1, cells(100), { complete: true });
+    await harness.egress.close();
+    expect(harness.writtenCount).toBe(100);
+  });
+
+  it('credits a report that came while the store wrote only once it is written, though the thread was replaced meanwhile', async () => {
+    const harness = new Harness(1);
+    harness.report(0, 1, [], { complete: true });
+    await harness.pass(100);
+    harness.holds = true;
+    harness.report(0, 2, cells(1));
+    await harness.pass(100);
+    harness.egress.recovering(0);
+    harness.report(0, 3, cells(1, { revision: 3 }), { complete: true });
+    harness.taken(0, 'credit');
+    await harness.write();
+    expect(harness.taken(0, 'credit')).toEqual([]);
+    await harness.pass(100);
+    expect(harness.store.cells.get(cellMapKey(partial({ dimensions: 'c0\u001fDE' })))?.revision).toBe(3);
+    expect(harness.taken(0, 'credit')).toHaveLength(1);
+  });
+});
