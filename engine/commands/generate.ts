@@ -54,25 +54,28 @@ async function sendAll(options: GenerateOptions, count: number, generator: Retur
   const startedMs = performance.now();
   let shownMs = 0;
   let made = 0;
-  while (made < count && !abort.signal.aborted) {
-    const elapsedMs = performance.now() - startedMs;
-    const due = Math.min(count, Math.ceil((elapsedMs / 60_000) * options.rate));
-    while (made < due && !abort.signal.aborted) {
-      const message = generator.next(Date.now());
-      expected.add(message);
-      made++;
-      await sender.send(message);
+  try {
+    while (made < count && !abort.signal.aborted) {
+      const elapsedMs = performance.now() - startedMs;
+      const due = Math.min(count, Math.ceil((elapsedMs / 60_000) * options.rate));
+      while (made < due && !abort.signal.aborted) {
+        const message = generator.next(Date.now());
+        expected.add(message);
+        made++;
+        await sender.send(message);
+      }
+      if (elapsedMs - shownMs > PROGRESS_MS) {
+        shownMs = elapsedMs;
+        progress.update(made, note(sender, made, elapsedMs));
+      }
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
     }
-    if (elapsedMs - shownMs > PROGRESS_MS) {
-      shownMs = elapsedMs;
-      progress.update(made, note(sender, made, elapsedMs));
-    }
-    await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+    await sender.finish();
+  } finally {
+    process.removeListener('SIGINT', interrupt);
+    progress.update(made, note(sender, made, performance.now() - startedMs));
+    progress.stop();
   }
-  await sender.finish();
-  process.removeListener('SIGINT', interrupt);
-  progress.update(made, note(sender, made, performance.now() - startedMs));
-  progress.stop();
   process.stderr.write(`${sender.acknowledged} acknowledged (${sender.refused} of them as malformed), ${sender.resent} sent again\n`);
 }
 

@@ -1,11 +1,11 @@
 /**
  * Sends generated messages to a door, bounded in flight, and sends again what got no final answer, as AppsFlyer does, only sooner.
  *
- * 2xx and 400 are final (400: malformed, and kept as a dead letter). 503, a reset or no connection is not: the same bytes go again, so
- * that a message may be received twice and counted once.
+ * 2xx and 400 are final (400: malformed, and kept as a dead letter). 5xx, 429, a reset or no connection is not: the same bytes go again, so
+ * that a message may be received twice and counted once. Any other answer says that the address or the size is wrong, and ends the run.
  */
 
-import { messageOf } from '../core/errors.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 
 export interface Sendable {
   readonly body: string;
@@ -28,6 +28,7 @@ export class Sender {
   readonly #options: SenderOptions;
   readonly #inFlight = new Set<Promise<void>>();
   #batch: string[] = [];
+  #failure: Error | null = null;
   acknowledged = 0;
   refused = 0;
   resent = 0;
@@ -37,7 +38,7 @@ export class Sender {
     this.#options = options;
   }
 
-  /** Resolves once there is room for the next message. */
+  /** Resolves once there is room for the next message. Rejects CONFIG_INVALID once a message was refused for good. */
   async send(message: Sendable): Promise<void> {
     const { batch } = this.#options;
     // A body with a line break would be two records of a batch; a GET push has a form of its own.
@@ -50,18 +51,24 @@ export class Sender {
     await this.#launch(this.#single(message));
   }
 
-  /** Sends what is gathered and resolves when everything has its final answer. */
+  /** Sends what is gathered and resolves when everything has its final answer. Rejects as {@link send} does. */
   async finish(): Promise<void> {
     if (this.#batch.length > 0) await this.#launch(this.#batchRequest());
     await Promise.all(this.#inFlight);
+    if (this.#failure !== null) throw this.#failure;
   }
 
   async #launch(work: Promise<void>): Promise<void> {
-    const tracked = work.finally(() => {
-      this.#inFlight.delete(tracked);
-    });
+    const tracked = work
+      .catch((error: unknown) => {
+        this.#failure ??= error instanceof Error ? error : new Error(messageOf(error));
+      })
+      .finally(() => {
+        this.#inFlight.delete(tracked);
+      });
     this.#inFlight.add(tracked);
     if (this.#inFlight.size >= this.#options.inFlightMax) await Promise.race(this.#inFlight);
+    if (this.#failure !== null) throw this.#failure;
   }
 
   #single(message: Sendable): Promise<void> {
@@ -76,23 +83,39 @@ export class Sender {
   }
 
   async #untilFinal(url: string, init: RequestInit, records: number): Promise<void> {
-    for (let attempt = 0; !this.#options.signal.aborted; attempt++) {
+    for (let attempt = 0; !this.#options.signal.aborted && this.#failure === null; attempt++) {
       if (attempt > 0) {
         this.resent++;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
       try {
         const response = await fetch(url, { ...init, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
-        await response.arrayBuffer();
+        const answer = await response.text();
         if (response.ok || response.status === 400) {
           this.acknowledged += records;
           if (!response.ok) this.refused += records;
           return;
         }
+        if (response.status < 500 && response.status !== 429) throw refusedForGood(url, response.status, answer);
         this.lastProblem = `answered ${response.status}`;
       } catch (error) {
+        if (error instanceof EngineError) throw error;
         this.lastProblem = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
       }
     }
+  }
+}
+
+function refusedForGood(url: string, status: number, answer: string): EngineError {
+  const fix = status === 413 ? 'send fewer records at once with --batch' : 'give the ingest address of a daemon with --url';
+  return new EngineError('CONFIG_INVALID', `${url.split('?')[0]} answered ${status}: ${wordsOf(answer)}`, { fix });
+}
+
+/** The message of an answer in our own shape; of any other, its beginning. */
+function wordsOf(answer: string): string {
+  try {
+    return (JSON.parse(answer) as { error: { message: string } }).error.message;
+  } catch {
+    return answer.slice(0, 200);
   }
 }
