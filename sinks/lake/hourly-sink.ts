@@ -54,6 +54,8 @@ export class HourlySink implements Sink {
   readonly #refused = new Set<number>();
   /** The marker's text as it was last read or written; null for none. */
   #marker: string | null = null;
+  /** The text last sent as the marker: it may be there although the sending failed. */
+  #markerSent: string | null = null;
   #warnedOfOthers = false;
 
   constructor(options: HourlySinkOptions) {
@@ -98,6 +100,7 @@ export class HourlySink implements Sink {
       throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
     }
     const text = `${JSON.stringify({ version: 1, instance, generation, settled })}\n`;
+    this.#markerSent = text;
     await target.put(name, Buffer.from(text));
     this.#marker = text;
   }
@@ -106,8 +109,11 @@ export class HourlySink implements Sink {
     const left = this.#marker;
     this.#marker = await this.#readMarker();
     const marker = this.#marker === null ? null : parseMarker(this.#marker);
-    // Another marker than the one left there, older or newer: the lake is in another state, and hours written since may be gone.
-    if (marker === null || this.#marker !== left) this.#written = new WrittenHours();
+    // Another marker than was left there, older or newer: the lake is in another state, and hours written since may be gone.
+    if (marker === null || (this.#marker !== left && this.#marker !== this.#markerSent)) {
+      this.#written = new WrittenHours();
+      this.#markerSent = null;
+    }
     return marker;
   }
 

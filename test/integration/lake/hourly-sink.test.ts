@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CopyObjectCommand, CreateBucketCommand, DeleteObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CellKind } from '../../../engine/core/cell.ts';
+import { EngineError } from '../../../engine/core/errors.ts';
 import { MS_PER_HOUR } from '../../../engine/core/types.ts';
 import { encodeTable } from '../../../sinks/lake/encode-slot.ts';
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
@@ -97,7 +98,7 @@ describeWithS3('minio', 'the hourly sink in a bucket', () => {
     const scratch = mkdtempSync(join(tmpdir(), 'millrace-hourly-'));
     const seenIn = hourReader(scratch);
     const targetAt = (endpoint: string): S3Target =>
-      new S3Target({ url: `s3://lake/${prefix}?endpoint=${endpoint}&path_style=true`, credentials: S3_KEYS, requestTimeoutMs: 2_000, warn: () => undefined });
+      new S3Target({ url: `s3://lake/${prefix}?endpoint=${endpoint}&path_style=true`, credentials: S3_KEYS, requestTimeoutMs: 30_000, warn: () => undefined });
     const target = targetAt(proxy.endpoint);
     const reader = targetAt(server.endpoint);
     const keys = async (): Promise<string[]> => {
@@ -238,8 +239,8 @@ describe('the objects of hourly/', () => {
   test('a write that takes several timeouts settles in the end, and writes no quiet hour twice, though others change all the time', async () => {
     const feed = new MemoryFeed();
     for (let hour = 0; hour < 30; hour++) feed.put(cell(CellKind.hour, hour, 'quiet', 1, 0));
-    target.putMs = 40;
-    const writer = new SinkWriter({ sink: sinkOn(target), feed, timings: { attemptTimeoutMs: 150, backoffMinMs: 10, backoffMaxMs: 20 } });
+    target.putMs = 100;
+    const writer = new SinkWriter({ sink: sinkOn(target), feed, timings: { attemptTimeoutMs: 300, backoffMinMs: 10, backoffMaxMs: 20 } });
     let revision = 0;
     const busy = setInterval(() => feed.put(cell(CellKind.hour, 30, 'busy', 1, 0, { revision: ++revision })), 3);
     try {
@@ -311,6 +312,25 @@ describe('the objects of hourly/', () => {
     await sink.write(feed.changedSince(0, 10), feed);
     await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 2 });
     expect(await duckdb(`select count(*)::int as rows from read_parquet('${root}/hourly/*/*/*.parquet')`)).toEqual([{ rows: 2 }]);
+  });
+
+  test('a marker that arrived though its writing failed is no sign of another lake', async () => {
+    const feed = new MemoryFeed();
+    const sink = sinkOn(target);
+    await sink.open();
+    await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 0 });
+    feed.put(cell(CellKind.hour, 0, 'a', 1, 0));
+    await sink.write(feed.changedSince(0, 10), feed);
+    const put = target.put.bind(target);
+    target.put = async (name, bytes) => {
+      await put(name, bytes);
+      throw new EngineError('SINK_UNAVAILABLE', 'the answer was lost');
+    };
+    await expect(sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 1 })).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE' });
+    target.put = put;
+    expect(await sink.open()).toMatchObject({ settled: 1 });
+    await sink.write(feed.changedSince(0, 10), feed);
+    expect(target.written).toHaveLength(1);
   });
 
   test('another instance in the same lake is told of once', async () => {
