@@ -34,7 +34,7 @@ export interface ActorThreadsOptions<Settings> {
   readonly onMessage: (thread: number, message: ActorToMain) => void;
   /** A thread died and its partitions are recovering. */
   readonly onDeath: (thread: number) => void;
-  /** A fault that no replacement mends. */
+  /** A fault that no replacement mends; may be told more than once. */
   readonly onFatal: (error: EngineError) => void;
 }
 
@@ -192,6 +192,8 @@ export class ActorThreads<Settings> {
   #receive(slot: Slot, message: ActorToMain): void {
     if (message.type === 'failed') {
       slot.failure = EngineError.fromRecord(message.error);
+      // Not only when it has ended: closing a store that is stuck may keep the thread for ever.
+      if (!this.#starting && !this.#stopping && !slot.failure.retryable) this.#options.onFatal(slot.failure);
       return;
     }
     if (message.type === 'restored') {

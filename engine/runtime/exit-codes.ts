@@ -15,7 +15,7 @@ export const exitCodes = {
   dataDirectory: 4,
   /** Stored data is damaged or does not fit together; nothing was changed. */
   corrupt: 5,
-  /** A thread makes no progress and cannot be ended from inside: the process was killed by itself or its parent. */
+  /** A thread or a state store makes no progress and cannot be ended from inside: the process was killed by itself or its parent. */
   stuck: 6,
 } as const;
 
@@ -39,6 +39,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CHECKPOINT_BEFORE_LOG: exitCodes.corrupt,
   STATE_CORRUPT: exitCodes.corrupt,
   THREAD_STUCK: exitCodes.stuck,
+  STATE_STUCK: exitCodes.stuck,
 };
 
 export const exitCodeOf = (error: unknown): number => (error instanceof EngineError ? (BY_CODE[error.code] ?? exitCodes.failure) : exitCodes.failure);

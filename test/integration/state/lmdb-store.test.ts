@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../../engine/state/index.ts';
+import { holdWriterLock } from '../../support/lock-holder.ts';
 import { key, storeSuite } from '../../unit/state/store-suite.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-state-'));
@@ -95,21 +96,11 @@ describe('a state file', () => {
 });
 
 describe('a transaction that never settles', () => {
-  const HOLDER = `
-    import { open } from ${JSON.stringify(pathToFileURL(createRequire(import.meta.url).resolve('lmdb')).href)};
-    const root = open({ path: process.argv[1], noSubdir: true, encoding: 'binary', keyEncoding: 'binary', maxDbs: 10 });
-    root.transactionSync(() => {
-      process.stdout.write('locked');
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-    });`;
-
   it('is told by a code that no repeat mends, now and from then on', async () => {
     const path = nextPath();
     const store = openStore({ path, tables: TABLES, commitPatienceMs: 200 });
     await store.commit([{ table: 'a', key: key(1), value: key(1) }]);
-    // Another process keeps the writer lock.
-    const holder = spawn(process.execPath, ['--input-type=module', '-e', HOLDER, path], { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(holder.stdout, 'data');
+    const holder = await holdWriterLock(path);
     const write = () => store.commit([{ table: 'a', key: key(2), value: key(2) }]);
     await expect(write()).rejects.toMatchObject({ code: 'STATE_STUCK', retryable: false });
     holder.kill('SIGKILL');
