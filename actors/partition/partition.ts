@@ -135,6 +135,11 @@ export class Partition<Event, DomainRules> {
     return this.#sequence;
   }
 
+  /** What the fold obeys at this offset; null before the first. */
+  get rules(): Rules | null {
+    return this.#rules;
+  }
+
   /** Something is to be told to the merge: cells, answers, counts, or an hour that closed. */
   get hasChanges(): boolean {
     return this.#reports.isDue || this.#judge.conservation.received !== this.#reportedReceived || this.#time.closedUpToMs !== this.#reportedClosedUpToMs;

@@ -8,7 +8,7 @@ import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
 import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
 import { EngineError } from '../core/errors.ts';
 import { resultSchema } from '../core/pipeline.ts';
-import { partitionId } from '../core/types.ts';
+import { MS_PER_DAY, partitionId } from '../core/types.ts';
 import { inspectJournal } from '../log/index.ts';
 import { partitionFile } from '../runtime/actor-loop.ts';
 import { directoriesOf, readInstance, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
@@ -17,11 +17,12 @@ import { openStore } from '../state/index.ts';
 import { loadSettings } from './settings.ts';
 
 export async function inspect(options: { readonly config?: string; readonly stateHash: boolean; readonly json: boolean }): Promise<number> {
-  const path = resolve(loadSettings(options).data_dir);
+  const settings = loadSettings(options);
+  const path = resolve(settings.data_dir);
   const facts = readInstance(path);
   if (facts === null) throw new EngineError('DATA_DIR_UNUSABLE', `${path} holds no data directory`, { fix: 'set data_dir (MILLRACE_DATA_DIR)' });
   if (options.stateHash) {
-    process.stdout.write(`${await whileLocked(path, () => stateHash(path, facts))}\n`);
+    process.stdout.write(`${await whileLocked(path, () => stateHash(path, facts, settings.cells.retention_days))}\n`);
     return exitCodes.ok;
   }
   const report = { ...facts, path, journal: inspectJournal({ directory: directoriesOf(path).journal }), partitions: await partitions(path, facts) };
@@ -29,14 +30,21 @@ export async function inspect(options: { readonly config?: string; readonly stat
   return exitCodes.ok;
 }
 
-/** One hash over every partition's state and every merged cell; equal for any replay of the same log. The daemon must not run. */
-async function stateHash(path: string, facts: InstanceFacts): Promise<string> {
+/**
+ * One hash over every partition's state and every merged cell that the directory's rules keep; equal for any replay of the same log. The
+ * daemon must not run. `retentionDays` counts where no partition has rules yet.
+ */
+async function stateHash(path: string, facts: InstanceFacts, retentionDays: number): Promise<string> {
   const hash = createHash('sha256');
+  let rulesOffset = -1;
   await eachPartition(path, facts, (partition) => {
     hash.update(partition.stateHash());
+    if (partition.rules === null || partition.offset <= rulesOffset) return;
+    rulesOffset = partition.offset;
+    retentionDays = partition.rules.cellRetentionMs / MS_PER_DAY;
   });
   const store = openStore({ path: join(directoriesOf(path).live, 'live.mdb'), tables: LIVE_TABLES });
-  const live = LiveStore.open({ store, schema: resultSchema(appsflyerPipeline), instance: facts.instance, generation: facts.generation, partitionCount: facts.partitionCount, retentionDays: 40 });
+  const live = LiveStore.open({ store, schema: resultSchema(appsflyerPipeline), instance: facts.instance, generation: facts.generation, partitionCount: facts.partitionCount, retentionDays });
   hash.update(await live.stateHash());
   await store.close();
   return hash.digest('hex');

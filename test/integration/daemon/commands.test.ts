@@ -1,10 +1,19 @@
 /** The commands beside `start`: check, inspect, generate. */
 
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { message, runCli } from '../../support/daemon.ts';
-import { useDaemons } from './harness.ts';
+import { appsflyerPipeline } from '../../../actors/appsflyer/pipeline.ts';
+import { PARTITION_TABLES, Partition } from '../../../actors/partition/index.ts';
+import { resultSchema } from '../../../engine/core/pipeline.ts';
+import { MS_PER_DAY, partitionId } from '../../../engine/core/types.ts';
+import { partitionFile } from '../../../engine/runtime/actor-loop.ts';
+import { readInstance, type InstanceFacts } from '../../../engine/runtime/data-directory.ts';
+import { openStore } from '../../../engine/state/index.ts';
+import { LIVE_TABLES, LiveStore } from '../../../sinks/live/index.ts';
+import { appsflyerTime, message, runCli } from '../../support/daemon.ts';
+import { MIB, useDaemons } from './harness.ts';
 
 const { scratch, started } = useDaemons();
 
@@ -45,6 +54,16 @@ describe('millrace inspect', () => {
     expect(second.stdout).toBe(first.stdout);
   });
 
+  it('hashes merged cells as far back as the rules of the directory keep them', async () => {
+    const daemon = await started({ dataDir: scratch.path, env: { MILLRACE_CELLS_RETENTION_DAYS: '60', MILLRACE_PARTITIONS: '1' } });
+    for (const daysAgo of [0, 50]) await daemon.push(message({ appsflyer_id: `days-${daysAgo}`, event_time: appsflyerTime(Date.now() - daysAgo * MS_PER_DAY) }));
+    await daemon.settled(2);
+    expect(await daemon.stop()).toBe(0);
+    const { stdout } = await runCli(['inspect', '--state-hash'], { MILLRACE_DATA_DIR: scratch.path });
+    expect(stdout).toBe(`${await hashOfState(60)}\n`);
+    expect(stdout).not.toBe(`${await hashOfState(40)}\n`);
+  });
+
   it('ends with 4 where there is no data directory', async () => {
     expect(await runCli(['inspect'], { MILLRACE_DATA_DIR: join(scratch.path, 'nothing') })).toMatchObject({ code: 4 });
     expect(existsSync(join(scratch.path, 'nothing'))).toBe(false);
@@ -81,6 +100,22 @@ describe('millrace generate', () => {
     expect(await runCli(['generate', '--rate', '-4'])).toMatchObject({ code: 2 });
   });
 });
+
+/** Of every partition in order, then of the live store. */
+async function hashOfState(retentionDays: number): Promise<string> {
+  const hash = createHash('sha256');
+  const facts = readInstance(scratch.path) as InstanceFacts;
+  for (let id = 0; id < facts.partitionCount; id++) {
+    const store = openStore({ path: join(scratch.path, 'state', partitionFile(id)), tables: PARTITION_TABLES });
+    const options = { id: partitionId(id), pipeline: appsflyerPipeline, store, dedupeMemoryBytesMax: MIB, deadLetterBytesMax: MIB, current: new Float64Array(3), isPoison: () => false };
+    hash.update(Partition.open({ ...facts, ...options }).stateHash());
+    await store.close();
+  }
+  const store = openStore({ path: join(scratch.path, 'live/live.mdb'), tables: LIVE_TABLES });
+  hash.update(await LiveStore.open({ ...facts, store, schema: resultSchema(appsflyerPipeline), retentionDays }).stateHash());
+  await store.close();
+  return hash.digest('hex');
+}
 
 interface Expected {
   readonly received: number;
