@@ -61,7 +61,8 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     lazyConnect: true,
     enableReadyCheck: false,
     retryStrategy: () => 50,
-    maxRetriesPerRequest: 100,
+    // Half a minute for the server to start.
+    maxRetriesPerRequest: 600,
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.tls === undefined ? {} : { tls: { rejectUnauthorized: false } }),
   });
@@ -79,18 +80,24 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     dying.kill('SIGKILL');
     await gone;
   };
-  await launch();
+  const stop = async (): Promise<void> => {
+    client.disconnect();
+    await kill();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await launch();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     port,
     url: `${options.tls === undefined ? 'redis' : 'rediss'}://${credentials}127.0.0.1:${port}`,
     client,
     kill,
     restart: launch,
-    stop: async () => {
-      client.disconnect();
-      await kill();
-      rmSync(directory, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
@@ -120,7 +127,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
         const info = String(await node.client.call('CLUSTER', 'INFO'));
         if (!info.includes('cluster_state:ok') || !info.includes('cluster_known_nodes:3') || !info.includes('cluster_slots_ok:16384')) throw new Error(info);
       }
-    }, 20_000);
+    }, 40_000);
   };
   await joinAll();
   return {
@@ -153,7 +160,7 @@ export function makeAuthority(): TestAuthority {
 }
 
 /** Repeats until it does not raise; raises the last error after the limit. */
-export async function eventually(check: () => Promise<void> | void, limitMs = 10_000): Promise<void> {
+export async function eventually(check: () => Promise<void> | void, limitMs = 30_000): Promise<void> {
   const endMs = performance.now() + limitMs;
   for (;;) {
     try {

@@ -83,16 +83,17 @@ export async function startS3(peer: S3Peer): Promise<S3Server> {
     child = spawn(command, args, { stdio: 'ignore', env });
     await answers(peer === 'minio' ? `${endpoint}/minio/health/ready` : `${endpoint}/moto-api/data.json`);
   };
-  await launch();
-  return {
-    endpoint,
-    kill,
-    restart: launch,
-    stop: async () => {
-      await kill();
-      rmSync(directory, { recursive: true, force: true });
-    },
+  const stop = async (): Promise<void> => {
+    await kill();
+    rmSync(directory, { recursive: true, force: true });
   };
+  try {
+    await launch();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { endpoint, kill, restart: launch, stop };
 }
 
 /** What happens to a request; the server sees nothing of those that are answered or reset. */
@@ -106,8 +107,8 @@ export type Fault =
   | { readonly type: 'cut' }
   /** The server does the work, and the answer is lost. */
   | { readonly type: 'lose_answer' }
-  /** Passed on only after so long; the client may have given up. */
-  | { readonly type: 'delay'; readonly delayMs: number };
+  /** Passed on only when this resolves; the client may have given up by then. */
+  | { readonly type: 'hold'; readonly until: Promise<void> };
 
 export interface FaultProxy {
   readonly endpoint: string;
@@ -115,6 +116,8 @@ export interface FaultProxy {
   decide: (method: string, path: string) => Fault;
   /** Method and path of each request, in order. */
   readonly seen: string[];
+  /** Resolves once every request that has come is dealt with: the server has answered, or will never see it. */
+  quiet(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -124,15 +127,19 @@ const PASS: Fault = { type: 'pass' };
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const upstream = new URL(target);
   const seen: string[] = [];
+  const handling = new Set<Promise<void>>();
   const server = createServer((incoming, answer) => {
     const path = incoming.url ?? '/';
     seen.push(`${incoming.method} ${path}`);
-    void handle(incoming, answer, proxy.decide(incoming.method ?? '', path), upstream);
+    // What fails here is a client that went away in the middle of its request.
+    const work = handle(incoming, answer, proxy.decide(incoming.method ?? '', path), upstream).catch(() => undefined);
+    handling.add(work);
+    void work.then(() => handling.delete(work));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const proxy: FaultProxy = { endpoint: `http://127.0.0.1:${port}`, decide: () => PASS, seen, stop: () => closeServer(server) };
+  const proxy: FaultProxy = { endpoint: `http://127.0.0.1:${port}`, decide: () => PASS, seen, quiet: async () => void (await Promise.all(handling)), stop: () => closeServer(server) };
   return proxy;
 }
 
@@ -146,23 +153,27 @@ async function handle(incoming: IncomingMessage, answer: ServerResponse, fault: 
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks);
-  if (fault.type === 'delay') await sleep(fault.delayMs);
+  if (fault.type === 'hold') await fault.until;
   const onward = request({ host: upstream.hostname, port: upstream.port, method: incoming.method, path: incoming.url, headers: incoming.headers, agent: false }, (reply) => {
     if (fault.type === 'lose_answer') {
       reply.resume().on('end', () => incoming.socket.destroy());
       return;
     }
+    // A client that is gone drains nothing.
+    if (answer.destroyed) return void reply.resume();
     answer.writeHead(reply.statusCode ?? 502, reply.headers);
     reply.pipe(answer);
+    answer.once('close', () => reply.resume());
   });
+  const ended = new Promise<void>((resolve) => onward.once('close', resolve));
   onward.on('error', () => incoming.socket.destroy());
   if (fault.type === 'cut') {
     onward.write(body.subarray(0, body.byteLength >>> 1));
     await sleep(50);
     onward.destroy();
-    return void incoming.socket.destroy();
-  }
-  onward.end(body);
+    incoming.socket.destroy();
+  } else onward.end(body);
+  await ended;
 }
 
 async function closeServer(server: Server): Promise<void> {
@@ -171,7 +182,7 @@ async function closeServer(server: Server): Promise<void> {
 }
 
 async function answers(url: string): Promise<void> {
-  const endMs = performance.now() + 30_000;
+  const endMs = performance.now() + 60_000;
   for (;;) {
     const answer = await fetch(url).catch(() => null);
     if (answer?.ok === true) return;
