@@ -5,19 +5,9 @@ import { cellMapKey } from '../../engine/core/cell.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { ChangedCells, ResultFeed, Sink, SinkMarker } from '../../engine/core/feed.ts';
 
-interface StoredCell {
-  readonly cell: MergedCell;
-  readonly generation: number;
-}
-
-export interface SystemCopy {
-  readonly cells: readonly (readonly [key: string, stored: StoredCell])[];
-  readonly marker: SinkMarker | null;
-}
-
 /** The outer system; several sinks may stand before it. */
 export class MemorySystem {
-  readonly cells = new Map<string, StoredCell>();
+  readonly cells = new Map<string, { cell: MergedCell; generation: number }>();
   marker: SinkMarker | null = null;
   away = false;
   /** Cells whose result key is this one are refused. */
@@ -28,14 +18,15 @@ export class MemorySystem {
     this.marker = null;
   }
 
-  copy(): SystemCopy {
-    return { cells: [...this.cells], marker: this.marker };
-  }
-
-  restore({ cells, marker }: SystemCopy): void {
-    this.cells.clear();
-    for (const [key, stored] of cells) this.cells.set(key, stored);
-    this.marker = marker;
+  /** Returns what puts all that is here now in the place of what is here then. */
+  takeCopy(): () => void {
+    const cells = [...this.cells];
+    const { marker } = this;
+    return () => {
+      this.cells.clear();
+      for (const [key, stored] of cells) this.cells.set(key, stored);
+      this.marker = marker;
+    };
   }
 }
 

@@ -17,8 +17,8 @@ sinkConformance('the sink in memory', async () => {
     },
     forget: async () => system.forget(),
     copy: async () => {
-      const copied = system.copy();
-      return async () => system.restore(copied);
+      const putBack = system.takeCopy();
+      return async () => putBack();
     },
     goAway: async () => void (system.away = true),
     comeBack: async () => void (system.away = false),
