@@ -36,10 +36,11 @@ export interface OrderedStore {
   commit(operations: readonly StoreOperation[]): Promise<void>;
   /** Resolves when everything committed before the call is *flushed* (survives power loss). Rejects STATE_WRITE_FAILED or DISK_FULL. */
   flushed(): Promise<void>;
-  /** A compacted copy of one consistent snapshot, at a path that does not exist yet. */
+  /** A compacted copy of one consistent snapshot, at a path that does not exist yet. Rejects STATE_WRITE_FAILED or DISK_FULL. */
   copyTo(path: string): Promise<void>;
   /** Bytes of the file as it stands on disk. */
   sizeBytes(): number;
+  /** After the commits and copies under way. Later ones are refused. */
   close(): Promise<void>;
 }
 

@@ -2,11 +2,12 @@
  * Ends the process with an exit code, for certain: `process.exit` waits for every thread and every open store, and what is inside a native
  * call never comes.
  *
- * Threads that can be are terminated first. When one is left, or the code says that something is stuck, the process ends by SIGKILL, which
- * takes no waiting and no exit code: the supervising parent is told the code and does it; without a parent it shows as signal 9. For journal
- * and state it is a power cut of the process: what was acknowledged is durable, what was not checkpointed is replayed.
+ * Threads that can be are terminated first. When one is left, the code says that something is stuck, or a store is being copied, the process
+ * ends by SIGKILL, which takes no waiting and no exit code: the supervising parent is told the code and does it; without a parent it shows as
+ * signal 9. For journal and state it is a power cut of the process: what was acknowledged is durable, what was not checkpointed is replayed.
  */
 
+import { isCopying } from '../state/index.ts';
 import { endThreads } from '../threads/worker.ts';
 import { exitCodes } from './exit-codes.ts';
 
@@ -18,7 +19,7 @@ export interface EndingMessage {
 }
 
 export async function endProcess(code: number, threadsDeadlineMs = 2_000): Promise<never> {
-  if ((await endThreads(threadsDeadlineMs)) && code !== exitCodes.stuck) process.exit(code);
+  if ((await endThreads(threadsDeadlineMs)) && code !== exitCodes.stuck && !isCopying()) process.exit(code);
   if (process.connected) {
     const message: EndingMessage = { ending: code };
     process.send?.(message, () => undefined);

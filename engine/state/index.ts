@@ -1,2 +1,2 @@
-export { openStore, type StoreOptions } from './lmdb-store.ts';
+export { isCopying, openStore, type StoreOptions } from './lmdb-store.ts';
 export { memoryStore, type MemoryStore } from './memory-store.ts';

@@ -49,6 +49,11 @@ type Table = Database<Uint8Array, Uint8Array>;
 /** lmdb's options, those included that its types leave out. */
 type RootOptions = Parameters<typeof open>[0] & { readonly batchStartThreshold: number };
 
+let copiesRunning = 0;
+
+/** A store of this thread is being copied: the thread must not be terminated, nor the process exit, which both crash it (SIGSEGV, SIGABRT). */
+export const isCopying = (): boolean => copiesRunning > 0;
+
 /** Opens or creates the file, in a directory that exists. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
 export function openStore(options: StoreOptions): OrderedStore {
   inspectStateFile(options.path);
@@ -78,6 +83,8 @@ class LmdbStore implements OrderedStore {
   /** The end of the commit that was called last; never rejects. */
   #lastCommit: Promise<void> = Promise.resolve();
   #lastFlush: Promise<unknown> = Promise.resolve();
+  /** Copies under way; they never reject here. */
+  readonly #copies = new Set<Promise<unknown>>();
   #failed = false;
   /** A transaction never settled: no later one would, in this process. */
   #stuck = false;
@@ -128,12 +135,25 @@ class LmdbStore implements OrderedStore {
   }
 
   async copyTo(path: string): Promise<void> {
+    if (this.#closed !== null) throw new EngineError('STATE_WRITE_FAILED', `${path} cannot be written: the store to copy has been closed`, { where: { file: path }, fix: 'take the copy again once the daemon has started' });
     try {
-      await this.#root.backup(path, true);
+      await this.#counted(this.#root.backup(path, true));
       syncPath(path);
       syncPath(dirname(path));
     } catch (error) {
       throw writeFault(path, error, 0);
+    }
+  }
+
+  async #counted(copying: Promise<void>): Promise<void> {
+    const settled = copying.catch(() => undefined);
+    this.#copies.add(settled);
+    copiesRunning++;
+    try {
+      await copying;
+    } finally {
+      this.#copies.delete(settled);
+      copiesRunning--;
     }
   }
 
@@ -191,6 +211,8 @@ class LmdbStore implements OrderedStore {
 
   async #closeNow(): Promise<void> {
     await this.#lastCommit;
+    // A copy reads the map that closing takes away: that ends the process with SIGSEGV. It cannot be cut short; the caller's drain is the bound.
+    await Promise.all(this.#copies);
     const closing = Promise.resolve(this.#root.close()).catch(() => undefined);
     if (this.#failed) await settlesWithin(closing, CLOSE_PATIENCE_MS);
     else await closing;

@@ -11,10 +11,9 @@ import { holdWriterLock } from '../../support/lock-holder.ts';
 import { transpile } from '../log/transpile.ts';
 
 const scratch = temporaryDirectory();
-let program = '';
 const processes: ChildProcess[] = [];
 beforeAll(() => {
-  program = transpile(scratch.path, 'test/integration/runtime/stuck-child.ts', ['engine/core', 'engine/runtime', 'engine/state', 'engine/threads']);
+  for (const name of ['stuck-child', 'copying-child']) transpile(scratch.path, `test/integration/runtime/${name}.ts`, ['engine/core', 'engine/log', 'engine/runtime', 'engine/state', 'engine/threads']);
   symlinkSync(resolve(import.meta.dirname, '../../../node_modules'), join(scratch.path, 'node_modules'));
 });
 afterEach(() => {
@@ -24,17 +23,30 @@ afterAll(() => {
   scratch.remove();
 });
 
-describe('a process whose store is stuck', () => {
-  it('ends all the same, and tells its parent the code that it means', async () => {
+/** A child with a channel to its parent, all it says there, and how it ends. */
+function run(name: string, path: string): { child: ChildProcess; told: unknown[]; ended: Promise<{ code: number | null; signal: string | null }> } {
+  const child = spawn(process.execPath, [join(scratch.path, `test/integration/runtime/${name}.js`), path], { stdio: ['pipe', 'pipe', 'inherit', 'ipc'] });
+  processes.push(child);
+  const told: unknown[] = [];
+  child.on('message', (message) => told.push(message));
+  const ended = once(child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as string | null }));
+  return { child, told, ended };
+}
+
+describe('a process ends, and tells its parent the code that it means,', () => {
+  it('although its store is stuck', async () => {
     const path = join(scratch.path, 'stuck.mdb');
-    const child = spawn(process.execPath, [program, path], { stdio: ['pipe', 'pipe', 'inherit', 'ipc'] });
-    processes.push(child);
-    const told: unknown[] = [];
-    child.on('message', (message) => told.push(message));
+    const { child, told, ended } = run('stuck-child', path);
     await once(child.stdout as NodeJS.ReadableStream, 'data');
     processes.push(await holdWriterLock(path));
     child.stdin?.write('go');
-    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    expect({ code, signal, told }).toEqual({ code: null, signal: 'SIGKILL', told: [{ ending: exitCodes.stuck }] });
+    expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(told).toEqual([{ ending: exitCodes.stuck }]);
+  }, 20_000);
+
+  it('although its store is being copied', async () => {
+    const { told, ended } = run('copying-child', join(scratch.path, 'copied.mdb'));
+    expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(told).toEqual([{ ending: exitCodes.ok }]);
   }, 20_000);
 });

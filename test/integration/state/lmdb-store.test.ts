@@ -56,6 +56,21 @@ describe('a state file', () => {
     await Promise.all([store.close(), reopened.close()]);
   });
 
+  it('is closed after a copy that is under way, which is whole, and gives no more', async () => {
+    const path = nextPath();
+    const copies = join(root, 'last-copies');
+    mkdirSync(copies);
+    const store = openStore({ path, tables: TABLES });
+    await store.commit(Array.from({ length: 20_000 }, (_, at) => ({ table: 'a', key: key(at >>> 8, at & 255), value: new Uint8Array(4_000).fill(7) })));
+    const copied = store.copyTo(join(copies, 'whole.mdb'));
+    const closed = store.close();
+    await expect(store.copyTo(join(copies, 'none.mdb'))).rejects.toMatchObject({ code: 'STATE_WRITE_FAILED' });
+    await Promise.all([copied, closed]);
+    const reopened = openStore({ path: join(copies, 'whole.mdb'), tables: TABLES });
+    expect([...reopened.range('a', {})]).toHaveLength(20_000);
+    await reopened.close();
+  });
+
   it('takes no more values at its limit of bytes, but takes removals', async () => {
     const store = openStore({ path: nextPath(), tables: TABLES, bytesMax: 1_000_000 });
     await store.commit([{ table: 'a', key: key(1), value: new Uint8Array(1_200_000) }]);
