@@ -22,6 +22,7 @@ import type { LogBlock } from './change-log.ts';
 import { changeKey, decodeBlock, encodeBlock, LIVE_TABLE, parseChangeKey } from './encode.ts';
 import type { NumberedCell } from './encode.ts';
 import { checkIdentity } from './identity.ts';
+import { isToldAgain, lateFinals } from './late-finals.ts';
 import { LIVE_LIMITS } from './options.ts';
 import type { LiveLimits } from './options.ts';
 import { sortByKey } from './order.ts';
@@ -48,6 +49,8 @@ interface LiveState {
   /** By partition. */
   readonly sequences: readonly number[];
   readonly finalUpToMs: number;
+  /** Late cells of hours that end at or before this have been told again since their hour became final. Missing in older states. */
+  readonly lateFinalUpToMs?: number;
   readonly watermarkMs: number;
   readonly asOfMs: number;
   readonly counters: Conservation;
@@ -184,10 +187,10 @@ export class LiveStore implements ResultFeed {
       await this.#store.commit(plan.operations);
       this.#install(plan);
       this.#partitions = output.partitions;
+      if (plan.changed.length > 0) for (const listener of this.#listeners) queueMicrotask(listener);
     } finally {
       this.#applying = false;
     }
-    if (output.changed.length > 0) for (const listener of this.#listeners) queueMicrotask(listener);
   }
 
   changedSince(mark: number, limit: number): ChangedCells {
@@ -277,6 +280,9 @@ export class LiveStore implements ResultFeed {
 
   #plan(output: MergeOutput, nowMs: number): Plan {
     const changed = output.changed.filter((cell) => cell.windowStartMs > this.#expiredUpTo(cell.kind));
+    const { finalUpToMs, lateFinalUpToMs = finalUpToMs } = this.#state;
+    const late = lateFinals(this, { fromMs: lateFinalUpToMs, toMs: Math.max(finalUpToMs, output.finalUpToMs) }, changed, this.#limits.lateFinalsMax);
+    for (const cell of late.cells) changed.push({ ...cell, updatedAtMs: nowMs });
     const operations: StoreOperation[] = [];
     if (this.#identity !== null) operations.push(this.#identity);
     const newWindows: NewWindows = new Map();
@@ -293,19 +299,18 @@ export class LiveStore implements ResultFeed {
     const marks = new Map(this.#newMarks);
     for (const [sink, mark] of marks) operations.push({ table: LIVE_TABLE.marks, key: new TextEncoder().encode(sink), value: pack(mark) });
     const swept = this.#sweep(operations);
-    const state = this.#nextState(output, number - 1, nowMs);
+    const state = this.#nextState(output, { latest: number - 1, lateFinalUpToMs: late.upToMs, asOfMs: nowMs });
     operations.push({ table: LIVE_TABLE.meta, key: STATE_KEY, value: pack(state) });
     return { state, changed, blocks, newWindows, leaving, moved, marks, swept, operations };
   }
 
-  #nextState(output: MergeOutput, latest: number, nowMs: number): LiveState {
+  #nextState(output: MergeOutput, next: Pick<LiveState, 'latest' | 'lateFinalUpToMs' | 'asOfMs'>): LiveState {
     const { sequences, finalUpToMs, watermarkMs } = this.#state;
     return {
-      latest,
+      ...next,
       sequences: sequences.map((sequence, partition) => Math.max(sequence, output.settledSequences.get(partition) ?? 0)),
       finalUpToMs: Math.max(finalUpToMs, output.finalUpToMs),
       watermarkMs: Math.max(watermarkMs, output.watermarkMs),
-      asOfMs: nowMs,
       counters: output.counters,
     };
   }
@@ -316,7 +321,7 @@ export class LiveStore implements ResultFeed {
     const live = window?.cells.get(cell.dimensions);
     if (live !== undefined) {
       const { revision, final } = live.cell;
-      assert(cell.revision > revision && !final, `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
+      assert((cell.revision > revision && !final) || isToldAgain(cell, live.cell), `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
       return live;
     }
     const complete = window?.complete ?? this.#isNewWindow(cell, newWindows);

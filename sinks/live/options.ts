@@ -11,10 +11,12 @@ export interface LiveLimits {
   readonly logAgeMs: number;
   /** Cells past retention removed in one transaction. */
   readonly removalsMax: number;
+  /** Late cells told again in one transaction because their hour has become final; the hour that reaches it is told whole. */
+  readonly lateFinalsMax: number;
 }
 
 /**
  * Chosen. A hot cell changes every few tens of ms, so that five seconds in the log save ~100 writes of it to the tables; at 40 K changes a
  * second that is 200 K changes, which opening reads in about a second.
  */
-export const LIVE_LIMITS: LiveLimits = { memoryCellsMax: 200_000, logCellsMax: 250_000, logAgeMs: 5 * MS_PER_SECOND, removalsMax: 500 };
+export const LIVE_LIMITS: LiveLimits = { memoryCellsMax: 200_000, logCellsMax: 250_000, logAgeMs: 5 * MS_PER_SECOND, removalsMax: 500, lateFinalsMax: 10_000 };

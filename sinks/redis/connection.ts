@@ -24,6 +24,8 @@ export interface StoreCommand {
   readonly timestamp: string;
   readonly generation: number;
   readonly revision: number;
+  /** Refused where a final value of the same revision stands. */
+  readonly yieldsToFinal: boolean;
   readonly expireAtMs: number;
 }
 
@@ -35,7 +37,7 @@ export interface StoreCounts {
 
 /** The script commands that {@link Redis.defineCommand} adds: EVALSHA, or EVAL where the server does not know the script. */
 interface Scripted {
-  millraceStore(key: string, json: string, timestamp: string, generation: number, revision: number, expireAtMs: number): Promise<unknown>;
+  millraceStore(key: string, json: string, timestamp: string, generation: number, revision: number, expireAtMs: number, yieldsToFinal: 0 | 1): Promise<unknown>;
   millraceMark(key: string, expected: string, marker: string): Promise<unknown>;
 }
 
@@ -163,7 +165,7 @@ export class RedisConnection {
   #storePipelined(client: Redis, commands: readonly StoreCommand[]): Promise<unknown>[] {
     const pipeline = client.pipeline();
     const scripted = pipeline as unknown as Scripted;
-    for (const command of commands) void scripted.millraceStore(command.key, command.json, command.timestamp, command.generation, command.revision, command.expireAtMs);
+    for (const command of commands) void scripted.millraceStore(command.key, command.json, command.timestamp, command.generation, command.revision, command.expireAtMs, command.yieldsToFinal ? 1 : 0);
     const results = pipeline.exec();
     return commands.map(async (_, index) => {
       const [error, reply] = (await results)?.[index] ?? [new Error('no answer'), null];
@@ -175,7 +177,7 @@ export class RedisConnection {
   /** The client pipelines only keys of one node; each node's socket gathers these by itself. */
   #storeEach(client: Cluster, commands: readonly StoreCommand[]): Promise<unknown>[] {
     const scripted = client as unknown as Scripted;
-    return commands.map((command) => scripted.millraceStore(command.key, command.json, command.timestamp, command.generation, command.revision, command.expireAtMs));
+    return commands.map((command) => scripted.millraceStore(command.key, command.json, command.timestamp, command.generation, command.revision, command.expireAtMs, command.yieldsToFinal ? 1 : 0));
   }
 
   /** Waits for every one, so that nothing is under way any more when a fault is raised. */

@@ -1,8 +1,8 @@
 /**
  * Renders one value: the newest state of one result key (the schema's first dimension) in one window, as JSON.
  *
- * Guarantees: a pure function of the cells; `timestamp`, `generation`, `revision` stand first and in this order, within the
- * bytes that the compare script reads; sums cover all cells even where the list of cells is cut; late records are beside the
+ * Guarantees: a pure function of the cells; `timestamp`, `generation`, `revision` stand first and in this order, `final` and `updated_at`
+ * last, within the bytes that the compare script reads; sums cover all cells even where the list of cells is cut; late records are beside the
  * sums. Knows no dimension or measure by name.
  *
  * Hot path: once per changed value and write, a value has up to 1,000 cells. Guarded by bench/micro/redis-encode.ts.

@@ -1,19 +1,23 @@
 /**
  * The scripts that run inside Redis. Each touches one key, so that they work on a cluster, and holds the server for
- * microseconds: a stored value is read no further than its first {@link HEAD_BYTES}, where its order stands.
+ * microseconds: of a stored value its first {@link HEAD_BYTES} are read, where its order stands, and seldom its last {@link TAIL_BYTES}.
  */
 
 /** Timestamp, generation and revision stand within this many bytes of a value (see encode.ts); a test holds it. */
 export const HEAD_BYTES = 200;
 
+/** Whether it is final stands within this many bytes of a value's end (see encode.ts); a test holds it. */
+export const TAIL_BYTES = 64;
+
 /** What {@link STORE_SCRIPT} answers. */
 export const StoreReply = { refused: 0, stored: 1, replacedForeign: 2 } as const;
 
 /**
- * Stores a value unless the one there is newer by (timestamp, generation, revision); an equal one is written again.
+ * Stores a value unless the one there is newer by (timestamp, generation, revision); an equal one is written again, unless it yields to
+ * a final one and that stands there: an hour of late records alone becomes final without another revision.
  * Whatever else stands under the key (no value of ours, or not even a string) is replaced.
  *
- * KEYS[1]; ARGV: value, timestamp, generation, revision, expiry in epoch ms.
+ * KEYS[1]; ARGV: value, timestamp, generation, revision, expiry in epoch ms, 1 if it yields to a final one (else 0).
  * Timestamps are compared as text of one fixed format; generation and revision stay below 2^53, exact in Lua.
  */
 export const STORE_SCRIPT = `
@@ -31,7 +35,13 @@ elseif head ~= '' then
     else
       local storedGeneration, newGeneration = tonumber(generation), tonumber(ARGV[3])
       if storedGeneration > newGeneration then return ${StoreReply.refused} end
-      if storedGeneration == newGeneration and tonumber(revision) > tonumber(ARGV[4]) then return ${StoreReply.refused} end
+      if storedGeneration == newGeneration then
+        local storedRevision, newRevision = tonumber(revision), tonumber(ARGV[4])
+        if storedRevision > newRevision then return ${StoreReply.refused} end
+        if storedRevision == newRevision and ARGV[6] == '1' and string.find(redis.call('GETRANGE', KEYS[1], -${TAIL_BYTES}, -1), '"final":true,"updated_at":', 1, true) then
+          return ${StoreReply.refused}
+        end
+      end
     end
   end
 end

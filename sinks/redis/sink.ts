@@ -16,6 +16,7 @@ import type { ChangedCells, ResultFeed, Sink, SinkMarker } from '../../engine/co
 import { assert, MS_PER_HOUR } from '../../engine/core/types.ts';
 import type { StoreCommand } from './connection.ts';
 import { RedisConnection } from './connection.ts';
+import type { EncodedValue } from './encode.ts';
 import { ValueEncoder } from './encode.ts';
 import type { ValueKind } from './keys.ts';
 import { markerKeys, NEWEST_HOUR_TTL_MS, newestKey, VALUE_KINDS, windowKey } from './keys.ts';
@@ -49,6 +50,11 @@ interface ChangedValue {
   readonly resultKey: string;
   /** Latest change among the changed cells; epoch ms. */
   updatedAtMs: number;
+}
+
+interface RenderedValue extends EncodedValue {
+  /** It becomes final without another revision: no cell of its own tells when. */
+  readonly yieldsToFinal: boolean;
 }
 
 export class RedisSink implements Sink {
@@ -105,9 +111,9 @@ export class RedisSink implements Sink {
     for (const value of values) {
       const targets = this.#targets(value, newest).filter((target) => target.expireAtMs > nowMs);
       if (targets.length === 0) continue;
-      const { json, timestamp, revision } = this.#render(value, feed);
+      const { json, timestamp, revision, yieldsToFinal } = this.#render(value, feed);
       for (const target of targets) {
-        chunk.push({ ...target, json, timestamp, generation: feed.generation, revision });
+        chunk.push({ ...target, json, timestamp, generation: feed.generation, revision, yieldsToFinal });
         chunkChars += json.length;
       }
       if (chunkChars >= CHUNK_CHARS_MAX || chunk.length >= CHUNK_COMMANDS_MAX) {
@@ -165,18 +171,15 @@ export class RedisSink implements Sink {
     return targets;
   }
 
-  #render(value: ChangedValue, feed: ResultFeed): { json: string; timestamp: string; revision: number } {
+  #render(value: ChangedValue, feed: ResultFeed): RenderedValue {
     const { kind, windowStartMs, resultKey } = value;
     this.#encoder ??= new ValueEncoder(feed.schema);
-    return this.#encoder.encode({
-      resultKey,
-      windowStartMs,
-      generation: feed.generation,
-      cells: feed.window(CellKind[kind], windowStartMs, resultKey, NO_LIMIT),
-      // Days take late records into their sums; hours hold them beside.
-      lateCells: kind === 'hour' ? feed.window(CellKind.late, windowStartMs, resultKey, NO_LIMIT) : null,
-      closed: windowStartMs + VALUE_KINDS[kind].sizeMs <= feed.finalUpToMs,
-    });
+    const cells = feed.window(CellKind[kind], windowStartMs, resultKey, NO_LIMIT);
+    const closed = windowStartMs + VALUE_KINDS[kind].sizeMs <= feed.finalUpToMs;
+    // Days take late records into their sums; hours hold them beside.
+    const lateCells = kind === 'hour' ? feed.window(CellKind.late, windowStartMs, resultKey, NO_LIMIT) : null;
+    const encoded = this.#encoder.encode({ resultKey, windowStartMs, generation: feed.generation, cells, lateCells, closed });
+    return { ...encoded, yieldsToFinal: cells.length === 0 && !closed };
   }
 }
 

@@ -3,13 +3,16 @@ import type { MergedCell } from '../../../engine/core/cell.ts';
 import { CellKind } from '../../../engine/core/cell.ts';
 import { systemClock } from '../../../engine/core/clock.ts';
 import type { SinkHealth } from '../../../engine/core/feed.ts';
+import { emptyConservation } from '../../../engine/core/record.ts';
 import { MS_PER_DAY, MS_PER_HOUR } from '../../../engine/core/types.ts';
+import { memoryStore } from '../../../engine/state/index.ts';
+import { LIVE_TABLES, LiveStore } from '../../../sinks/live/index.ts';
 import type { RedisOptions, RedisSink } from '../../../sinks/redis/index.ts';
 import { createRedisSink, redisOptionsSchema } from '../../../sinks/redis/index.ts';
 import { markerKey, markerKeys, newestKey, windowKey, WITNESS_TAGS } from '../../../sinks/redis/keys.ts';
 import { RedisConnection } from '../../../sinks/redis/connection.ts';
 import { SinkWriter, type SinkNotice } from '../../../sinks/sink-writer.ts';
-import { cellOf, joined, MemoryFeed, TEST_INSTANCE } from '../../conformance/memory-feed.ts';
+import { cellOf, joined, MemoryFeed, TEST_INSTANCE, TEST_SCHEMA } from '../../conformance/memory-feed.ts';
 import type { RedisServer } from '../../peers/redis.ts';
 import { describeWithRedis, eventually, makeAuthority, startRedis, startRedisCluster } from '../../peers/redis.ts';
 
@@ -102,6 +105,27 @@ describeWithRedis('the Redis sink on a real server', () => {
     await writeAll(sink, feedOf(hour('c', { windowStartMs: HOUR_MS - MS_PER_HOUR, revision: 1_000, updatedAtMs: Date.now() })));
     expect((await valueAt(redis, newestKey('', 'hour', 'c')))?.revision).toBe(1);
     expect(sink.counts()).toMatchObject({ valuesStored: 3, valuesRefused: 1 });
+  });
+
+  test('a value with late records alone becomes final with its hour, and stays so whatever lands late', async () => {
+    const redis = await server();
+    const store = memoryStore(LIVE_TABLES);
+    const live = LiveStore.open({ store, schema: TEST_SCHEMA, instance: TEST_INSTANCE, generation: 1_000, partitionCount: 1, retentionDays: 40 });
+    const sink = sinkFor({ url: redis.url });
+    const writer = new SinkWriter({ sink, feed: live, timings: TIMINGS });
+    ends.push(() => writer.close(500));
+    writer.start();
+    const output = { changed: [] as MergedCell[], settledSequences: new Map<number, number>(), finalUpToMs: 0, watermarkMs: HOUR_MS, counters: emptyConservation(), partitions: [] };
+    const late = hour('c', { kind: CellKind.late });
+    await live.apply({ ...output, changed: [late] }, HOUR_MS);
+    const value = (): Promise<Value | null> => valueAt(redis, windowKey('', 'hour', 'c', HOUR_MS));
+    await eventually(async () => expect(await value()).toMatchObject({ revision: 1, final: false }));
+    await live.apply({ ...output, finalUpToMs: HOUR_MS + MS_PER_HOUR }, HOUR_MS + 1);
+    await eventually(async () => expect(await value()).toMatchObject({ revision: 1, final: true }));
+    await writeAll(sink, feedOf(late));
+    expect(await value()).toMatchObject({ revision: 1, final: true });
+    await writeAll(sink, feedOf({ ...late, revision: 2 }));
+    expect(await value()).toMatchObject({ revision: 2 });
   });
 
   test('whatever else stands under a key of ours is replaced and counted, a list and a marker of nonsense too', async () => {

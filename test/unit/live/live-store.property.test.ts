@@ -10,15 +10,35 @@ import { DAY_MS, DAY_START_MS, HOUR_MS, merged, name, openLive, output } from '.
 const CAMPAIGNS = ['a', 'b', 'b!', '\u{1f600}', '\uff21'];
 const HOURS = [-24, -1, 0, 1, 24];
 const RETENTION_DAYS = 2;
+const FIRST_HOUR_MS = DAY_START_MS - DAY_MS;
+/** Of one output: cells that changed, and late cells of an hour told again. */
+const CHANGES_MAX = 8 + CAMPAIGNS.length * 2;
 
 /** What must be seen: every cell's latest value, and when it was changed. */
 class Model {
   readonly cells = new Map<string, { cell: MergedCell; number: number }>();
   latest = 0;
   watermarkMs = DAY_START_MS;
+  finalUpToMs = 0;
+  /** Late cells of hours that end at or before this have been told again. */
+  #toldUpToMs = 0;
 
-  apply(cells: readonly MergedCell[]): void {
+  apply(cells: readonly MergedCell[], nowMs: number): void {
+    const told = this.#lateFinals(new Set(cells.map(cellMapKey)));
     for (const cell of cells) this.cells.set(cellMapKey(cell), { cell, number: ++this.latest });
+    for (const cell of told) this.cells.set(cellMapKey(cell), { cell: { ...cell, updatedAtMs: nowMs }, number: ++this.latest });
+  }
+
+  /** Late cells of the first hour that has become final and has any, as long as an output tells of one hour. */
+  #lateFinals(changed: ReadonlySet<string>): MergedCell[] {
+    for (; this.#toldUpToMs < this.finalUpToMs; this.#toldUpToMs += HOUR_MS) {
+      if (this.#toldUpToMs < FIRST_HOUR_MS) this.#toldUpToMs = FIRST_HOUR_MS;
+      const late = this.seen().flatMap(({ cell }) => (cell.kind === CellKind.late && cell.windowStartMs === this.#toldUpToMs && !changed.has(cellMapKey(cell)) ? [cell] : []));
+      if (late.length === 0) continue;
+      this.#toldUpToMs += HOUR_MS;
+      return late.sort(byKey);
+    }
+    return [];
   }
 
   seen(): { cell: MergedCell; number: number }[] {
@@ -63,6 +83,7 @@ const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ type: fc.constant('apply' as const), changes: fc.array(change, { maxLength: 8 }), fails: fc.boolean(), laterMs: fc.nat(30) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('reopen' as const), memoryCellsMax: fc.constantFrom(0, 3, 100) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('advance' as const), hours: fc.nat(30) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('close' as const), hour: fc.constantFrom(...HOURS) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('check' as const), mark: fc.nat(60), limit: fc.integer({ min: 1, max: 20 }) }) },
 );
 
@@ -71,7 +92,7 @@ describe('LiveStore, against a plain model', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 50, size: 'max' }), fc.constantFrom(0, 10, 1_000), fc.constantFrom(2, 10, 1_000), async (steps, logAgeMs, logCellsMax) => {
         let store = memoryStore(LIVE_TABLES);
-        let limits = { logAgeMs, logCellsMax, memoryCellsMax: 4, removalsMax: 2 };
+        let limits = { logAgeMs, logCellsMax, memoryCellsMax: 4, removalsMax: 2, lateFinalsMax: 1 };
         let live = openLive(store, { retentionDays: RETENTION_DAYS, limits });
         const model = new Model();
         let revision = 0;
@@ -85,13 +106,13 @@ describe('LiveStore, against a plain model', () => {
                 .filter((cell, index, all) => all.findIndex((other) => cellMapKey(other) === cellMapKey(cell)) === index)
                 .filter((cell) => cell.windowStartMs + (cell.kind === CellKind.day ? DAY_MS : HOUR_MS) + RETENTION_DAYS * DAY_MS > model.watermarkMs);
               nowMs += move.laterMs;
-              const next = output(cells, { watermarkMs: model.watermarkMs });
+              const next = output(cells, { watermarkMs: model.watermarkMs, finalUpToMs: model.finalUpToMs });
               if (move.fails) {
                 store.failNextCommit('STATE_WRITE_FAILED');
                 await expect(live.apply(next, nowMs)).rejects.toMatchObject({ code: 'STATE_WRITE_FAILED' });
               } else {
                 await live.apply(next, nowMs);
-                model.apply(cells);
+                model.apply(cells, nowMs);
               }
               break;
             }
@@ -101,8 +122,15 @@ describe('LiveStore, against a plain model', () => {
               live = openLive(store, { retentionDays: RETENTION_DAYS, limits });
               break;
             case 'advance':
+              // What expires by an output is still told by it.
+              model.apply([], nowMs);
               model.watermarkMs += move.hours * HOUR_MS;
               await live.apply(output([], { watermarkMs: model.watermarkMs }), nowMs);
+              break;
+            case 'close':
+              model.finalUpToMs = Math.max(model.finalUpToMs, DAY_START_MS + (move.hour + 1) * HOUR_MS);
+              await live.apply(output([], { watermarkMs: model.watermarkMs, finalUpToMs: model.finalUpToMs }), nowMs);
+              model.apply([], nowMs);
               break;
             case 'check':
               await check(live, model, move.mark, move.limit);
@@ -110,7 +138,7 @@ describe('LiveStore, against a plain model', () => {
           }
           const indexed = [...store.range('changes', {})].length;
           expect(indexed).toBe([...store.range('cells', {})].length);
-          expect(live.levels().logCells).toBeLessThanOrEqual(logCellsMax + 8);
+          expect(live.levels().logCells).toBeLessThanOrEqual(logCellsMax + CHANGES_MAX);
         }
         await check(live, model, 0, 5);
       }),

@@ -188,6 +188,42 @@ describe('LiveStore', () => {
     expect(calls).toBe(1);
   });
 
+  it('feeds the late cells of an hour once more when it becomes final, as they are, for values that have no other cell', async () => {
+    const late = (hour: number, campaign: string, revision = 1): MergedCell => merged({ kind: CellKind.late, windowStartMs: DAY_START_MS + hour * HOUR_MS, dimensions: name(campaign), revision });
+    for (const limits of [{}, { logAgeMs: 0, memoryCellsMax: 0 }]) {
+      const store = memoryStore(LIVE_TABLES);
+      const live = openLive(store, { limits });
+      await live.apply(output([late(0, 'a'), late(0, 'b'), late(1, 'c'), late(2, 'd')]), 1);
+      await live.apply(output([], { finalUpToMs: DAY_START_MS }), 2);
+      expect(live.latest).toBe(4);
+      let calls = 0;
+      live.onChange(() => calls++);
+      await live.apply(output([late(1, 'c', 2)], { finalUpToMs: DAY_START_MS + 2 * HOUR_MS }), 3);
+      expect(calls).toBe(1);
+      const { cells, mark } = live.changedSince(4, 9);
+      expect(cells).toEqual([{ ...late(1, 'c', 2) }, { ...late(0, 'a'), updatedAtMs: 3 }, { ...late(0, 'b'), updatedAtMs: 3 }]);
+      const reopened = openLive(store, { limits });
+      await reopened.apply(output([], { finalUpToMs: DAY_START_MS + 2 * HOUR_MS }), 4);
+      expect(reopened.changedSince(mark, 9).cells).toEqual([]);
+      expect(await reopened.stateHash()).toBe(await live.stateHash());
+      await reopened.apply(output([], { finalUpToMs: DAY_START_MS + 3 * HOUR_MS }), 5);
+      expect(reopened.changedSince(mark, 9).cells).toEqual([{ ...late(2, 'd'), updatedAtMs: 5 }]);
+    }
+  });
+
+  it('feeds the late cells of many hours that become final at once over several outputs', async () => {
+    const live = openLive(undefined, { limits: { lateFinalsMax: 2 } });
+    const hours = [0, 1, 2, 3, 4];
+    await live.apply(output(hours.map((hour) => merged({ kind: CellKind.late, windowStartMs: DAY_START_MS + hour * HOUR_MS }))), 1);
+    const counts: number[] = [];
+    for (let step = 0; step < 4; step++) {
+      const { latest } = live;
+      await live.apply(output([], { finalUpToMs: DAY_START_MS + DAY_MS }), 2);
+      counts.push(live.latest - latest);
+    }
+    expect(counts).toEqual([2, 2, 1, 0]);
+  });
+
   it('refuses a revision that does not rise, and a change to a final cell', async () => {
     const live = openLive();
     await live.apply(output([merged({ revision: 5 }), merged({ dimensions: name('f'), final: true })]), 1);

@@ -5,7 +5,7 @@ import { CellKind } from '../../../engine/core/cell.ts';
 import { decimalOfMicros, ValueEncoder } from '../../../sinks/redis/encode.ts';
 import type { ValueInput } from '../../../sinks/redis/encode.ts';
 import { keyPart, newestKey, windowKey } from '../../../sinks/redis/keys.ts';
-import { HEAD_BYTES } from '../../../sinks/redis/script.ts';
+import { HEAD_BYTES, TAIL_BYTES } from '../../../sinks/redis/script.ts';
 import { cellOf, joined, TEST_SCHEMA } from '../../conformance/memory-feed.ts';
 
 const HOUR_MS = Date.UTC(2026, 10, 22, 1);
@@ -42,6 +42,12 @@ describe('a Redis value', () => {
   test('puts what the compare script reads within the bytes it reads, however large the numbers', () => {
     const { json } = encode({ generation: Number.MAX_SAFE_INTEGER, cells: [hour(joined('c1', 'a', 'b', 'c', 'd'), { revision: Number.MAX_SAFE_INTEGER })] });
     expect(json.slice(0, HEAD_BYTES)).toMatch(/^\{"timestamp":"[^"]+","generation":9007199254740991,"revision":9007199254740991,/);
+  });
+
+  test('says at its very end whether it is final, as the store script reads it', () => {
+    const closed = encode({ cells: [hour('c1', { final: true, updatedAtMs: 8_640_000_000_000_000 })] });
+    expect(closed.json.slice(-TAIL_BYTES)).toContain('"final":true,"updated_at":');
+    expect(encode({ cells: [hour('c1')] }).json.slice(-TAIL_BYTES)).toContain('"final":false,"updated_at":');
   });
 
   test('is valid JSON for hostile names', () => {
