@@ -11,15 +11,17 @@ describe.each(DOORS)('on the %s door', (door) => {
   describe('a push', () => {
     it('is answered with 200 once it is durable, and not before', async () => {
       const { url, log } = await open(door);
-      log.commitMs = 80;
+      log.hold();
       let answered = false;
       const answer = ask(url + PUSH, { method: 'POST', body: message(1) }).then((got) => {
         answered = true;
         return got;
       });
+      await until(() => log.committing, 'the commit to be under way');
       await pause(40);
       expect(answered).toBe(false);
       expect(log.batches).toHaveLength(0);
+      log.release();
       expect(await answer).toMatchObject({ status: 200, body: { received: 1 } });
       expect(log.texts).toEqual([message(1)]);
       expect(log.records[0]).toMatchObject({ source: RecordSource.push, flags: RecordFlag.none });
@@ -266,12 +268,15 @@ describe.each(DOORS)('on the %s door', (door) => {
     });
 
     it('goes to a push that meets a full batch while the disk is slow', async () => {
-      const { url, log } = await open(door, { record_bytes_max: 8_192 }, { memory: new MemoryLog(10_000) });
-      log.commitMs = 150;
+      const { url, log, ingress } = await open(door, { record_bytes_max: 8_192 }, { memory: new MemoryLog(10_000) });
+      log.hold();
       const body = message(1, `,"x":"${'y'.repeat(6_000)}"`);
       const first = ask(url + PUSH, { method: 'POST', body });
-      await pause(40);
-      const others = await Promise.all([0, 1, 2].map(() => ask(url + PUSH, { method: 'POST', body })));
+      await until(() => log.committing, 'the first commit to be under way');
+      const asked = [0, 1, 2].map(() => ask(url + PUSH, { method: 'POST', body }));
+      await until(() => ingress.stats().refusals['JOURNAL_BUSY'] === 2, 'two to be refused');
+      log.release();
+      const others = await Promise.all(asked);
       expect(others.map((answer) => answer.code ?? answer.status).sort()).toEqual([200, 'JOURNAL_BUSY', 'JOURNAL_BUSY']);
       expect((await first).status).toBe(200);
       expect(log.records).toHaveLength(2);

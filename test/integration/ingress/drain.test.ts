@@ -33,7 +33,7 @@ describe.each(DOORS)('on the %s door', (door) => {
     const outcome: Outcome = { acknowledged: [], statuses: new Map() };
     const senders = Array.from({ length: 32 }, (_, index) => sendOn(rig, String(index), outcome, () => false));
     await until(() => outcome.acknowledged.length > 300, 'some load');
-    expect(await rig.ingress.drain(5_000)).toBe(0);
+    expect(await rig.ingress.drain(20_000)).toBe(0);
     const batches = rig.log.batches.length;
     await Promise.all(senders);
     const journaled = new Map<string, number>();
@@ -49,17 +49,19 @@ describe.each(DOORS)('on the %s door', (door) => {
 
   it('answers what is in flight before it ends: a commit under way and a body that is still coming', async () => {
     const rig = await open(door);
-    rig.log.commitMs = 100;
-    const waiting = client(rig.port).send(post(PUSH, message('waiting')));
-    const uploading = client(rig.port).send(post(EVENTS, '', { 'Content-Length': String(message('uploading').length) })).send('{');
     const idle = client(rig.port).send(post(PUSH, message('idle')));
     await idle.reply();
-    waiting.send('');
+    rig.log.hold();
+    const waiting = client(rig.port).send(post(PUSH, message('waiting')));
+    await until(() => rig.log.committing, 'the commit');
+    const uploading = client(rig.port).send(post(EVENTS, '', { 'Content-Length': String(message('uploading').length) })).send('{');
     const again = client(rig.port).send(post(PUSH, message('again')));
-    await until(() => rig.ingress.stats().inFlightRequests >= 2, 'both to be inside');
-    const drained = rig.ingress.drain(5_000);
+    await until(() => rig.ingress.stats().inFlightRequests === 3 && rig.ingress.stats().records['push'] === 3, 'all to be inside');
+    const drained = rig.ingress.drain(20_000);
     await pause(20);
     uploading.send(message('uploading').slice(1));
+    await until(() => rig.ingress.stats().records['events'] === 1, 'the whole body');
+    rig.log.release();
     expect([(await waiting.reply()).status, (await again.reply()).status]).toEqual([200, 200]);
     const last = await uploading.reply();
     expect([last.status, last.headers['connection']]).toEqual([200, 'close']);
@@ -73,7 +75,7 @@ describe.each(DOORS)('on the %s door', (door) => {
     await until(() => rig.ingress.stats().inFlightRequests === 1, 'the upload');
     const busy = client(rig.port).send(post(PUSH, message(1)).slice(0, -1));
     await until(() => rig.ingress.stats().inFlightRequests === 2, 'the second');
-    const drained = rig.ingress.drain(500);
+    const drained = rig.ingress.drain(3_000);
     busy.send('}');
     const reply = await busy.reply();
     expect([reply.status, reply.headers['connection']]).toEqual([200, 'close']);
@@ -90,7 +92,8 @@ describe.each(DOORS)('on the %s door', (door) => {
     await until(() => rig.ingress.stats().inFlightRequests === 1, 'the upload');
     const startedMs = performance.now();
     expect(await rig.ingress.drain(200)).toBe(1);
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    // Well before the timeout of the body, which would end it too.
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect(rig.ingress.stats()).toMatchObject({ inFlightRequests: 0, inFlightBytes: 0 });
   });
 
@@ -99,7 +102,8 @@ describe.each(DOORS)('on the %s door', (door) => {
     const outcome: Outcome = { acknowledged: [], statuses: new Map() };
     let stop = false;
     const senders = Array.from({ length: 24 }, (_, index) => sendOn(rig, `steady ${index}`, outcome, () => stop));
-    for (let round = 0; round < 30; round++) {
+    const enough = (): boolean => outcome.acknowledged.length > 100 && (outcome.statuses.get(503) ?? 0) > 0;
+    for (let round = 0; round < 30 || (!enough() && round < 1_000); round++) {
       rig.log.fail = round % 3 === 2 ? 'JOURNAL_WRITE_FAILED' : null;
       rig.log.commitMs = round % 4 === 1 ? 8 : 0;
       const leaving = client(rig.port).send(post(PUSH, message(`leaving ${round}`)));
@@ -110,8 +114,7 @@ describe.each(DOORS)('on the %s door', (door) => {
     stop = true;
     await Promise.all(senders);
     await untilQuiet(rig);
-    expect(outcome.acknowledged.length).toBeGreaterThan(100);
-    expect(outcome.statuses.get(503) ?? 0).toBeGreaterThan(0);
+    expect(enough()).toBe(true);
     const journaled = new Set(rig.log.texts);
     expect(outcome.acknowledged.filter((body) => !journaled.has(body))).toEqual([]);
   });

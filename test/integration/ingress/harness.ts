@@ -23,7 +23,7 @@ export interface Rig {
   readonly url: string;
 }
 
-const rigs = new Set<Ingress>();
+const rigs = new Set<Rig>();
 
 export async function open(door: DoorKind, options: Partial<IngressOptions> = {}, parts: Partial<IngressParts> & { readonly log?: never; readonly memory?: MemoryLog } = {}): Promise<Rig> {
   const log = parts.memory ?? new MemoryLog();
@@ -36,9 +36,10 @@ export async function open(door: DoorKind, options: Partial<IngressOptions> = {}
     clock: systemClock,
     ...parts,
   });
-  rigs.add(ingress);
   const { port } = ingress.door;
-  return { ingress, log, port, url: `http://127.0.0.1:${port}` };
+  const rig = { ingress, log, port, url: `http://127.0.0.1:${port}` };
+  rigs.add(rig);
+  return rig;
 }
 
 const clients = new Set<RawClient>();
@@ -54,11 +55,17 @@ export function client(port: number): RawClient {
 export async function closeAll(): Promise<void> {
   for (const each of clients) each.destroy();
   clients.clear();
-  await Promise.all([...rigs].map((ingress) => ingress.drain(0)));
+  for (const { log } of rigs) log.release();
+  await Promise.all([...rigs].map(({ ingress }) => ingress.drain(0)));
   rigs.clear();
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Turns of the event loop, which clients and door share: afterwards the door has read what had arrived before. */
+export async function turns(count = 10): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 export async function until(condition: () => boolean, what: string, withinMs = 5_000): Promise<void> {
   const endMs = performance.now() + withinMs;
@@ -98,6 +105,15 @@ export class RawClient {
     if (typeof bytes === 'string') this.socket.write(bytes, 'latin1');
     else this.socket.write(bytes);
     return this;
+  }
+
+  /** Resolves once the bytes have left this side. */
+  sent(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.socket.write(text, 'latin1', () => {
+        resolve();
+      });
+    });
   }
 
   /** The next whole answer. */

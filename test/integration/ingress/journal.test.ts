@@ -9,12 +9,20 @@ import { RecordSource } from '../../../engine/core/record.ts';
 import { offset } from '../../../engine/core/types.ts';
 import { createRecordCursor, openJournal, openLogReader } from '../../../engine/log/index.ts';
 import { ingressOptionsSchema, openIngress } from '../../../ingress/index.ts';
-import { DOORS, EVENTS, PARTITIONS, PUSH, ask, message, partitioner } from './harness.ts';
+import { DOORS, EVENTS, PARTITIONS, PUSH, ask, message, partitioner, type Answer } from './harness.ts';
 
 const directories: string[] = [];
 afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
 });
+
+/** As senders do: what met a full batch while the disk was slow goes again. */
+async function push(url: string, init: RequestInit = {}): Promise<Answer> {
+  for (;;) {
+    const answer = await ask(url, init);
+    if (answer.code !== 'JOURNAL_BUSY') return answer;
+  }
+}
 
 describe.each(DOORS)('on the %s door', (door) => {
   it('reads back everything that was answered, and controls in their own batches', async () => {
@@ -29,14 +37,14 @@ describe.each(DOORS)('on the %s door', (door) => {
     const many = Array.from({ length: 5_000 }, (_, index) => message(`many ${index}`, `,"x":"${'y'.repeat(200)}"`));
     const bad = ['', 'no JSON', '{"app_id":'];
     const answers = await Promise.all([
-      ...pushes.map((body) => ask(url + PUSH, { method: 'POST', body })),
+      ...pushes.map((body) => push(url + PUSH, { method: 'POST', body })),
       ask(url + EVENTS, { method: 'POST', body: many.join('\n') }),
-      ...bad.map((body) => ask(url + PUSH, { method: 'POST', body })),
-      ask(`${url}${PUSH}?app_id=id1&appsflyer_id=get`),
+      ...bad.map((body) => push(url + PUSH, { method: 'POST', body })),
+      push(`${url}${PUSH}?app_id=id1&appsflyer_id=get`),
       ingress.writeControl(Buffer.from('rule')).then(() => ({ status: 200 })),
     ]);
     expect(answers.map(({ status }) => status)).toEqual([...pushes.map(() => 200), 200, 400, 400, 400, 200, 200]);
-    expect(await ingress.drain(5_000)).toBe(0);
+    expect(await ingress.drain(20_000)).toBe(0);
     await writer.close();
 
     const expected = [

@@ -39,7 +39,7 @@ describe.each(DOORS)('on the %s door', (door) => {
     });
 
     it('does not keep a sender that sends all of it from reading the answer', async () => {
-      const rig = await open(door);
+      const rig = await open(door, { linger_timeout_ms: 30_000 });
       for (let round = 0; round < 5; round++) {
         expect(await ask(rig.url + PUSH, { method: 'POST', body: Buffer.alloc(5_000_000, 'x') })).toMatchObject({ status: 413, code: 'TOO_LARGE' });
       }
@@ -47,7 +47,7 @@ describe.each(DOORS)('on the %s door', (door) => {
     });
 
     it('does not keep a sender from its answer that reads nothing before it has sent everything', async () => {
-      const rig = await open(door);
+      const rig = await open(door, { linger_timeout_ms: 30_000 });
       const sender = client(rig.port);
       sender.socket.pause();
       const request = Buffer.from(post(PUSH, 'x'.repeat(8_000_000)));
@@ -84,7 +84,7 @@ describe.each(DOORS)('on the %s door', (door) => {
 
   describe('a slow client', () => {
     it('whose body does not come in time is told 503 and cut, byte by byte or not at all, while others do not notice', async () => {
-      const rig = await open(door, { body_timeout_ms: 800 });
+      const rig = await open(door, { body_timeout_ms: 3_000 });
       const started = performance.now();
       const slow = Array.from({ length: 100 }, (_, index) => client(rig.port).send(`POST ${index % 2 === 0 ? PUSH : EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n`));
       const trickle = setInterval(() => {
@@ -97,10 +97,10 @@ describe.each(DOORS)('on the %s door', (door) => {
         for (let index = 0; index < 20; index++) {
           const askedMs = performance.now();
           await works(rig);
-          expect(performance.now() - askedMs).toBeLessThan(500);
+          expect(performance.now() - askedMs).toBeLessThan(2_000);
         }
-        await Promise.all(slow.map((each) => each.untilClosed()));
-        expect(performance.now() - started).toBeGreaterThanOrEqual(800);
+        await Promise.all(slow.map((each) => each.untilClosed(8_000)));
+        expect(performance.now() - started).toBeGreaterThanOrEqual(3_000);
       } finally {
         clearInterval(trickle);
       }
@@ -142,7 +142,7 @@ describe.each(DOORS)('on the %s door', (door) => {
 
   describe('the in-flight budget', () => {
     it('is for bytes that are there; what goes beyond is refused before its body is kept, and all of it comes back', async () => {
-      const rig = await open(door, { in_flight_bytes_max: 1_048_576, events_bytes_max: 524_288, record_bytes_max: 65_536, body_timeout_ms: 1_500 });
+      const rig = await open(door, { in_flight_bytes_max: 1_048_576, events_bytes_max: 524_288, record_bytes_max: 65_536, body_timeout_ms: 10_000 });
       // Announcing much holds nothing.
       const announcers = Array.from({ length: 10 }, () => client(rig.port).send(`POST ${EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n`));
       await until(() => rig.ingress.stats().inFlightRequests === 10, 'ten announcements');
@@ -155,6 +155,7 @@ describe.each(DOORS)('on the %s door', (door) => {
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
       // A small one still fits, and so the door is not closed to real events.
       await works(rig);
+      for (const each of announcers) each.destroy();
       await untilQuiet(rig);
       expect((await ask(rig.url + EVENTS, { method: 'POST', body: `${message(1)}\n`.repeat(10_000) })).status).toBe(200);
     });

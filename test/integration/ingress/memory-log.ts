@@ -21,6 +21,9 @@ export class MemoryLog implements BatchWriter {
   /** 0: commits are synchronous; else they settle after so many milliseconds. */
   commitMs = 0;
   failedBatches = 0;
+  /** While it is there, commits settle when it does. */
+  #gate: Promise<void> | null = null;
+  #openGate = (): void => undefined;
   readonly #batchBytesMax: number;
   #open: MemoryRecord[] = [];
   #controls: Buffer[] = [];
@@ -43,6 +46,23 @@ export class MemoryLog implements BatchWriter {
 
   get openRecords(): number {
     return this.#open.length;
+  }
+
+  /** A commit is under way. */
+  get committing(): boolean {
+    return this.#committing;
+  }
+
+  /** Commits stay under way until {@link release}. */
+  hold(): void {
+    this.#gate = new Promise((resolve) => {
+      this.#openGate = resolve;
+    });
+  }
+
+  release(): void {
+    this.#gate = null;
+    this.#openGate();
   }
 
   get openBytes(): number {
@@ -82,9 +102,9 @@ export class MemoryLog implements BatchWriter {
       this.#durable += 8;
       return true;
     };
-    if (this.commitMs === 0) return settle();
+    if (this.#gate === null && this.commitMs === 0) return settle();
     this.#committing = true;
-    return new Promise((resolve) => setTimeout(resolve, this.commitMs)).then(() => {
+    return (this.#gate ?? new Promise<void>((resolve) => setTimeout(resolve, this.commitMs))).then(() => {
       this.#committing = false;
       return settle();
     });

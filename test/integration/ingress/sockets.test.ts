@@ -1,7 +1,7 @@
 /** What happens on the wire: reuse, pipelining, halves, aborts and garbage, on both doors. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { DOORS, EVENTS, PUSH, ask, client, closeAll, message, open, pause, post, until, untilQuiet } from './harness.ts';
+import { DOORS, EVENTS, PUSH, ask, client, closeAll, message, open, pause, post, turns, until, untilQuiet } from './harness.ts';
 
 afterEach(closeAll);
 
@@ -103,11 +103,13 @@ describe.each(DOORS)('on the %s door', (door) => {
 
   it('keeps the records of clients that leave before their answer, and answers the others', async () => {
     const rig = await open(door);
-    rig.log.commitMs = 100;
+    rig.log.hold();
     const leaving = Array.from({ length: 10 }, (_, index) => client(rig.port).send(post(PUSH, message(`leaves ${index}`))));
     const staying = client(rig.port).send(post(PUSH, message('stays')));
-    await until(() => rig.ingress.stats().inFlightRequests === 11, 'all to be inside');
+    await until(() => rig.ingress.stats().records['push'] === 11, 'all to be inside');
     for (const each of leaving) each.socket.resetAndDestroy();
+    await until(() => rig.ingress.stats().aborted === 10, 'them to be missed');
+    rig.log.release();
     expect((await staying.reply()).status).toBe(200);
     await untilQuiet(rig);
     expect([...rig.log.texts].sort()).toEqual([...leaving.map((_, index) => message(`leaves ${index}`)), message('stays')].sort());
@@ -154,8 +156,9 @@ describe.each(DOORS)('on the %s door', (door) => {
 
   it('takes a request line in two pieces, or (uWebSockets.js 3.0.6, see README) sends 505, on which AppsFlyer resends', async () => {
     const rig = await open(door);
-    const sender = client(rig.port).send(`GET ${PUSH}?app_id=id1&appsfl`);
-    await pause(20);
+    const sender = client(rig.port);
+    await sender.sent(`GET ${PUSH}?app_id=id1&appsfl`);
+    await turns();
     sender.send('yer_id=7 HTTP/1.1\r\nHost: x\r\n\r\n');
     await until(() => sender.received !== '', 'an answer');
     expect(sender.received).toMatch(door === 'node' ? /^HTTP\/1\.1 200 / : /^HTTP\/1\.1 505 /);
