@@ -1,10 +1,8 @@
-/** Records as people ask for them: the tail and the dead letters, with the event read again from the journal. */
+/** The tail as people ask for it, with the event read again from the journal. */
 
-import { isUtf8 } from 'node:buffer';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import type { DeadLetter } from '../actors/partition/index.ts';
 import { DIMENSION_SEPARATOR } from './core/cell.ts';
-import { REJECT_CODES, SOURCE_NAMES, VERDICT_NAMES, type RecordSource } from './core/record.ts';
+import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
 import { createRecordCursor, openLogLookup } from './log/index.ts';
 import type { Daemon } from './main.ts';
@@ -90,28 +88,3 @@ function cellOf(view: Daemon, entry: TailEntry): object | null {
   const values = entry.dimensions.split(DIMENSION_SEPARATOR);
   return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(view.engine.live.schema.dimensions.map((name, index) => [name, values[index] ?? ''])) };
 }
-
-export async function deadLetters(view: Daemon, limit: number): Promise<{ letters: object[] }> {
-  const answers = await view.engine.asker.ask<(DeadLetter & { readonly partition: number })[]>({ what: 'dead-letters', limit });
-  const letters = answers
-    .flat()
-    .sort((left, right) => right.batchSequence - left.batchSequence || right.index - left.index)
-    .slice(0, limit)
-    .map((letter) => ({
-      code: letter.code,
-      received_at: new Date(letter.receivedAtMs).toISOString(),
-      source: SOURCE_NAMES[letter.source as RecordSource],
-      partition: letter.partition,
-      batch: letter.batchSequence,
-      index: letter.index,
-      size: letter.size,
-      ...shownBytes(Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength)),
-    }));
-  return { letters };
-}
-
-/** What is no UTF-8 would not survive as text: `base64` holds its bytes as they came. */
-const shownBytes = (bytes: Buffer): { bytes: string; base64?: string } => ({
-  bytes: bytes.toString('utf8', 0, SHOWN_BYTES_MAX),
-  ...(isUtf8(bytes) ? {} : { base64: bytes.toString('base64', 0, SHOWN_BYTES_MAX) }),
-});

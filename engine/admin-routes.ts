@@ -6,17 +6,20 @@ import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/liv
 import { EngineError } from './core/errors.ts';
 import { SOURCE_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
-import { deadLetters, tailRecords } from './admin-records.ts';
+import { deadLetter, deadLetters, LastRejects } from './admin-dead-letters.ts';
+import { tailRecords } from './admin-records.ts';
 import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
 import { metricFamilies } from './daemon-metrics.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
+import { LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX } from './runtime/answers.ts';
 import { MetricsPage } from './runtime/metrics.ts';
 import { bytesOf } from './runtime/savepoint.ts';
 import type { Fault } from './threads/fault.ts';
 
 const JSON_TYPE = 'application/json';
+const MIB = 1024 ** 2;
 
 export function adminRoutes(view: Daemon): AdminRoute[] {
   return [...healthRoutes(view), ...resultRoutes(view), ...recordRoutes(view), ...pageRoutes(), ...actionRoutes(view)];
@@ -122,6 +125,7 @@ function lagRecords(view: Daemon, lagBytes: number): number {
 }
 
 function resultRoutes(view: Daemon): AdminRoute[] {
+  const rejects = new LastRejects(view);
   const metrics = (kind: MetricsKind, path: string, summary: string): AdminRoute => ({
     method: 'GET',
     path,
@@ -154,7 +158,7 @@ function resultRoutes(view: Daemon): AdminRoute[] {
       lasting: true,
       handle: (request) => {
         requireReady(view);
-        return { contentType: 'text/event-stream', headers: { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }, body: liveStream(view, request) };
+        return { contentType: 'text/event-stream', headers: { 'cache-control': 'no-store', 'x-accel-buffering': 'no' }, body: liveStream(view, rejects, request) };
       },
     },
   ];
@@ -177,6 +181,7 @@ export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: Read
 }
 
 function recordRoutes(view: Daemon): AdminRoute[] {
+  const letterSchema = z.strictObject({ partition: wholeNumber(0, view.settings.partitions - 1), id: wholeNumber(1) });
   return [
     {
       method: 'GET',
@@ -190,11 +195,25 @@ function recordRoutes(view: Daemon): AdminRoute[] {
     {
       method: 'GET',
       path: '/v1/dead-letters',
-      summary: 'Rejected records: bytes, code, source, time',
+      summary: 'Rejected records: code, source, time and the beginning of their bytes',
       query: deadLetterQuerySchema,
-      answers: { 200: `dead letters, newest first; source is one of ${Object.values(SOURCE_NAMES).join(', ')}; size is the record's own where bytes are cut` },
+      answers: {
+        200: `dead letters, newest first, to ${LETTERS_BYTES_MAX / MIB} MiB of records; source is one of ${Object.values(SOURCE_NAMES).join(', ')}; size is the record's own, bytes its first ${LETTER_SHOWN_BYTES_MAX}; base64 has them where they are no UTF-8`,
+      },
       contentType: JSON_TYPE,
       handle: async (request) => json(await deadLetters(view, parseQuery(deadLetterQuerySchema, request.query).limit)),
+    },
+    {
+      method: 'GET',
+      path: '/v1/dead-letters/:partition/:id',
+      summary: 'One rejected record, byte for byte, by the partition and id that /v1/dead-letters tells',
+      params: letterSchema,
+      answers: { 200: "the bytes as they came; beyond 256 KiB they are cut, and x-size tells the record's own size", 400: 'no partition or no id', 404: 'there is none, or it has given way to newer ones' },
+      contentType: 'application/octet-stream',
+      handle: (request) => {
+        const { partition, id } = parseQuery(letterSchema, request.params);
+        return deadLetter(view, partition, id);
+      },
     },
   ];
 }

@@ -2,24 +2,23 @@
 
 import { Readable } from 'node:stream';
 import { liveSnapshot } from '../sinks/live/index.ts';
-import { deadLetters } from './admin-records.ts';
+import type { LastRejects } from './admin-dead-letters.ts';
 import type { Daemon } from './main.ts';
 import type { AdminRequest } from './runtime/admin-server.ts';
 
 const INTERVAL_MS = 1_000;
 const CAMPAIGNS = 25;
-const REJECTS = 8;
 const CLIENTS_MAX = 200;
 
 let clients = 0;
 
 /** One snapshot a second. Raises nothing once it runs; ends with the client. */
-export function liveStream(view: Daemon, request: AdminRequest): Readable {
+export function liveStream(view: Daemon, rejects: LastRejects, request: AdminRequest): Readable {
   const stream = new Readable({ highWaterMark: 256 * 1024, read: () => undefined });
   clients++;
   const send = (): void => {
     if (stream.readableLength > 0) return;
-    snapshot(view).then(
+    snapshot(view, rejects).then(
       (value) => {
         if (!stream.destroyed) stream.push(`data: ${JSON.stringify(value)}\n\n`);
       },
@@ -42,14 +41,13 @@ export function liveStream(view: Daemon, request: AdminRequest): Readable {
   return stream;
 }
 
-async function snapshot(view: Daemon): Promise<object> {
-  const { letters } = await deadLetters(view, REJECTS).catch(() => ({ letters: [] }));
+async function snapshot(view: Daemon, rejects: LastRejects): Promise<object> {
   return {
     at: new Date().toISOString(),
     ...(await liveSnapshot(view.engine.live, CAMPAIGNS)),
     conservation: view.engine.live.conservation(),
     door: view.state.door?.kind ?? null,
     sinks: view.sinkHealth().map((sink) => ({ name: sink.name, healthy: sink.healthy, lag_ms: Math.round(sink.lagMs), last_error: sink.lastError })),
-    rejects: letters,
+    rejects: await rejects.letters(),
   };
 }

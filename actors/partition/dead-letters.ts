@@ -77,7 +77,10 @@ export class DeadLetters {
 
   /** The newest first; `before`: only ids below. */
   newest(limit: number, before = Infinity): DeadLetter[] {
-    const letters = [...this.#saving, ...this.#fresh].filter((letter) => letter.id < before).reverse().slice(0, limit);
+    const letters: DeadLetter[] = [];
+    for (const kept of [this.#fresh, this.#saving]) {
+      for (let at = countBelow(kept, before) - 1; at >= 0 && letters.length < limit; at--) letters.push(kept[at] as DeadLetter);
+    }
     const storedBefore = Math.min(before, this.#saving[0]?.id ?? Infinity, this.#fresh[0]?.id ?? Infinity, this.#nextId);
     const range = { to: letterKey(Math.max(0, Math.ceil(storedBefore)), 0), reverse: true, limit: limit - letters.length };
     if (range.limit > 0) for (const entry of this.#store.range(TABLES.dead, range)) letters.push(decodeLetter(entry));
@@ -141,6 +144,17 @@ export class DeadLetters {
     this.#expired++;
     if (this.#savingState !== null) this.#savingState = { ...this.#savingState, expired: this.#savingState.expired + 1 };
   }
+}
+
+/** How many of the letters, which are in order, have an id below `before`. */
+function countBelow(letters: readonly DeadLetter[], before: number): number {
+  let [low, high] = [0, letters.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((letters[middle] as DeadLetter).id < before) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function letterKey(id: number, weight: number): Uint8Array {

@@ -17,11 +17,12 @@ import type { LogBatch, LogReader, LogSlice, RecordCursor } from '../core/log.ts
 import type { OrderedStore, StoreOperation } from '../core/store.ts';
 import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
-import type { ActorToMain, MainToActor, PartitionStats, TailEntry } from '../threads/messages.ts';
+import type { ActorToMain, MainToActor, PartitionStats } from '../threads/messages.ts';
 import { Stage, type Progress } from '../threads/progress.ts';
+import { newestLetters, tailOf, wholeLetter, type AnsweringActor } from './answers.ts';
 
 /** One partition as the loop drives it; actors/partition implements it. */
-export interface PartitionActor {
+export interface PartitionActor extends AnsweringActor {
   readonly id: PartitionId;
   readonly offset: Offset;
   readonly sequence: number;
@@ -37,8 +38,6 @@ export interface PartitionActor {
   takeShares(): SlotShare[];
   spooled(slot: SlotId): void;
   pendingSlotOffset(): Offset;
-  tail(limit: number): Omit<TailEntry, 'partition'>[];
-  deadLetters(limit: number): readonly unknown[];
   stats(): Omit<PartitionStats, 'partition'>;
   stateHash(): string;
 }
@@ -320,34 +319,37 @@ export class ActorLoop {
     this.#options.post({ type: 'flushed', partition: actor.id, offset: checkpoint.offset, needed });
   }
 
-  #answer(ask: Extract<MainToActor, { type: 'ask' }>): void {
+  #answer({ id, question }: Extract<MainToActor, { type: 'ask' }>): void {
     const { post } = this.#options;
     const actors = this.#partitions.map(({ actor }) => actor);
-    switch (ask.what) {
+    switch (question.what) {
       case 'tail':
-        post({ type: 'answer', id: ask.id, value: actors.flatMap((actor) => actor.tail(ask.limit).map((entry) => ({ ...entry, partition: actor.id }))) });
+        post({ type: 'answer', id, value: tailOf(actors, question.limit) });
         break;
       case 'state-hash':
-        post({ type: 'answer', id: ask.id, value: actors.map((actor) => ({ partition: actor.id, hash: actor.stateHash() })) });
+        post({ type: 'answer', id, value: actors.map((actor) => ({ partition: actor.id, hash: actor.stateHash() })) });
         break;
       case 'dead-letters':
-        post({ type: 'answer', id: ask.id, value: actors.flatMap((actor) => actor.deadLetters(ask.limit).map((letter) => ({ ...(letter as object), partition: actor.id }))) });
+        post({ type: 'answer', id, value: newestLetters(actors, question.limit) });
+        break;
+      case 'dead-letter':
+        post({ type: 'answer', id, value: wholeLetter(actors, question.partition, question.id) });
         break;
       case 'savepoint':
-        void this.#savepoint(ask);
+        void this.#savepoint(id, question.directory);
         break;
     }
   }
 
-  async #savepoint(ask: Extract<MainToActor, { type: 'ask' }>): Promise<void> {
+  async #savepoint(id: number, directory: string): Promise<void> {
     try {
       for (const { actor, store } of this.#partitions) {
-        await store.copyTo(`${ask.directory}/${partitionFile(actor.id)}`);
+        await store.copyTo(`${directory}/${partitionFile(actor.id)}`);
       }
-      this.#options.post({ type: 'answer', id: ask.id, value: this.#partitions.length });
+      this.#options.post({ type: 'answer', id, value: this.#partitions.length });
     } catch (error) {
       const record = error instanceof EngineError ? error.toRecord() : new EngineError('STATE_WRITE_FAILED', messageOf(error)).toRecord();
-      this.#options.post({ type: 'answer', id: ask.id, value: null, error: record });
+      this.#options.post({ type: 'answer', id, value: null, error: record });
     }
   }
 

@@ -31,6 +31,8 @@ export interface AdminRoute {
   readonly summary: string;
   /** Of the query string, for the OpenAPI document; values are checked by the handler. */
   readonly query?: z.ZodType;
+  /** The same of the names in the path. */
+  readonly params?: z.ZodType;
   readonly answers: Readonly<Record<number, string>>;
   readonly contentType: string;
   /** The answer lasts as long as the client or the work does: there is no HEAD, which no client would end. */
@@ -100,8 +102,10 @@ function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServ
     exposeHeadRoute: hasHead(route),
     schema: {
       summary: route.summary,
-      ...(route.query === undefined ? {} : { querystring: z.toJSONSchema(route.query, { io: 'input', unrepresentable: 'any' }) }),
-      response: Object.fromEntries(Object.entries(route.answers).map(([status, description]) => [status, { description, content: { [route.contentType]: { schema: {} } } }])),
+      ...(route.query === undefined ? {} : { querystring: documented(route.query) }),
+      ...(route.params === undefined ? {} : { params: documented(route.params) }),
+      // Errors are JSON everywhere.
+      response: Object.fromEntries(Object.entries(route.answers).map(([status, description]) => [status, { description, content: { [Number(status) < 400 ? route.contentType : 'application/json']: { schema: {} } } }])),
     },
     // The handler judges the query itself, with messages that name key, value and fix.
     validatorCompiler: () => () => true,
@@ -123,6 +127,8 @@ function addRoute(server: FastifyInstance, route: AdminRoute, onError: AdminServ
     },
   });
 }
+
+const documented = (schema: z.ZodType): object => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
 
 /** At the head of the request: a body that came with it is not looked at. */
 function refuseOtherMethods(server: FastifyInstance, path: string, allowed: readonly string[]): void {

@@ -1,27 +1,46 @@
-/** Questions from the main thread to the actor threads, answered once each or timed out: a dead thread must not hang a page. */
+/**
+ * Questions from the main thread to the actor threads, answered once each or timed out: a dead thread must not hang a page. Those of one
+ * kind follow each other, so that no number of clients makes a thread answer instead of folding.
+ */
 
 import { EngineError } from '../core/errors.ts';
-import type { ActorToMain, MainToActor } from '../threads/messages.ts';
+import type { ActorToMain, Question } from '../threads/messages.ts';
 import type { ActorPort } from './egress.ts';
 
-type Ask = Extract<MainToActor, { type: 'ask' }>;
 type Answer = Extract<ActorToMain, { type: 'answer' }>;
 
-const PENDING_MAX = 1_000;
+/** Of one kind, the one that is being answered included. */
+const WAITING_MAX = 64;
+const ANSWER_MS_MAX = 5_000;
+
+/** Questions of one kind; `end` settles well with the last of them. */
+interface Line {
+  length: number;
+  end: Promise<void>;
+}
 
 export class Asker {
   readonly #actors: () => readonly ActorPort[];
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: EngineError) => void; timer: NodeJS.Timeout }>();
+  readonly #lines = new Map<Question['what'], Line>();
   #nextId = 1;
 
   constructor(actors: () => readonly ActorPort[]) {
     this.#actors = actors;
   }
 
-  /** One answer per thread, in thread order. Rejects NOT_READY after `timeoutMs`, or what the thread raised. */
-  async ask<Value>(question: { readonly what: Ask['what']; readonly limit?: number; readonly directory?: string; readonly timeoutMs?: number }): Promise<Value[]> {
-    if (this.#pending.size >= PENDING_MAX) throw new EngineError('NOT_READY', 'too many questions are waiting for the actor threads');
-    return Promise.all(this.#actors().map((actor) => this.#askOne<Value>(actor, question)));
+  /** One answer per thread, in thread order. Rejects NOT_READY after `timeoutMs`, waiting included, or what the thread raised. */
+  async ask<Value>(question: Question, timeoutMs = ANSWER_MS_MAX): Promise<Value[]> {
+    const deadlineMs = performance.now() + timeoutMs;
+    const line = this.#lineOf(question);
+    if (line.length >= WAITING_MAX) throw new EngineError('NOT_READY', `${WAITING_MAX} questions for '${question.what}' are waiting for the actor threads`);
+    line.length++;
+    const answers = line.end.then(() => Promise.all(this.#actors().map((actor) => this.#askOne<Value>(actor, question, deadlineMs - performance.now()))));
+    const leave = (): void => {
+      line.length--;
+    };
+    line.end = answers.then(leave, leave);
+    return answers;
   }
 
   answered(message: Answer): void {
@@ -33,15 +52,23 @@ export class Asker {
     else pending.reject(EngineError.fromRecord(message.error));
   }
 
-  #askOne<Value>(actor: ActorPort, question: { readonly what: Ask['what']; readonly limit?: number; readonly directory?: string; readonly timeoutMs?: number }): Promise<Value> {
+  #lineOf({ what }: Question): Line {
+    const line = this.#lines.get(what) ?? { length: 0, end: Promise.resolve() };
+    this.#lines.set(what, line);
+    return line;
+  }
+
+  #askOne<Value>(actor: ActorPort, question: Question, timeoutMs: number): Promise<Value> {
+    const late = (): EngineError => new EngineError('NOT_READY', `an actor thread did not answer '${question.what}' in time: it may be recovering`);
+    if (timeoutMs <= 0) return Promise.reject(late());
     const id = this.#nextId++;
     return new Promise<Value>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        reject(new EngineError('NOT_READY', `an actor thread did not answer '${question.what}' in time: it may be recovering`));
-      }, question.timeoutMs ?? 5_000);
+        reject(late());
+      }, timeoutMs);
       this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
-      actor.post({ type: 'ask', id, what: question.what, limit: question.limit ?? 0, directory: question.directory ?? '' });
+      actor.post({ type: 'ask', id, question });
     });
   }
 }

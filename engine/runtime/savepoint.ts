@@ -16,6 +16,9 @@ import { copyJournal } from '../log/index.ts';
 import type { Asker } from './asker.ts';
 import { SAVEPOINT_FILE, syncDirectory, writeFileAtomically, type DataDirectory } from './data-directory.ts';
 
+/** For all state files of a thread; a copy that takes longer has met a disk that does not answer. Chosen. */
+const STATE_MS_MAX = 10 * 60_000;
+
 export interface SavepointParts {
   readonly directory: DataDirectory;
   readonly asker: Asker;
@@ -37,7 +40,7 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
     // Never recursive: on some file systems (procfs) Node tries that for ever.
     await mkdir(target);
     for (const part of ['state', 'live', 'spool', 'journal']) await mkdir(join(target, part));
-    await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state'), timeoutMs: 10 * 60_000 });
+    await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state') }, STATE_MS_MAX);
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
     await copyFolder(parts.directory.spool, join(target, 'spool'), parts.spoolScratch);
     await copyJournal({ from: parts.directory.journal, to: join(target, 'journal'), durable: parts.durableOffset(), segmentBytes: parts.directory.segmentBytes });

@@ -6,6 +6,7 @@
 import type { CellName } from '../core/cell.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
+import type { RejectCode } from '../core/record.ts';
 import type { Fault } from './fault.ts';
 
 /** What an actor thread is started with. `settings` is the wiring's own, plain data. */
@@ -48,6 +49,41 @@ export interface TailEntry {
   readonly dimensions: string;
 }
 
+/** A dead letter as it is shown among others: the beginning of its bytes. `size` is the record's own, `keptBytes` what there is of it. */
+export interface ShownLetter {
+  readonly partition: number;
+  readonly id: number;
+  readonly code: RejectCode;
+  readonly receivedAtMs: number;
+  readonly source: number;
+  readonly batchSequence: number;
+  readonly index: number;
+  readonly size: number;
+  readonly keptBytes: number;
+  /** Of all that is kept. */
+  readonly isUtf8: boolean;
+  readonly bytes: Uint8Array;
+}
+
+/** One dead letter with all that is kept of it; `size` is the record's own. */
+export interface WholeLetter {
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What the admin port asks of the actor threads. */
+export type Question =
+  /** Answer: `TailEntry[]`, at most `limit` of each partition. */
+  | { readonly what: 'tail'; readonly limit: number }
+  /** Answer: `{ partition, hash }[]`. */
+  | { readonly what: 'state-hash' }
+  /** Answer: `ShownLetter[]`, the newest of the thread. */
+  | { readonly what: 'dead-letters'; readonly limit: number }
+  /** Answer: `WholeLetter`, or null where the thread has none. */
+  | { readonly what: 'dead-letter'; readonly partition: number; readonly id: number }
+  /** Answer: how many state files were copied into the directory. */
+  | { readonly what: 'savepoint'; readonly directory: string };
+
 export interface PartitionStats {
   readonly partition: number;
   readonly [figure: string]: number | string | readonly string[] | Readonly<Record<string, number>>;
@@ -62,7 +98,7 @@ export type MainToActor =
   | { readonly type: 'request'; readonly requestId: number; readonly names: readonly CellName[] }
   | { readonly type: 'spooled'; readonly slot: SlotId }
   /** A question for the live page or the command line; answered once, with the same id. */
-  | { readonly type: 'ask'; readonly id: number; readonly what: 'tail' | 'state-hash' | 'dead-letters' | 'savepoint'; readonly limit: number; readonly directory: string }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   /** Fault tests only: raise or hang inside the thread, as a bug does. */
   | { readonly type: 'fault'; readonly how: Fault };
 

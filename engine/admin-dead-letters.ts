@@ -1,0 +1,75 @@
+/** Dead letters as people ask for them: the newest by their beginning, one whole, and the last ones for the live page. */
+
+import { SOURCE_NAMES, type RecordSource } from './core/record.ts';
+import type { Daemon } from './main.ts';
+import { errorReply, type AdminReply } from './runtime/admin-server.ts';
+import { mergeLetters } from './runtime/answers.ts';
+import type { ShownLetter, WholeLetter } from './threads/messages.ts';
+
+/** On the live page, which is drawn each second. */
+const LAST_REJECTS = 8;
+const LAST_REJECTS_MS = 500;
+
+export async function deadLetters(view: Daemon, limit: number): Promise<{ letters: object[] }> {
+  const answers = await view.engine.asker.ask<ShownLetter[]>({ what: 'dead-letters', limit });
+  return { letters: mergeLetters(answers, limit).map(described) };
+}
+
+function described(letter: ShownLetter): object {
+  const bytes = Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength);
+  return {
+    code: letter.code,
+    received_at: new Date(letter.receivedAtMs).toISOString(),
+    source: SOURCE_NAMES[letter.source as RecordSource],
+    partition: letter.partition,
+    id: letter.id,
+    batch: letter.batchSequence,
+    index: letter.index,
+    size: letter.size,
+    bytes: bytes.toString('utf8'),
+    // What is no UTF-8 would not survive as text.
+    ...(letter.isUtf8 ? {} : { base64: bytes.toString('base64') }),
+  };
+}
+
+/** All that is kept of one, byte for byte. */
+export async function deadLetter(view: Daemon, partition: number, id: number): Promise<AdminReply> {
+  const answers = await view.engine.asker.ask<WholeLetter | null>({ what: 'dead-letter', partition, id });
+  const letter = answers.find((answer) => answer !== null);
+  if (letter === undefined || letter === null) return errorReply(404, 'NOT_FOUND', `partition ${partition} has no dead letter ${id}: it has given way to newer ones, or never was`);
+  return {
+    contentType: 'application/octet-stream',
+    // The bytes are a stranger's: no browser may take them for a page.
+    headers: { 'x-size': String(letter.size), 'x-content-type-options': 'nosniff', 'content-disposition': `attachment; filename="dead-letter-${partition}-${id}"` },
+    body: letter.bytes,
+  };
+}
+
+/** The last rejected records for all clients of the live page together: asked for when there are more, and seldom. */
+export class LastRejects {
+  readonly #view: Daemon;
+  #rejected = -1;
+  #askedAtMs = -Infinity;
+  #letters: Promise<object[]> = Promise.resolve([]);
+
+  constructor(view: Daemon) {
+    this.#view = view;
+  }
+
+  letters(): Promise<object[]> {
+    const { rejected } = this.#view.engine.live.conservation();
+    const nowMs = performance.now();
+    if (rejected !== this.#rejected && nowMs - this.#askedAtMs >= LAST_REJECTS_MS) {
+      this.#rejected = rejected;
+      this.#askedAtMs = nowMs;
+      this.#letters = deadLetters(this.#view, LAST_REJECTS).then(
+        ({ letters }) => letters,
+        () => {
+          this.#rejected = -1;
+          return [];
+        },
+      );
+    }
+    return this.#letters;
+  }
+}

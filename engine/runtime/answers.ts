@@ -1,0 +1,97 @@
+/**
+ * What an actor thread tells of the records of its partitions when the admin port asks. Bounded in number and in bytes, for all of
+ * it is copied between threads, and folding waits meanwhile.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import type { RejectCode } from '../core/record.ts';
+import type { ShownLetter, TailEntry, WholeLetter } from '../threads/messages.ts';
+
+/** Bytes of a dead letter that are shown among others; the rest stays where it is. */
+export const LETTER_SHOWN_BYTES_MAX = 4 * 1024;
+/** Letters of this many bytes in all are read for one answer, so that large ones do not hold the fold up. Chosen: some 50 ms. */
+export const LETTERS_BYTES_MAX = 32 * 1024 ** 2;
+
+/** A dead letter as its partition keeps it. `size` is the record's own; `bytes` may hold fewer. */
+export interface StoredLetter {
+  readonly id: number;
+  readonly code: RejectCode;
+  readonly receivedAtMs: number;
+  readonly source: number;
+  readonly batchSequence: number;
+  readonly index: number;
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A partition, as far as it tells of its records. */
+export interface AnsweringActor {
+  readonly id: number;
+  tail(limit: number): readonly Omit<TailEntry, 'partition'>[];
+  /** The newest first; `before`: only those with a lower id. */
+  deadLetters(limit: number, before?: number): readonly StoredLetter[];
+}
+
+export const tailOf = (actors: readonly AnsweringActor[], limit: number): TailEntry[] => actors.flatMap((actor) => actor.tail(limit).map((entry) => ({ ...entry, partition: actor.id })));
+
+/** The newest of all partitions, in that order. One letter of each partition is read ahead. */
+export function newestLetters(actors: readonly AnsweringActor[], limit: number): ShownLetter[] {
+  const heads = actors.flatMap((actor) => nextLetter(actor, Infinity));
+  const taken: ShownLetter[] = [];
+  const room = new LetterRoom(limit);
+  while (heads.length > 0) {
+    const newest = heads.reduce((best, head, at) => (compareLetters(head.letter, (heads[best] as Head).letter) < 0 ? at : best), 0);
+    const { actor, letter } = heads[newest] as Head;
+    if (!room.takes(letter)) break;
+    taken.push(letter);
+    heads.splice(newest, 1, ...nextLetter(actor, letter.id));
+  }
+  return taken;
+}
+
+/** The newest of what several threads answered: as if one thread had all partitions. */
+export function mergeLetters(answers: readonly (readonly ShownLetter[])[], limit: number): ShownLetter[] {
+  const room = new LetterRoom(limit);
+  const sorted = answers.flat().sort(compareLetters);
+  const end = sorted.findIndex((letter) => !room.takes(letter));
+  return end < 0 ? sorted : sorted.slice(0, end);
+}
+
+/** Null where the partition is another thread's, or the letter has given way to newer ones. */
+export function wholeLetter(actors: readonly AnsweringActor[], partition: number, id: number): WholeLetter | null {
+  const letter = actors.find((actor) => actor.id === partition)?.deadLetters(1, id + 1)[0];
+  return letter === undefined || letter.id !== id ? null : { size: letter.size, bytes: letter.bytes };
+}
+
+interface Head {
+  readonly actor: AnsweringActor;
+  readonly letter: ShownLetter;
+}
+
+function nextLetter(actor: AnsweringActor, before: number): Head[] {
+  return actor.deadLetters(1, before).map((letter) => ({ actor, letter: shown(actor.id, letter) }));
+}
+
+/** A slice and not a view: of a view, the whole buffer would be copied to the other thread. */
+function shown(partition: number, { bytes, ...facts }: StoredLetter): ShownLetter {
+  return { ...facts, partition, keptBytes: bytes.byteLength, isUtf8: isUtf8(bytes), bytes: bytes.slice(0, LETTER_SHOWN_BYTES_MAX) };
+}
+
+/** Negative where `left` is the newer. */
+const compareLetters = (left: ShownLetter, right: ShownLetter): number => right.batchSequence - left.batchSequence || right.index - left.index;
+
+class LetterRoom {
+  #letters: number;
+  #bytes = LETTERS_BYTES_MAX;
+
+  constructor(limit: number) {
+    this.#letters = limit;
+  }
+
+  takes(letter: ShownLetter): boolean {
+    if (this.#letters <= 0 || this.#bytes <= 0) return false;
+    this.#letters--;
+    this.#bytes -= letter.keptBytes;
+    return true;
+  }
+}
