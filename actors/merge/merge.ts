@@ -12,7 +12,7 @@
 
 import { CellKind } from '../../engine/core/cell.ts';
 import type { CellName, MergedCell, PartialCell, PartitionReport } from '../../engine/core/cell.ts';
-import type { MergeOutput, PartitionProgress } from '../../engine/core/feed.ts';
+import { nothingReported, type MergeOutput, type PartitionProgress } from '../../engine/core/feed.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import type { Conservation } from '../../engine/core/record.ts';
 import { emptyConservation } from '../../engine/core/record.ts';
@@ -71,8 +71,6 @@ interface PartitionState {
   known: boolean;
 }
 
-const NOTHING_REPORTED = { sequence: 0, watermarkMs: -1, closedUpToMs: 0, offset: 0, ...emptyConservation() } as const;
-
 export class Merge {
   readonly #shape: CellShape;
   readonly #exists: MergeOptions['exists'];
@@ -97,7 +95,7 @@ export class Merge {
     this.#exists = options.exists;
     this.#limits = { ...MERGE_LIMITS, ...options.limits };
     const count = options.partitionCount;
-    this.#partitions = Array.from({ length: count }, (_, partition) => ({ latest: { partition, ...NOTHING_REPORTED }, recovering: true, known: false }));
+    this.#partitions = Array.from({ length: count }, (_, partition) => ({ latest: nothingReported(partition), recovering: true, known: false }));
     this.#requests = new CellRequests(count, this.#limits.requestCellsMax);
     this.#rounds = new Rounds({ sequences: new Map(), finalUpToMs: 0, watermarkMs: -1 });
     this.#unknownCount = count;
@@ -164,7 +162,7 @@ export class Merge {
 
   /**
    * Takes the report's cells. Its head speaks for every change up to its sequence number, so all of them must have come with it
-   * or before it, whether cells were asked for or not. A share whose revision is not above the known one is ignored, and so is the head of
+   * or before it, whether cells were asked for or not; cells may be ahead of the head. A share whose revision is not above the known one is ignored, and so is the head of
    * an older report.
    */
   accept(report: PartitionReport): void {

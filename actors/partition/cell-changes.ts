@@ -58,10 +58,9 @@ export class CellChanges {
     }
   }
 
-  /** The cells changed since the last call. */
+  /** The cells changed since the last call. They count as changed until the caller has told of them. */
   takeChanged(): readonly Cell[] {
-    const changed = this.#changed.filter((cell) => !cell.isDropped);
-    for (const cell of this.#changed) cell.isChanged = false;
+    const changed = this.#changed;
     this.#changed = [];
     return changed;
   }

@@ -121,6 +121,26 @@ export class CellTable {
     }
   }
 
+  /**
+   * Stored day and late cells behind the key `after` (null: from the first on), of windows at or after `fromMs`, as they are now: in memory, if
+   * there. At most `limit`; `last` is where to go on, null at the end.
+   */
+  storedAfter(after: Uint8Array | null, fromMs: number, limit: number): { readonly cells: readonly Cell[]; readonly last: Uint8Array | null } {
+    const cells: Cell[] = [];
+    for (const kind of [CellKind.day, CellKind.late]) {
+      const first = cellStorePrefix(kind, fromMs);
+      const from = after === null || Buffer.compare(after, first) < 0 ? first : keyBehind(after);
+      const to = prefixAfter(kind);
+      if (Buffer.compare(from, to) >= 0) continue;
+      for (const { key, value } of this.#store.range(TABLES.cells, { from, to, limit: limit - cells.length })) {
+        const name = parseCellStoreKey(key);
+        cells.push(this.inMemory(name) ?? this.#codec.decode(name, value));
+        if (cells.length === limit) return { cells, last: key };
+      }
+    }
+    return { cells, last: null };
+  }
+
   /** Dimensions of every cell of one window, in memory and in the store, each once. */
   *dimensionsOf(kind: CellKind, windowStartMs: number): Generator<string> {
     for (const cell of this.window(kind, windowStartMs)) yield cell.dimensions;
@@ -213,5 +233,11 @@ export class CellTable {
     this.#count--;
   }
 }
+
+const keyBehind = (key: Uint8Array): Uint8Array => {
+  const behind = new Uint8Array(key.byteLength + 1);
+  behind.set(key);
+  return behind;
+};
 
 const prefixAfter = (kind: CellKind): Uint8Array => Uint8Array.of(kind + 1);

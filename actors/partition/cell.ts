@@ -30,7 +30,7 @@ export class Cell implements CellName {
   records = 0;
   breakdown: Map<string, number> | null = null;
   revision = 0;
-  /** Changed since the last report. */
+  /** Changed since it was last reported. */
   isChanged = false;
   /** Changed since the last checkpoint was encoded. */
   isDirty = false;

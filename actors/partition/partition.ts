@@ -29,7 +29,7 @@ import { Judge } from './judge.ts';
 import { CELL_IDLE_CHECKPOINTS, TABLES, TAIL_ENTRIES, type PartitionOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { PartitionTime } from './partition-time.ts';
-import { Reports } from './reports.ts';
+import { Reports, type ReportScope } from './reports.ts';
 import { hashState } from './state-hash.ts';
 import type { PartitionStats } from './stats.ts';
 import { Tail, type TailEntry } from './tail.ts';
@@ -68,9 +68,6 @@ export class Partition<Event, DomainRules> {
   #offset = 0 as Offset;
   #batchSequence = -1;
   #sequence = 0;
-  /** What the last report said, as one number each: anything else is news. */
-  #reportedReceived = 0;
-  #reportedClosedUpToMs = 0;
   #epoch = 0;
   /** Sequence number of the newest checkpoint that is in the store, and of the one in flight. */
   #storedSequence = -1;
@@ -101,7 +98,7 @@ export class Partition<Event, DomainRules> {
     this.#changes = new CellChanges(this.#table, this.#codec);
     this.#counter = new CellCounter({ pipeline, table: this.#table, changes: this.#changes, partitionCount });
     this.#time = new PartitionTime(this.#hourMs, this.#dayMs);
-    this.#reports = new Reports(this.#table, this.#changes, this.#time, this.#hourMs);
+    this.#reports = new Reports(id, this.#table, this.#changes, this.#time, this.#hourMs);
     this.#dedupe = openDedupe({ store, table: TABLES.dedupe, memoryBytesMax: options.dedupeMemoryBytesMax });
     this.#outbox = new Outbox(id, store);
     this.#deadLetters = new DeadLetters(store, options.deadLetterBytesMax);
@@ -142,7 +139,8 @@ export class Partition<Event, DomainRules> {
 
   /** Something is to be told to the merge: cells, answers, counts, or an hour that closed. */
   get hasChanges(): boolean {
-    return this.#reports.isDue || this.#judge.conservation.received !== this.#reportedReceived || this.#time.closedUpToMs !== this.#reportedClosedUpToMs;
+    const { claimed } = this.#reports;
+    return this.#reports.isDue || this.#judge.conservation.received !== claimed.received || this.#time.closedUpToMs !== claimed.closedUpToMs;
   }
 
   /** Rough bytes that a checkpoint now would write. */
@@ -164,15 +162,24 @@ export class Partition<Event, DomainRules> {
     this.#offset = batch.endOffset;
   }
 
-  report(scope: 'changed' | 'all'): PartitionReport {
-    const cells = scope === 'all' ? this.#reports.all(this.#storedSequence) : this.#reports.changed();
-    const { watermarkMs, closedUpToMs } = this.#time;
-    this.#reportedReceived = this.#judge.conservation.received;
-    this.#reportedClosedUpToMs = closedUpToMs;
-    return { partition: this.id, sequence: this.#sequence, watermarkMs, closedUpToMs, offset: this.#offset, ...this.#judge.conservation, cells };
+  /** A report was cut at its `cellsMax`: the next one goes on with it. */
+  get isMidReport(): boolean {
+    return this.#reports.hasBegun;
   }
 
-  /** The next report holds these cells, changed or not, as far as this partition has them. */
+  /** Cells were requested that no report has held yet. */
+  get owesAnswer(): boolean {
+    return this.#reports.owesAnswer;
+  }
+
+  /** The next piece of a report; what it and its head say: reports.ts. */
+  report(scope: ReportScope, cellsMax = Infinity): PartitionReport {
+    const { watermarkMs, closedUpToMs } = this.#time;
+    const now = { partition: this.id, sequence: this.#sequence, watermarkMs, closedUpToMs, offset: this.#offset, ...this.#judge.conservation };
+    return this.#reports.next(scope, cellsMax, now, this.#storedSequence);
+  }
+
+  /** The next reports hold these cells first, changed or not, as far as this partition has them. */
   request(names: readonly CellName[]): void {
     this.#reports.request(names);
   }

@@ -1,36 +1,82 @@
 /**
  * What a partition tells the merge: cells that changed, cells that were asked for, and after a restart all that is not settled.
  *
- * Hour cells that are closed and settled leave the partition here. Owned by the partition.
+ * A report may take several pieces, so that no step on main is long. Its head is taken when it begins and claimed by the last piece, when
+ * all that had changed by then has been told: what is settled, closed or counted never runs ahead of the cells. Pieces hold the cells
+ * as they are when they go; a cell that changes again while it waits goes once. A thread that dies between two pieces has claimed
+ * nothing of them, and its replacement tells all of it again. Hour cells that are closed and settled leave the partition here. Owned by
+ * the partition.
  */
 
-import { CellKind, cellMapKey, type CellName, type PartialCell } from '../../engine/core/cell.ts';
+import { CellKind, cellMapKey, type CellName, type PartialCell, type PartitionReport } from '../../engine/core/cell.ts';
+import { nothingReported, type PartitionProgress } from '../../engine/core/feed.ts';
+import type { Cell } from './cell.ts';
 import type { CellChanges } from './cell-changes.ts';
 import type { CellTable } from './cell-table.ts';
 import type { PartitionTime } from './partition-time.ts';
+
+/**
+ * `changed`: cells changed since the last report. `all`: every hour cell, and the day and late cells that are not settled. `asked`: none of
+ * these, so that the head stays as it was. All begin with the cells that were asked for, and go on with a report that has begun.
+ */
+export type ReportScope = 'changed' | 'all' | 'asked';
+
+/** Stored cells looked at for one piece, as a multiple of those that it may hold. Chosen: some 20 ms at 2,000. */
+const LOOKS_PER_CELL = 5;
+/** Stored cells read at once. */
+const STORED_PAGE_CELLS = 1_000;
+
+/** A report whose last piece is still to come. */
+interface Begun {
+  readonly scope: 'changed' | 'all';
+  readonly head: PartitionProgress;
+  readonly cells: readonly Cell[];
+  /** How many of `cells` have been passed. */
+  passed: number;
+  /** What of the store is to be told once `cells` are passed; null for nothing. */
+  stored: { readonly known: ReadonlySet<Cell>; after: Uint8Array | null } | null;
+}
 
 export class Reports {
   readonly #table: CellTable;
   readonly #changes: CellChanges;
   readonly #time: PartitionTime;
   readonly #hourMs: number;
-  #requested: CellName[] = [];
+  readonly #asked = new Map<string, CellName>();
   /** What the live store has of this partition: every change up to this sequence number. */
   #settledSequence = -1;
+  #claimed: PartitionProgress;
+  #begun: Begun | null = null;
 
-  constructor(table: CellTable, changes: CellChanges, time: PartitionTime, hourMs: number) {
+  constructor(partition: number, table: CellTable, changes: CellChanges, time: PartitionTime, hourMs: number) {
     this.#table = table;
     this.#changes = changes;
     this.#time = time;
     this.#hourMs = hourMs;
+    this.#claimed = nothingReported(partition);
+  }
+
+  /** The head of the last report, as far as all its pieces have gone. */
+  get claimed(): PartitionProgress {
+    return this.#claimed;
   }
 
   get isDue(): boolean {
-    return this.#changes.changedCount > 0 || this.#requested.length > 0;
+    return this.#begun !== null || this.#changes.changedCount > 0 || this.owesAnswer;
+  }
+
+  /** A report has begun, and its last piece is still to come. */
+  get hasBegun(): boolean {
+    return this.#begun !== null;
+  }
+
+  /** Cells were asked for that have not gone yet. */
+  get owesAnswer(): boolean {
+    return this.#asked.size > 0;
   }
 
   request(names: readonly CellName[]): void {
-    this.#requested.push(...names);
+    for (const name of names) this.#asked.set(cellMapKey(name), name);
   }
 
   /** `sequence` never goes back, except that a live store which lost power may ask again from lower down. */
@@ -43,39 +89,72 @@ export class Reports {
     }
   }
 
-  /** Cells changed since the last report and those asked for. */
-  changed(): PartialCell[] {
-    const cells = this.#changes.takeChanged().map((cell) => cell.toPartial());
-    this.#addRequested(cells);
-    return cells;
+  /** The next piece, of at most `cellsMax` cells. `now`: how far the partition is. `storedSequence`: of the newest checkpoint in the store. */
+  next(scope: ReportScope, cellsMax: number, now: PartitionProgress, storedSequence: number): PartitionReport {
+    const cells: PartialCell[] = [];
+    this.#takeAsked(cells, cellsMax);
+    if (scope !== 'asked') {
+      if (this.#begun === null || (scope === 'all' && this.#begun.scope !== 'all')) this.#begun = scope === 'all' ? this.#beginAll(now, storedSequence) : this.#beginChanged(now);
+      if (this.#takeBegun(this.#begun, cells, cellsMax)) {
+        this.#claimed = this.#begun.head;
+        this.#begun = null;
+      }
+    }
+    return { ...this.#claimed, cells };
   }
 
-  /** Every hour cell, and the day and late cells that are not settled. `storedSequence`: of the newest checkpoint in the store. */
-  all(storedSequence: number): PartialCell[] {
+  #beginChanged(head: PartitionProgress): Begun {
+    return { scope: 'changed', head, cells: this.#changes.takeChanged(), passed: 0, stored: null };
+  }
+
+  #beginAll(head: PartitionProgress, storedSequence: number): Begun {
     this.#changes.takeChanged();
-    const cells: PartialCell[] = [];
+    const cells: Cell[] = [];
     for (const cell of this.#table.all()) {
-      if (cell.kind === CellKind.hour || cell.revision > this.#settledSequence) cells.push(cell.toPartial());
+      // Until it has gone it counts as changed: so it stays in memory, and is not listed a second time. Replay changes what is settled, too.
+      cell.isChanged = cell.kind === CellKind.hour || cell.revision > this.#settledSequence;
+      if (cell.isChanged) cells.push(cell);
     }
     // Only a live store that is behind the checkpoint needs what memory does not hold.
-    if (storedSequence > this.#settledSequence) {
-      for (const cell of this.#table.storedOnly(this.#time.droppedUpToMs)) if (cell.revision > this.#settledSequence) cells.push(cell.toPartial());
-    }
-    this.#addRequested(cells);
-    return cells;
+    const stored = storedSequence > this.#settledSequence ? { known: new Set(cells), after: null } : null;
+    return { scope: 'all', head, cells, passed: 0, stored };
   }
 
-  #addRequested(cells: PartialCell[]): void {
-    if (this.#requested.length === 0) return;
-    const known = new Set(cells.map(cellMapKey));
-    for (const name of this.#requested) {
-      const key = cellMapKey(name);
-      if (known.has(key)) continue;
-      known.add(key);
-      const cell = this.#table.inMemory(name) ?? this.#storedUnlessDropped(name);
-      if (cell !== null) cells.push(cell.toPartial());
+  /** True when nothing of it is left. */
+  #takeBegun(begun: Begun, into: PartialCell[], cellsMax: number): boolean {
+    while (begun.passed < begun.cells.length) {
+      if (into.length >= cellsMax) return false;
+      const cell = begun.cells[begun.passed++] as Cell;
+      // Else it has gone meanwhile, because it was asked for.
+      if (cell.isChanged && !cell.isDropped) this.#tell(cell, into);
     }
-    this.#requested = [];
+    return begun.stored === null || this.#takeStored(begun.stored, into, cellsMax);
+  }
+
+  #takeStored(stored: NonNullable<Begun['stored']>, into: PartialCell[], cellsMax: number): boolean {
+    for (let looks = 0; ; ) {
+      const room = Math.min(cellsMax - into.length, LOOKS_PER_CELL * cellsMax - looks);
+      if (room <= 0) return false;
+      const { cells, last } = this.#table.storedAfter(stored.after, this.#time.droppedUpToMs, Math.min(room, STORED_PAGE_CELLS));
+      for (const cell of cells) if (cell.revision > this.#settledSequence && !stored.known.has(cell)) this.#tell(cell, into);
+      if (last === null) return true;
+      looks += cells.length;
+      stored.after = last;
+    }
+  }
+
+  #takeAsked(into: PartialCell[], cellsMax: number): void {
+    for (const [key, name] of this.#asked) {
+      if (into.length >= cellsMax) return;
+      this.#asked.delete(key);
+      const cell = this.#table.inMemory(name) ?? this.#storedUnlessDropped(name);
+      if (cell !== null) this.#tell(cell, into);
+    }
+  }
+
+  #tell(cell: Cell, into: PartialCell[]): void {
+    cell.isChanged = false;
+    into.push(cell.toPartial());
   }
 
   #storedUnlessDropped(name: CellName): ReturnType<CellTable['stored']> {

@@ -54,7 +54,10 @@ export interface MergedCell extends CellName, CellTotals {
   readonly updatedAtMs: number;
 }
 
-/** What one partition tells the merge. */
+/**
+ * What one partition tells the merge. The head, which is all but the cells, claims no more than has been told: every change up to its
+ * sequence number came with this report or before it. Cells may be ahead of it.
+ */
 export interface PartitionReport {
   readonly partition: number;
   /** Records and ticks folded. */
@@ -70,7 +73,7 @@ export interface PartitionReport {
   readonly duplicate: number;
   readonly late: number;
   readonly rejected: number;
-  /** Changed since the last report, or asked for. */
+  /** Some or all of those changed since they were last told, and of those asked for. */
   readonly cells: readonly PartialCell[];
 }
 

@@ -7,10 +7,13 @@
 
 import type { CellKind, MergedCell, PartitionReport } from './cell.ts';
 import type { ResultSchema } from './pipeline.ts';
-import type { Conservation } from './record.ts';
+import { emptyConservation, type Conservation } from './record.ts';
 
 /** How far one partition has come, by its latest report. */
 export type PartitionProgress = Omit<PartitionReport, 'cells'>;
+
+/** What is known of a partition that has reported nothing yet. */
+export const nothingReported = (partition: number): PartitionProgress => ({ partition, sequence: 0, watermarkMs: -1, closedUpToMs: 0, offset: 0, ...emptyConservation() });
 
 /** What the merge hands to the live store, to be written in one transaction or not at all. */
 export interface MergeOutput {

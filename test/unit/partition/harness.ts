@@ -51,6 +51,8 @@ export class LiveCells {
   readonly cells = new Map<string, PartialCell>();
   sequence = -1;
   closedUpToMs = 0;
+  /** Cells may be ahead of the head. */
+  newestRevision = -1;
 
   take(report: PartitionReport): void {
     for (const cell of report.cells) {
@@ -58,7 +60,10 @@ export class LiveCells {
       const known = this.cells.get(key);
       if (known !== undefined && known.revision > cell.revision) throw new Error(`revision of ${key} went back from ${known.revision} to ${cell.revision}`);
       this.cells.set(key, cell);
+      this.newestRevision = Math.max(this.newestRevision, cell.revision);
     }
+    // A restarted partition has claimed nothing before the last piece of its report.
+    if (report.sequence < this.sequence) return;
     this.sequence = report.sequence;
     this.closedUpToMs = report.closedUpToMs;
   }

@@ -85,11 +85,44 @@ async function disturbed(batches: readonly LogBatch[], seed: number): Promise<Ou
     inFlight = null;
   };
   let at = 0;
-  while (at < batches.length) {
+  const fold = (): void => {
     const batch = shifted(batches[at] as LogBatch, (batches[at] as LogBatch).sequence > provenSequence ? shift : 0);
     partition.fold(batch, sliceOf(batch, 0), cursor);
     at++;
-    if (chance(0.4)) live.take(partition.report('changed'));
+  };
+  const cellsMax = (): number => (chance(0.3) ? Infinity : 1 + Math.floor(random() * 8));
+  /** What was reported but never stored is lost, and with the power what was committed but not flushed. */
+  const crash = async (): Promise<void> => {
+    if (chance(0.5)) partition.report('changed', cellsMax());
+    // The commit may have gone through although nobody was left to hear of it.
+    if (inFlight !== null && chance(0.5)) await store.commit(inFlight.operations);
+    inFlight = null;
+    if (chance(0.3)) store.powerLoss();
+    partition = open();
+    provenSequence = partition.batchSequence;
+    shift += 8 * Math.floor(random() * 100);
+    // A restarted thread may begin to read before where this partition stands.
+    at = Math.max(0, partition.batchSequence + 1 - Math.floor(random() * 5));
+    settle();
+    const end = Math.min(batches.length, at + Math.floor(random() * 60));
+    while (at < end || partition.sequence < Math.max(live.sequence, live.newestRevision)) fold();
+  };
+  /** The log goes on, checkpoints are taken, and the thread may die again, while all is reported. */
+  const recover = async (): Promise<void> => {
+    for (;;) {
+      live.take(partition.report('all', cellsMax()));
+      if (!partition.isMidReport) return;
+      if (chance(0.5) && at < batches.length) fold();
+      if (chance(0.1)) partition.request([...live.cells.values()].filter(() => chance(0.1)));
+      if (chance(0.1)) inFlight ??= partition.checkpoint();
+      if (chance(0.3)) await land();
+      if (chance(0.1)) settle();
+      if (chance(0.02)) await crash();
+    }
+  };
+  while (at < batches.length) {
+    fold();
+    if (chance(0.4)) live.take(partition.report(chance(0.1) ? 'asked' : 'changed', cellsMax()));
     if (chance(0.2)) settle();
     if (chance(0.1)) takeShares();
     if (chance(0.1)) partition.request([...live.cells.values()].filter(() => chance(0.1)));
@@ -101,26 +134,11 @@ async function disturbed(batches: readonly LogBatch[], seed: number): Promise<Ou
     }
     if (chance(0.05)) await store.flushed();
     if (!chance(0.04)) continue;
-    // A crash: what was reported but never stored is lost, and with the power what was committed but not flushed.
-    if (chance(0.5)) partition.report('changed');
-    // The commit may have gone through although nobody was left to hear of it.
-    if (inFlight !== null && chance(0.5)) await store.commit(inFlight.operations);
-    inFlight = null;
-    if (chance(0.3)) store.powerLoss();
-    partition = open();
-    provenSequence = partition.batchSequence;
-    shift += 8 * Math.floor(random() * 100);
-    // A restarted thread may begin to read before where this partition stands.
-    at = Math.max(0, partition.batchSequence + 1 - Math.floor(random() * 5));
-    settle();
-    const end = Math.min(batches.length, Math.max(at, live.sequence < 0 ? 0 : at) + Math.floor(random() * 60));
-    for (; at < end || partition.sequence < live.sequence; at++) {
-      const replayed = shifted(batches[at] as LogBatch, (batches[at] as LogBatch).sequence > provenSequence ? shift : 0);
-      partition.fold(replayed, sliceOf(replayed, 0), cursor);
-    }
-    live.take(partition.report('all'));
+    await crash();
+    await recover();
   }
-  live.take(partition.report('changed'));
+  do live.take(partition.report('changed', cellsMax()));
+  while (partition.isMidReport || partition.hasChanges);
   await land();
   await saveTo(partition, store);
   takeShares();

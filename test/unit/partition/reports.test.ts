@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { CellKind, type CellName } from '../../../engine/core/cell.ts';
 import { MS_PER_HOUR } from '../../../engine/core/types.ts';
-import { foldAll, newStore, openToy, saveTo, type ToyPartition } from './harness.ts';
+import { foldAll, LiveCells, newStore, openToy, saveTo, type ToyPartition } from './harness.ts';
 import { TEN, cellsOf, folded, logWith, sale } from './sales.ts';
 
 describe('reports', () => {
@@ -113,4 +113,78 @@ describe('reports', () => {
     expect(reported(partition.sequence)).toEqual(['1 11-20T10 s/new 1', '1 11-20T10 s/old 1']);
     expect(cellsOf(openToy(store))).toHaveLength(4);
   });
+
+  it('come in pieces, of which the last claims what had happened when the first went', () => {
+    const log = logWith();
+    const partition = folded(log);
+    const before = partition.report('changed');
+    foldAll(partition, [log.batch(TEN, ['a', 'b', 'c'].map((city) => sale({ city })))]);
+    const begunAt = partition.sequence;
+    const first = partition.report('changed', 4);
+    expect(first).toEqual({ ...before, cells: first.cells });
+    expect(partition.isMidReport).toBe(true);
+    // Closes the hour; what has not gone yet goes as it is now, once.
+    foldAll(partition, [log.batch(TEN + 2 * MS_PER_HOUR, [sale({ t: TEN + 2 * MS_PER_HOUR, city: 'c' })])]);
+    const second = partition.report('changed', 4);
+    expect(second).toMatchObject({ sequence: begunAt, received: 3, closedUpToMs: TEN - MS_PER_HOUR });
+    expect(partition.isMidReport).toBe(false);
+    expect([...first.cells, ...second.cells]).toHaveLength(6);
+    const rest = partition.report('changed');
+    expect(rest).toMatchObject({ sequence: partition.sequence, received: 4, closedUpToMs: TEN + MS_PER_HOUR });
+    const live = new LiveCells();
+    for (const report of [first, second, rest]) live.take(report);
+    expect(live.sorted()).toEqual(openedAgain(log).sorted());
+    expect(partition.hasChanges).toBe(false);
+  });
+
+  it('answer before all else, and alone when nothing else is wanted', () => {
+    const log = logWith();
+    const partition = folded(log);
+    foldAll(partition, [log.batch(TEN, ['a', 'b', 'c'].map((city) => sale({ city })))]);
+    const days = ['c', 'b', 'nowhere'].map((city): CellName => ({ ...dayName, dimensions: `s\u001f${city}` }));
+    partition.request(days);
+    expect(partition.owesAnswer).toBe(true);
+    const shown = (cells: readonly CellName[]): string[] => cells.map(({ kind, dimensions }) => `${kind} ${dimensions.slice(2)}`);
+    const asked = partition.report('asked', 1);
+    expect(shown(asked.cells)).toEqual(['2 c']);
+    expect(asked.sequence).toBe(0);
+    expect(partition.owesAnswer).toBe(true);
+    expect(shown(partition.report('changed', 2).cells)).toEqual(['2 b', '2 a']);
+    expect(partition.owesAnswer).toBe(false);
+    const { cells, sequence } = partition.report('changed');
+    expect(shown(cells).sort()).toEqual(['1 a', '1 b', '1 c']);
+    expect(sequence).toBe(partition.sequence);
+  });
+
+  it('hold after a restart all of it in pieces, stored cells too, and claim it with the last', async () => {
+    const log = logWith();
+    const cities = Array.from({ length: 40 }, (_, index) => `c${index}`);
+    log.batch(TEN, cities.map((city) => sale({ city })));
+    const store = newStore();
+    const partition = openToy(store);
+    foldAll(partition, log.batches);
+    await saveTo(partition, store);
+    const restarted = openToy(store);
+    const live = new LiveCells();
+    let pieces = 0;
+    do {
+      const report = restarted.report('all', 3);
+      expect(report.cells.length).toBeLessThanOrEqual(3);
+      expect(report.sequence).toBe(restarted.isMidReport ? 0 : partition.sequence);
+      live.take(report);
+      pieces++;
+      // A cell that is in memory by now is not forgotten.
+      if (pieces === 15) foldAll(restarted, [log.batch(TEN + 1, [sale({ city: 'c39' })])]);
+    } while (restarted.isMidReport);
+    live.take(restarted.report('changed'));
+    expect(live.sorted()).toEqual(openedAgain(log).sorted());
+    expect(pieces).toBeGreaterThanOrEqual(27);
+  });
 });
+
+/** What one report after all of the log holds. */
+function openedAgain(log: ReturnType<typeof logWith>): LiveCells {
+  const live = new LiveCells();
+  live.take(folded(log).report('all'));
+  return live;
+}
