@@ -6,10 +6,10 @@
 import { join } from 'node:path';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { Merge, type MergeAlarms } from '../actors/merge/index.ts';
-import { LIVE_TABLES, LiveStore } from '../sinks/live/index.ts';
+import { LIVE_TABLES, LiveStore, hasIdentity, writeIdentity, type LiveIdentity } from '../sinks/live/index.ts';
 import type { ActorSettings } from './actor-thread.ts';
 import { systemClock } from './core/clock.ts';
-import type { EngineError } from './core/errors.ts';
+import { EngineError } from './core/errors.ts';
 import type { MergeOutput } from './core/feed.ts';
 import type { SlotId, SlotShare } from './core/lake-slot.ts';
 import { resultSchema } from './core/pipeline.ts';
@@ -53,6 +53,7 @@ export class FoldEngine {
   readonly threadStats = new Map<number, Extract<ActorToMain, { type: 'stats' }>>();
   readonly liveFile: OrderedStore;
   readonly #options: FoldEngineOptions;
+  readonly #identity: LiveIdentity;
   readonly #actors: ActorThreads<ActorSettings>;
   readonly #merge: Merge;
   readonly #egress: Egress;
@@ -69,14 +70,8 @@ export class FoldEngine {
     this.need = new RetentionNeed(settings.partitions);
     this.latency = new LatencyTracker(options.sinkNames);
     this.liveFile = openStore({ path: join(directory.live, 'live.mdb'), tables: LIVE_TABLES });
-    this.live = LiveStore.open({
-      store: this.liveFile,
-      schema,
-      instance: directory.instance,
-      generation: directory.generation,
-      partitionCount: settings.partitions,
-      retentionDays: settings.cells.retention_days,
-    });
+    this.#identity = { schema, instance: directory.instance, generation: directory.generation, partitionCount: settings.partitions };
+    this.live = LiveStore.open({ ...this.#identity, store: this.liveFile, retentionDays: settings.cells.retention_days });
     this.#actors = new ActorThreads({
       module: new URL('./actor-thread.js', import.meta.url),
       settings: actorSettings(options),
@@ -118,9 +113,17 @@ export class FoldEngine {
     for (let thread = 0; thread < threads; thread++) this.#egress.recovering(thread);
   }
 
-  /** Restores all partitions; resolves with the highest offset that a checkpoint covers. */
-  start(): Promise<number> {
-    return this.#actors.start();
+  /** Restores all partitions; resolves with the highest offset that a checkpoint covers. Raises DATA_DIR_FOREIGN where the live store is gone. */
+  async start(): Promise<number> {
+    const proven = await this.#actors.start();
+    if (proven > 0 && !hasIdentity(this.liveFile)) {
+      throw new EngineError('DATA_DIR_FOREIGN', 'the partitions have checkpoints, but live/live.mdb is new: hours that only the former one held would be missing', {
+        where: { file: join(this.#options.directory.live, 'live.mdb') },
+        fix: 'put back the live.mdb that belongs to this data directory, or restore a savepoint',
+      });
+    }
+    await writeIdentity(this.liveFile, this.#identity);
+    return proven;
   }
 
   /** The log is durable up to `durable`: recover up to there, then follow the shared word. */

@@ -9,7 +9,7 @@
  * Owned by the thread that opened it. Files, not directories: `p017.mdb` and its `-lock`.
  */
 
-import { closeSync, fsyncSync, openSync, statSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, statSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { EngineError, messageOf } from '../core/errors.ts';
@@ -56,6 +56,7 @@ export const isCopying = (): boolean => copiesRunning > 0;
 
 /** Opens or creates the file, in a directory that exists. Raises STATE_CORRUPT, DATA_VERSION, DISK_FULL or DATA_DIR_UNUSABLE. */
 export function openStore(options: StoreOptions): OrderedStore {
+  const isNew = !existsSync(options.path);
   inspectStateFile(options.path);
   try {
     const root = open<Uint8Array, Uint8Array>({
@@ -68,6 +69,8 @@ export function openStore(options: StoreOptions): OrderedStore {
       batchStartThreshold: NEVER,
     } as RootOptions);
     const tables = new Map<string, Table>(options.tables.map((name) => [name, root.openDB<Uint8Array, Uint8Array>(name, BINARY)]));
+    // Flushed would mean little for a file whose name may be lost.
+    if (isNew) syncPath(dirname(options.path));
     return new LmdbStore(options, root, tables);
   } catch (error) {
     throw openFault(options.path, error);

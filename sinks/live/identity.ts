@@ -1,4 +1,4 @@
-/** Whose live store a file is: checked when it is opened, written with its first transaction. */
+/** Whose live store a file is: checked when it is opened, written before anything is counted, and with the first transaction after a change. */
 
 import { pack, unpack } from '../../engine/core/codec.ts';
 import { EngineError } from '../../engine/core/errors.ts';
@@ -41,6 +41,17 @@ export function checkIdentity(store: OrderedStore, identity: LiveIdentity): Stor
   if (found.generation > wanted.generation) throw foreign(`it is of generation ${found.generation}, the data directory of ${wanted.generation}`);
   for (const part of ['dimensions', 'measures', 'labels'] as const) checkNames(part, found[part], wanted[part]);
   return JSON.stringify(found) === JSON.stringify(wanted) ? null : write;
+}
+
+/** False for a file that was just made. */
+export const hasIdentity = (store: OrderedStore): boolean => store.get(LIVE_TABLE.meta, KEY) !== null;
+
+/** Makes the file this data directory's, flushed: before partitions checkpoint, so that a file without it is one that replaced another. */
+export async function writeIdentity(store: OrderedStore, identity: LiveIdentity): Promise<void> {
+  const write = checkIdentity(store, identity);
+  if (write === null) return;
+  await store.commit([write]);
+  await store.flushed();
 }
 
 const stored = ({ instance, generation, partitionCount, schema }: LiveIdentity): StoredIdentity => ({

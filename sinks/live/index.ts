@@ -2,6 +2,8 @@
 export { queryMetrics } from './answer.ts';
 export type { MetricsAnswer, MetricsOptions } from './answer.ts';
 export { LIVE_TABLES } from './encode.ts';
+export { hasIdentity, writeIdentity } from './identity.ts';
+export type { LiveIdentity } from './identity.ts';
 export { LiveStore } from './live-store.ts';
 export type { LiveStoreOptions } from './live-store.ts';
 export { LIVE_LIMITS } from './options.ts';

@@ -4,11 +4,13 @@ import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:f
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openStore } from '../../../engine/state/index.ts';
+import { LIVE_TABLES, hasIdentity } from '../../../sinks/live/index.ts';
 import { message } from '../../support/daemon.ts';
 import { canUnshare, OTHER_NETWORK } from '../../support/namespaces.ts';
 import { copyAll, useDaemons } from './harness.ts';
 
-const { scratch, directory, started, refused, usedDirectory } = useDaemons();
+const { scratch, directory, spawned, started, refused, usedDirectory } = useDaemons();
 
 describe('a wrong configuration', () => {
   it.each([
@@ -106,6 +108,28 @@ describe('a data directory that cannot be used', () => {
     rmSync(join(path, 'journal'), { recursive: true });
     cpSync(join(other, 'journal'), join(path, 'journal'), { recursive: true });
     expect(await refused({ dataDir: path })).toEqual({ code: 4, lines: [expect.stringMatching(/journal.*(belongs to|another)/i)] });
+  });
+
+  it('ends with 4 when the live store is gone: hours that only it holds would be missing without a word', async () => {
+    const path = directory('data');
+    await usedDirectory(path);
+    rmSync(join(path, 'live'), { recursive: true });
+    const refusal = { code: 4, lines: [expect.stringMatching(/live\.mdb.*savepoint/)] };
+    expect(await refused({ dataDir: path })).toEqual(refusal);
+    expect(await refused({ dataDir: path })).toEqual(refusal);
+  });
+
+  it('takes a new one that was killed before anything was counted', async () => {
+    const path = directory('data');
+    const first = spawned({ dataDir: path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '200' } });
+    await first.until(() => first.logs.some(({ msg }) => msg === 'the journal is open'), 20_000, 'the journal to be open');
+    await first.kill();
+    const live = openStore({ path: join(path, 'live', 'live.mdb'), tables: LIVE_TABLES });
+    expect(hasIdentity(live)).toBe(true);
+    await live.close();
+    const second = await started({ dataDir: path });
+    expect((await second.push(message())).status).toBe(200);
+    await second.settled(1);
   });
 
   it('ends with 4 when instance.json is gone', async () => {
