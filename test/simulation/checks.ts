@@ -5,13 +5,12 @@ import { CellKind, DIMENSION_SEPARATOR, cellMapKey, type MergedCell } from '../.
 import type { MergeOutput } from '../../engine/core/feed.ts';
 import { MS_PER_DAY, offset, partitionId, type Offset } from '../../engine/core/types.ts';
 import { createRecordCursor, openLogReader } from '../../engine/log/index.ts';
-import { memoryStore } from '../../engine/state/index.ts';
-import { PARTITION_TABLES } from '../../actors/partition/index.ts';
+import type { MemoryStore } from '../../engine/state/index.ts';
 import type { LiveStore } from '../../sinks/live/index.ts';
 import type { MemorySystem } from '../conformance/memory-sink.ts';
 import type { Model } from '../model/model.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
-import { JOURNAL, PARTITIONS, openPartition } from './life.ts';
+import { JOURNAL, openPartition, type SimulatedActor } from './life.ts';
 
 const MEASURES = appsflyerPipeline.measures.map(({ name }) => name);
 const CAMPAIGN = appsflyerPipeline.dimensions.findIndex(({ name }) => name === 'campaign_id');
@@ -95,18 +94,27 @@ export function checkSink(live: LiveStore, system: MemorySystem): void {
   }
 }
 
-/** One undisturbed fold of the whole journal gives the same state. */
-export function checkReplay(disk: FaultyDisk, durable: Offset, hashes: readonly string[]): void {
-  const actors = Array.from({ length: PARTITIONS }, (_, id) => openPartition(id, memoryStore(PARTITION_TABLES)));
-  const reader = openLogReader({ directory: JOURNAL, lane: { first: 0, count: PARTITIONS }, from: offset(0), disk: disk.session() });
+/** A fold of the journal from where the stores stand, in one thread and undisturbed, gives the same state. With new stores: of the whole journal. */
+export function checkReplay(disk: FaultyDisk, durable: Offset, stores: readonly MemoryStore[], hashes: readonly string[]): void {
+  const actors = stores.map((store, id) => openPartition(id, store, stores.length));
+  const from = offset(Math.min(...actors.map((actor) => actor.offset)));
+  const reader = openLogReader({ directory: JOURNAL, lane: { first: 0, count: actors.length }, from, disk: disk.session() });
   const cursor = createRecordCursor();
   for (let batch = reader.read(durable); batch !== null; batch = reader.read(durable)) {
-    for (const actor of actors) actor.fold(batch, batch.slices.find(({ partition }) => partition === partitionId(actor.id)) ?? null, cursor);
+    for (const actor of actors) {
+      if (batch.offset >= actor.offset) actor.fold(batch, batch.slices.find(({ partition }) => partition === partitionId(actor.id)) ?? null, cursor);
+    }
   }
   reader.close();
   actors.forEach((actor, id) => {
-    if (actor.stateHash() !== hashes[id]) throw new Error(`replay: partition ${id} has another state after an undisturbed replay`);
+    if (actor.stateHash() !== hashes[id]) throw new Error(`replay: partition ${id} has another state after an undisturbed replay ${from === 0 ? 'of the whole log' : 'from its checkpoint'}`);
   });
+}
+
+/** At every checkpoint; `received` comes from batch indexes, the verdicts from the fold. */
+export function checkCheckpoint(actor: Pick<SimulatedActor, 'id' | 'stats'>): void {
+  const { received, accepted, duplicate, late, rejected } = actor.stats();
+  if (received !== accepted + duplicate + late + rejected) throw new Error(`conservation: partition ${actor.id} received ${received}, and has ${accepted} + ${duplicate} + ${late} + ${rejected}`);
 }
 
 function allCells(live: LiveStore): MergedCell[] {

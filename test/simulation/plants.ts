@@ -1,59 +1,112 @@
 /** Bugs planted at the seams of the simulated daemon: each must be found, or the checker that should find it proves nothing. */
 
 import type { MergeOutput } from '../../engine/core/feed.ts';
-import { CellKind, cellMapKey } from '../../engine/core/cell.ts';
+import { CellKind, cellMapKey, type MergedCell } from '../../engine/core/cell.ts';
 import type { Sink } from '../../engine/core/feed.ts';
+import type { SlotShare } from '../../engine/core/lake-slot.ts';
+import type { LogBatch } from '../../engine/core/log.ts';
+import { Verdict } from '../../engine/core/record.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
-import type { MemorySink, MemorySystem } from '../conformance/memory-sink.ts';
+import { readVerdictLog, VerdictLogWriter } from '../../engine/core/verdict-log.ts';
+import type { SimulatedActor } from './life.ts';
+import type { SimulatedSystem } from './sink.ts';
 
 export interface Plant {
+  /** Which checkers may find it. */
+  readonly finders: readonly string[];
   /** A failed commit is acknowledged all the same. */
   readonly acknowledgesFailures?: boolean;
   /** Nothing is recognised as sent before. */
   readonly forgetsRepeats?: boolean;
+  /** Some syncs do nothing. */
+  readonly syncLies?: boolean;
   /** Changes what the merge hands to the live store. */
   readonly output?: (output: MergeOutput) => MergeOutput;
+  /** Changes what readers are shown of it. */
+  readonly visible?: (output: MergeOutput) => MergeOutput;
   readonly store?: (store: OrderedStore) => OrderedStore;
-  readonly sink?: (sink: MemorySink, system: MemorySystem) => Sink;
+  readonly sink?: (sink: Sink, system: SimulatedSystem) => Sink;
+  readonly actor?: (actor: SimulatedActor) => SimulatedActor;
+  /** What is added to a file of the lake at its n-th encoding. */
+  readonly lake?: (name: string, attempt: number) => string;
 }
 
-const withoutTable = (store: OrderedStore, table: string): OrderedStore => ({
-  get: (from, key) => store.get(from, key),
-  range: (from, range) => store.range(from, range),
-  commit: (operations) => store.commit(operations.filter((operation) => operation.table !== table)),
-  flushed: () => store.flushed(),
-  copyTo: (path) => store.copyTo(path),
-  sizeBytes: () => store.sizeBytes(),
-  close: () => store.close(),
-});
+/** The object with some of its methods replaced; the others are its own, private fields included. */
+function altered<Value extends object>(value: Value, changes: Partial<Value>): Value {
+  return new Proxy(value, {
+    get: (target, name) => {
+      const own: unknown = name in changes ? changes[name as keyof Value] : Reflect.get(target, name, target);
+      return typeof own === 'function' && !(name in changes) ? (own as (...all: unknown[]) => unknown).bind(target) : own;
+    },
+  });
+}
+
+const withoutTable = (store: OrderedStore, table: string): OrderedStore => altered(store, { commit: (operations) => store.commit(operations.filter((operation) => operation.table !== table)) });
+
+const mapCells = (output: MergeOutput, change: (cell: MergedCell) => MergedCell): MergeOutput => ({ ...output, changed: output.changed.map(change) });
+
+/** Duplicates are handed to the lake as accepted. */
+function withRepeats(share: SlotShare): SlotShare {
+  const writer = new VerdictLogWriter();
+  let rowCount = 0;
+  for (const { batchOffset, firstSequence, verdicts } of readVerdictLog(share.entries)) {
+    const changed = verdicts.map((verdict) => (verdict === Verdict.duplicate ? Verdict.accepted : verdict));
+    rowCount += changed.filter((verdict) => verdict === Verdict.accepted || verdict === Verdict.late).length;
+    writer.append(batchOffset, firstSequence, changed, changed.length);
+  }
+  return { ...share, rowCount, entries: writer.bytes() };
+}
 
 export const PLANTS: Readonly<Record<string, Plant>> = {
-  'acknowledged-not-durable': { acknowledgesFailures: true },
-  'repeats-count': { forgetsRepeats: true },
+  'acknowledged-not-durable': { finders: ['totals', 'conservation', 'liveness'], acknowledgesFailures: true },
+  'sync-does-nothing': { finders: ['totals', 'conservation', 'liveness', 'EngineError'], syncLies: true },
+  'repeats-count': { finders: ['totals'], forgetsRepeats: true },
   /** A checkpoint whose offset covers cells that are not in it. */
-  'checkpoint-without-cells': { store: (store) => withoutTable(store, 'cells') },
-  'checkpoint-without-fingerprints': { store: (store) => withoutTable(store, 'dedupe') },
-  'checkpoint-without-outbox': { store: (store) => withoutTable(store, 'outbox') },
+  'checkpoint-without-cells': { finders: ['totals', 'day', 'visible', 'merge', 'replay', 'liveness'], store: (store) => withoutTable(store, 'cells') },
+  'checkpoint-without-fingerprints': { finders: ['totals', 'replay', 'lake'], store: (store) => withoutTable(store, 'dedupe') },
+  'checkpoint-without-outbox': { finders: ['lake', 'liveness', 'bug'], store: (store) => withoutTable(store, 'outbox') },
+  'flush-says-more-than-it-did': { finders: ['EngineError', 'totals', 'visible', 'liveness', 'merge', 'lake'], store: (store) => altered(store, { flushed: () => Promise.resolve() }) },
+  'verdict-not-counted': {
+    finders: ['conservation'],
+    actor: (actor) => altered(actor, { stats: () => ({ ...actor.stats(), duplicate: 0 }) }),
+  },
+  'fold-asks-the-wall-clock': {
+    finders: ['replay', 'lake', 'visible', 'merge', 'liveness'],
+    actor: (actor) => altered(actor, { fold: (batch, slice, cursor) => actor.fold(slice === null && batch.sequence % 7 === 0 ? altered<LogBatch>(batch, { receivedAtMs: batch.receivedAtMs + 90_000 }) : batch, slice, cursor) }),
+  },
   'merged-cell-lost': {
+    finders: ['day', 'totals', 'liveness', 'sink', 'visible'],
     output: (output) => ({ ...output, changed: output.changed.filter((cell) => !(cell.kind === CellKind.day && cell.revision % 5 === 0)) }),
   },
-  'sink-takes-lower-revisions': {
-    sink: (sink, system) => ({
-      ...sinkOf(sink),
-      write: async (changed, feed) => {
-        await sink.write({ ...changed, cells: [] }, feed);
-        for (const cell of changed.cells) if (cell.revision % 3 !== 0) system.cells.set(cellMapKey(cell), { cell, generation: feed.generation });
-      },
-    }),
+  'final-too-early': {
+    finders: ['visible'],
+    visible: (output) => mapCells(output, (cell) => (cell.kind === CellKind.hour && cell.revision % 2 === 0 ? { ...cell, final: true } : cell)),
   },
+  'revision-falls': {
+    finders: ['visible'],
+    visible: (output) => mapCells(output, (cell) => (cell.revision % 7 === 0 ? { ...cell, revision: 0 } : cell)),
+  },
+  'watermark-falls': {
+    finders: ['visible'],
+    visible: (output) => ({ ...output, watermarkMs: output.counters.received % 5 === 0 ? output.watermarkMs - 10_000 : output.watermarkMs }),
+  },
+  'sink-takes-lower-revisions': {
+    finders: ['sink'],
+    sink: (sink, system) =>
+      altered(sink, {
+        write: async (changed, feed) => {
+          await sink.write({ ...changed, cells: [] }, feed);
+          for (const cell of changed.cells) if (cell.revision % 3 !== 0) system.cells.set(cellMapKey(cell), { cell, generation: feed.generation });
+        },
+      }),
+  },
+  'sink-write-never-ends': {
+    finders: ['liveness'],
+    sink: (sink) => altered(sink, { write: (changed, feed) => (changed.mark > 40 ? new Promise<void>(() => undefined) : sink.write(changed, feed)) }),
+  },
+  'lake-row-twice': {
+    finders: ['lake'],
+    actor: (actor) => altered(actor, { takeShares: () => actor.takeShares().map(withRepeats) }),
+  },
+  'lake-file-differs': { finders: ['lake'], lake: (_name, attempt) => ` ${attempt}` },
 };
-
-const sinkOf = (sink: MemorySink): Sink => ({
-  name: sink.name,
-  intervalMs: sink.intervalMs,
-  open: () => sink.open(),
-  write: (changed, feed) => sink.write(changed, feed),
-  mark: (marker) => sink.mark(marker),
-  check: () => sink.check(),
-  close: () => sink.close(),
-});

@@ -1,84 +1,117 @@
 /**
- * One simulated story, told by its seed: lives of the daemon, senders that resend until they are answered, faults of every kind; then the faults
- * stop, everything settles, and every checker looks.
+ * One simulated story, told by its seed: lives of the daemon, senders that resend until they are answered, misfortunes by schedule; then they
+ * end, everything settles, and every checker looks.
  */
 
+import { PARTITION_TABLES } from '../../actors/partition/index.ts';
 import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
+import { EngineError } from '../../engine/core/errors.ts';
 import { RecordFlag, RecordSource } from '../../engine/core/record.ts';
 import type { Rules } from '../../engine/core/rules.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
-import { MemorySystem } from '../conformance/memory-sink.ts';
+import { readVerdictLog } from '../../engine/core/verdict-log.ts';
+import { memoryStore } from '../../engine/state/index.ts';
+import type { BatchMember } from '../../ingress/batcher.ts';
 import { Model } from '../model/model.ts';
 import { FaultyDisk, diskError } from '../unit/log/faulty-disk.ts';
-import { checkConservation, checkReplay, checkSink, checkTotals, Visible } from './checks.ts';
+import { checkCheckpoint, checkConservation, checkReplay, checkSink, checkTotals, Visible } from './checks.ts';
 import { SimulatedLake } from './lake.ts';
-import { Life, PARTITIONS, newStores, type Durable } from './life.ts';
+import { JOURNAL, Life, newStores, type Durable, type SimulatedActor } from './life.ts';
 import { PLANTS, type Plant } from './plants.ts';
+import { scheduleOf, type Misfortune } from './schedule.ts';
+import { lifeSettings, storySettings, type LifeSettings, type StorySettings } from './settings.ts';
+import { SimulatedSystem } from './sink.ts';
 import { World } from './world.ts';
 
 export interface SimulationOptions {
   readonly seed: number;
   readonly plant?: string;
+  /** Numbers of misfortunes that do not happen. */
+  readonly without?: ReadonlySet<number>;
 }
 
 export interface SimulationReport {
   readonly messages: number;
   readonly counted: number;
   readonly lives: number;
+  readonly misfortunes: number;
   readonly threadDeaths: number;
   readonly powerCuts: number;
-  readonly failedCommits: number;
+  readonly refusedRequests: number;
+  readonly damageFound: number;
+  readonly lakeSlots: number;
 }
 
-const RULES: Rules = {
-  pipelineVersion: 1,
-  allowedLatenessMs: 5 * MS_PER_MINUTE,
-  futureSkewMs: 5 * MS_PER_MINUTE,
-  idleAfterMs: MS_PER_MINUTE,
-  dedupe: 'push-ms',
-  dedupeHorizonMs: MS_PER_DAY,
-  cellRetentionMs: 40 * MS_PER_DAY,
-  dimensionLimits: {},
-  cellsPerDayMax: 10_000,
-  slotMs: MS_PER_MINUTE,
-  slotBytesMax: 64 * 1024,
-  domain: null,
-};
-
-const TICK_AFTER_MS = 1_000;
 /** Simulated time in which a healthy daemon has everything settled: idle partitions, the lake's slot, backoff of the sink. */
 const SETTLE_LIMIT_MS = 10 * MS_PER_MINUTE;
+const STOP_LIMIT_MS = 30_000;
 
 /** Raises with what a checker found; the message begins with the checker's name. */
-export async function simulate({ seed, plant: plantName }: SimulationOptions): Promise<SimulationReport> {
+export async function simulate({ seed, plant: plantName, without = new Set() }: SimulationOptions): Promise<SimulationReport> {
   const plant = plantName === undefined ? null : PLANTS[plantName];
   if (plant === undefined) throw new Error(`no such plant: ${plantName}; use one of ${Object.keys(PLANTS).join(', ')}`);
-  return new Simulation(seed, plant).run();
+  return new Simulation(seed, plant, scheduleOf(seed).filter(({ number }) => !without.has(number))).run();
+}
+
+/** One request: done with once all of its records are durable, sent again when anything else happens to it. */
+class Client implements BatchMember {
+  appending = true;
+  batchesPending = 0;
+  lastBatch = 0;
+  failure: EngineError | null = null;
+  readonly bodies: readonly Buffer[];
+  readonly #done: (client: Client) => void;
+
+  constructor(bodies: readonly Buffer[], done: (client: Client) => void) {
+    this.bodies = bodies;
+    this.#done = done;
+  }
+
+  settled(): void {
+    this.#done(this);
+  }
+
+  resume(): void {
+    throw new Error('bug: no client was parked');
+  }
+}
+
+interface Rot {
+  readonly path: string;
+  readonly at: number;
+  readonly bit: number;
 }
 
 class Simulation {
   readonly #world: World;
   readonly #plant: Plant | null;
-  readonly #model = new Model();
+  readonly #schedule: readonly Misfortune[];
+  readonly #story: StorySettings;
+  readonly #model: Model;
   readonly #visible = new Visible();
   readonly #durable: Durable;
-  readonly #rules: Rules;
-  /** Bodies that have no answer yet. */
+  readonly #dedupe: Rules['dedupe'];
+  /** Bodies that have no answer yet and are not under way. */
   readonly #unanswered: Buffer[] = [];
+  /** Requests that the life at hand holds. */
+  readonly #underWay = new Set<Client>();
   #messages = 0;
   /** By the model. */
   #counted = 0;
   #life: Life | null = null;
+  #settings!: LifeSettings;
   #lives = 0;
   #threadDeaths = 0;
   #powerCuts = 0;
-  #failedCommits = 0;
+  #refused = 0;
+  #damageFound = 0;
+  #rot: Rot | null = null;
+  #silentUntilMs = 0;
   #faults = true;
   /** Long enough without faults. */
   #isCalm = false;
   #bug: Error | null = null;
   #toMake: number;
-  #lastCommitMs = 0;
   readonly #seed: number;
 
   /** The first counts. */
@@ -86,12 +119,19 @@ class Simulation {
     this.#bug ??= error instanceof Error ? error : new Error(String(error));
   };
 
-  constructor(seed: number, plant: Plant | null) {
+  constructor(seed: number, plant: Plant | null, schedule: readonly Misfortune[]) {
     this.#seed = seed;
     this.#world = new World(seed);
     this.#plant = plant;
-    this.#rules = plant?.forgetsRepeats === true ? { ...RULES, dedupe: 'none' } : RULES;
-    this.#durable = { disk: new FaultyDisk(), ...newStores(), lake: new SimulatedLake(PARTITIONS), system: new MemorySystem() };
+    this.#schedule = schedule;
+    this.#story = storySettings(seed);
+    this.#dedupe = plant?.forgetsRepeats === true ? 'none' : 'push-ms';
+    this.#model = new Model();
+    const disk = new FaultyDisk();
+    const { partitionCount } = this.#story;
+    this.#durable = { disk, ...newStores(partitionCount), lake: new SimulatedLake({ disk, journal: JOURNAL, partitionCount }), system: new SimulatedSystem() };
+    if (plant?.lake !== undefined) this.#durable.lake.disturb = plant.lake;
+    if (plant?.syncLies === true) disk.lies = () => this.#world.chance(0.2);
     this.#toMake = this.#world.pick(20, 150);
   }
 
@@ -102,14 +142,32 @@ class Simulation {
     this.#misfortune().catch(this.#found);
     await world.run(() => this.#bug !== null || (this.#isCalm && this.#isSettled()), MS_PER_DAY);
     if (this.#bug !== null) throw this.#bug;
-    const life = this.#life as Life;
+    await this.#look(this.#life as Life);
+    return {
+      messages: this.#messages,
+      counted: this.#counted,
+      lives: this.#lives,
+      misfortunes: this.#schedule.length,
+      threadDeaths: this.#threadDeaths,
+      powerCuts: this.#powerCuts,
+      refusedRequests: this.#refused,
+      damageFound: this.#damageFound,
+      lakeSlots: this.#durable.lake.slotCount,
+    };
+  }
+
+  async #look(life: Life): Promise<void> {
+    const { disk, lake, system, partitions } = this.#durable;
     checkConservation(life.live, this.#model);
     checkTotals(life.live, this.#model);
-    checkSink(life.live, this.#durable.system);
-    const counted = this.#counted;
-    if (this.#durable.lake.rowCount !== counted) throw new Error(`lake: ${this.#durable.lake.rowCount} rows, the model has ${counted}`);
-    checkReplay(this.#durable.disk, life.words.durableOffset, life.stateHashes());
-    return { messages: this.#messages, counted, lives: this.#lives, threadDeaths: this.#threadDeaths, powerCuts: this.#powerCuts, failedCommits: this.#failedCommits };
+    checkSink(life.live, system);
+    if (lake.rowCount !== this.#counted) throw new Error(`lake: ${lake.rowCount} rows, the model has ${this.#counted}`);
+    const oldest = life.writer?.stats().oldestOffset ?? 0;
+    lake.checkRewrites(oldest, (share) => Math.min(...[...readVerdictLog(share.entries)].map(({ batchOffset }) => batchOffset)));
+    const hashes = life.stateHashes();
+    checkReplay(disk, life.words.durableOffset, partitions.map((store) => store.fork()), hashes);
+    if (!this.#story.retains) checkReplay(disk, life.words.durableOffset, partitions.map(() => memoryStore(PARTITION_TABLES)), hashes);
+    await Promise.resolve();
   }
 
   /** Starts the daemon again and again, as its parent does. */
@@ -117,39 +175,75 @@ class Simulation {
     const world = this.#world;
     for (;;) {
       this.#lives++;
-      const life = new Life({
-        world,
-        durable: this.#durable,
-        rules: this.#rules,
-        threads: world.pick(1, 3),
-        checkpointIntervalMs: world.pick(1, 20) * 100,
-        plant: this.#plant,
-        onVisible: (output) => {
-          this.#guarded(() => {
-            this.#visible.written(output);
-          });
-        },
-        onReady: (live) => {
-          this.#guarded(() => {
-            this.#visible.ready(live);
-          });
-        },
-        onBug: this.#found,
-      });
+      this.#settings = lifeSettings(this.#seed, this.#lives, this.#story, this.#dedupe);
+      this.#durable.lake.newLife(this.#settings.rowsPerFile);
+      const life = this.#newLife(this.#settings);
       this.#life = life;
       try {
         await life.start();
       } catch (error) {
-        // A disk that fails while the journal is opened ends the life; anything else is a bug.
-        if (!this.#faults && life.alive) this.#found(error);
-        if (life.alive) life.die(this.#durable.disk.dead);
+        this.#startFailed(life, error);
       }
       while (life.alive) await world.sleep(10);
+      this.#abandonRequests();
       await world.sleep(world.pick(1, 3_000));
     }
   }
 
-  /** Makes messages, sends what has no answer, journals the time when nothing else is. */
+  #newLife(settings: LifeSettings): Life {
+    const plant = this.#plant;
+    const life: Life = new Life({
+      world: this.#world,
+      durable: this.#durable,
+      story: this.#story,
+      settings,
+      plant,
+      onVisible: (output) => {
+        this.#guarded(() => {
+          this.#visible.written(output);
+        });
+      },
+      onReady: (live) => {
+        this.#guarded(() => {
+          this.#visible.ready(live);
+        });
+      },
+      onCheckpoint: (actor: SimulatedActor) => {
+        this.#guarded(() => {
+          checkCheckpoint(plant?.actor?.(actor) ?? actor);
+        });
+      },
+      onFatal: (error) => {
+        this.#gaveUp(life, error);
+      },
+      onBug: this.#found,
+    });
+    return life;
+  }
+
+  /** A disk that fails while the journal is opened ends the life, and so does damage; anything else is a bug. */
+  #startFailed(life: Life, error: unknown): void {
+    if (!life.alive) return;
+    if (error instanceof EngineError && error.code === 'JOURNAL_CORRUPT') this.#gaveUp(life, error);
+    else {
+      if (!this.#faults) this.#found(error);
+      life.die(this.#durable.disk.dead);
+    }
+  }
+
+  /** Right only where there is damage: it is mended then, as an operator would. */
+  #gaveUp(life: Life, error: EngineError): void {
+    if (!life.alive) return;
+    if (this.#rot === null || error.code !== 'JOURNAL_CORRUPT') {
+      this.#found(error);
+      return;
+    }
+    this.#damageFound++;
+    life.die(false);
+    this.#repair();
+  }
+
+  /** Makes messages, and sends what has no answer, in requests of several records. */
   async #sender(): Promise<void> {
     const world = this.#world;
     const generator = createGenerator({ seed: this.#seed, ratePerMinute: 60_000, startMs: world.clock.nowMs(), users: 50, campaigns: 4, apps: 2, garbageShare: 0.03, resendShare: 0.1, followsClock: true });
@@ -168,86 +262,234 @@ class Simulation {
         // AppsFlyer sends some of what was answered long ago once more.
         if (made.length > 0 && world.chance(0.15)) this.#unanswered.push(made[world.pick(0, made.length - 1)] as Buffer);
       }
-      await this.#commit();
-      await world.sleep(world.chance(0.1) ? world.pick(100, 5_000) : world.pick(1, 60));
+      this.#send();
+      if (world.clock.monotonicMs() < this.#silentUntilMs) await world.sleep(this.#silentUntilMs - world.clock.monotonicMs());
+      else await world.sleep(world.chance(0.1) ? world.pick(100, 5_000) : world.pick(1, 60));
     }
   }
 
-  async #commit(): Promise<void> {
+  #send(): void {
     const world = this.#world;
     const life = this.#life;
-    if (life === null || !life.alive || (life.writer as unknown) === undefined) return;
-    const isTick = this.#unanswered.length === 0;
-    if (isTick && world.clock.monotonicMs() - this.#lastCommitMs < TICK_AFTER_MS) return;
-    const sent: Buffer[] = [];
-    while (this.#unanswered.length > 0 && sent.length < 12) {
-      const body = this.#unanswered.splice(world.pick(0, this.#unanswered.length - 1), 1)[0] as Buffer;
-      life.partitioner.locate(body, 0, body.byteLength);
-      const { partition, flags } = life.partitioner;
-      life.writer.append(partition, RecordSource.push, flags === RecordFlag.none ? 0 : flags, body, 0, body.byteLength);
-      sent.push(body);
+    for (let requests = world.pick(1, 4); requests > 0 && this.#unanswered.length > 0; requests--) {
+      if (life === null || !life.alive || life.batcher === null) return;
+      const bodies: Buffer[] = [];
+      for (let count = world.pick(1, 5); count > 0 && this.#unanswered.length > 0; count--) bodies.push(this.#unanswered.splice(world.pick(0, this.#unanswered.length - 1), 1)[0] as Buffer);
+      const client = new Client(bodies, this.#answered);
+      this.#underWay.add(client);
+      const taken = bodies.every((body) => {
+        life.partitioner.locate(body, 0, body.byteLength);
+        const { partition, flags } = life.partitioner;
+        return life.batcher?.append(client, partition, RecordSource.push, flags === RecordFlag.none ? 0 : flags, body, 0, body.byteLength) ?? false;
+      });
+      if (!taken) this.#again(client);
+      client.appending = false;
     }
-    this.#lastCommitMs = world.clock.monotonicMs();
-    try {
-      await life.writer.commit();
-      if (!life.alive) throw new Error('nobody is there to answer');
-    } catch {
-      this.#failedCommits++;
-      if (this.#plant?.acknowledgesFailures !== true) {
-        this.#unanswered.push(...sent);
-        return;
-      }
-    }
-    for (const body of sent) if (this.#model.deliver({ body: body.toString(), method: 'POST', receivedAtMs: world.clock.nowMs() }).verdict === 'counted') this.#counted++;
   }
 
-  /** Everything that can go wrong, one after another, until enough has. */
+  readonly #answered = (client: Client): void => {
+    if (!this.#underWay.delete(client)) return;
+    if (client.failure !== null && this.#plant?.acknowledgesFailures !== true) {
+      this.#again(client);
+      return;
+    }
+    const receivedAtMs = this.#world.clock.nowMs();
+    for (const body of client.bodies) if (this.#model.deliver({ body: body.toString(), method: 'POST', receivedAtMs }).verdict === 'counted') this.#counted++;
+  };
+
+  /** Some of it may be durable all the same. */
+  #again(client: Client): void {
+    this.#underWay.delete(client);
+    this.#refused++;
+    this.#unanswered.push(...client.bodies);
+  }
+
+  /** Their connections are gone. */
+  #abandonRequests(): void {
+    for (const client of [...this.#underWay]) this.#again(client);
+  }
+
   async #misfortune(): Promise<void> {
     const world = this.#world;
-    const { disk, system } = this.#durable;
-    for (let misfortunes = world.pick(2, 14); misfortunes > 0; misfortunes--) {
-      await world.sleep(world.chance(0.3) ? world.pick(1, 50) : world.pick(50, 4_000));
-      const life = this.#life as Life;
-      if (!life.alive) continue;
-      const dice = world.random();
-      if (dice < 0.2) life.die(false);
-      else if (dice < 0.4) {
-        this.#powerCuts++;
-        life.die(true);
-      } else if (dice < 0.55) {
-        if ((life.writer as unknown) === undefined) continue;
-        this.#threadDeaths++;
-        life.killThread(world.pick(0, 2));
-      } else if (dice < 0.65) {
-        const operation = world.chance(0.5) ? 'sync' : 'write';
-        const code = world.chance(0.5) ? 'EIO' : 'ENOSPC';
-        let left = world.pick(1, 4);
-        disk.fault = (what) => (what === operation && left-- > 0 ? diskError(code) : null);
-      } else if (dice < 0.7) disk.shortWrite = (length) => 1 + Math.floor(world.random() * length);
-      else if (dice < 0.8) life.failNextCommit();
-      else if (dice < 0.85) system.away = !system.away;
-      else if (dice < 0.88) system.forget();
-      else if (dice < 0.94) world.jump(world.pick(-3, 3) * MS_PER_HOUR);
-      else this.#toMake += world.pick(0, 30);
+    const startMs = world.clock.monotonicMs();
+    for (const misfortune of this.#schedule) {
+      await world.sleep(startMs + misfortune.atMs - world.clock.monotonicMs());
+      if (world.chance(0.3)) this.#durable.system.copy();
+      const life = this.#life;
+      if (life !== null && life.alive) this.#strike(misfortune, life);
     }
+    // What lasts for a while is over by itself, at the latest now.
+    await world.sleep(world.pick(1, 5_000));
+    this.#repair();
+    const { disk, lake, system } = this.#durable;
     disk.fault = null;
     disk.shortWrite = null;
-    system.away = false;
+    disk.delay = null;
+    lake.away = false;
+    system.recover();
     world.setClockRight();
     this.#faults = false;
+    await this.#calm();
+  }
+
+  async #calm(): Promise<void> {
+    const world = this.#world;
     const deadlineMs = world.clock.monotonicMs() + SETTLE_LIMIT_MS;
-    // A sink that lost its values notices by its marker, within a minute; the lake's last slot ends with a minute of log time.
-    await world.sleep(3 * MS_PER_MINUTE);
+    // A sink that lost its values notices by its marker; the lake's last slot ends with log time.
+    await world.sleep(2 * this.#settings.markerCheckMs + 1_000);
     this.#isCalm = true;
     while (!this.#isSettled()) {
-      if (world.clock.monotonicMs() > deadlineMs) throw new Error(`liveness: not settled ${SETTLE_LIMIT_MS} ms after the last fault: ${this.#unanswered.length} unanswered, ready ${this.#life?.ready}, caught up ${this.#life?.isCaughtUp}, lake ${this.#durable.lake.rowCount} of ${this.#counted}, ${JSON.stringify(this.#life?.live.conservation())}`);
+      this.#durable.lake.pump();
+      if (world.clock.monotonicMs() > deadlineMs) throw new Error(`liveness: not settled ${SETTLE_LIMIT_MS} ms after the last fault: ${this.#unanswered.length} unanswered, ready ${this.#life?.ready}, caught up ${this.#life?.isCaughtUp}, lake ${String(this.#durable.lake)} of ${this.#counted}, slots waiting ${this.#life?.actors.map((actor) => `${actor.id}: ${String(actor.stats().slotsWaiting)}`).join(' ')}, sink settled ${this.#life?.sinkIsSettled}, ${JSON.stringify(this.#life?.live.conservation())}`);
       await world.sleep(500);
     }
   }
 
+  #strike({ kind, extent, choice }: Misfortune, life: Life): void {
+    const world = this.#world;
+    const { disk, system, lake } = this.#durable;
+    const lastsMs = 100 + extent * 4_000;
+    switch (kind) {
+      case 'process-death':
+        life.die(false);
+        break;
+      case 'power-cut':
+        this.#powerCuts++;
+        life.die(true);
+        break;
+      case 'orderly-stop':
+        this.#stop(life);
+        break;
+      case 'thread-death':
+        if (life.writer === null) break;
+        this.#threadDeaths++;
+        life.killThread(Math.floor(choice * 3));
+        break;
+      case 'write-error':
+      case 'sync-error': {
+        const operation = kind === 'write-error' ? 'write' : 'sync';
+        const code = choice < 0.5 ? 'EIO' : 'ENOSPC';
+        let left = 1 + Math.floor(extent * 4);
+        disk.fault = (what) => (what === operation && left-- > 0 ? diskError(code) : null);
+        break;
+      }
+      case 'short-writes':
+        disk.shortWrite = (length) => 1 + Math.floor(world.random() * length);
+        break;
+      case 'full-disk':
+        this.#disturbFor(lastsMs, 'write', 'ENOSPC');
+        break;
+      case 'no-descriptors':
+        this.#disturbFor(lastsMs, 'open', 'EMFILE');
+        break;
+      case 'slow-disk': {
+        const delay = (): Promise<void> => world.sleep(world.pick(0, 1 + Math.floor(choice * 500)));
+        disk.delay = delay;
+        this.#after(lastsMs, () => {
+          if (disk.delay === delay) disk.delay = null;
+        });
+        break;
+      }
+      case 'store-fails':
+        life.failNextCommit(choice);
+        break;
+      case 'bit-rot':
+        life.die(false);
+        this.#turnBit(extent, choice);
+        break;
+      case 'sink-away':
+        system.away = true;
+        this.#after(lastsMs * 5, () => (system.away = false));
+        break;
+      case 'sink-mute':
+        system.mute = true;
+        this.#after(lastsMs, () => (system.mute = false));
+        break;
+      case 'sink-hangs':
+        system.hangMs = Math.floor(choice * 150_000);
+        this.#after(lastsMs, () => (system.hangMs = 0));
+        break;
+      case 'sink-forgets':
+        system.forget();
+        break;
+      case 'sink-restored':
+        system.restore();
+        break;
+      case 'lake-away':
+        lake.away = true;
+        this.#after(lastsMs * 10, () => {
+          lake.away = false;
+          this.#guarded(() => {
+            lake.pump();
+          });
+        });
+        break;
+      case 'clock-jump':
+        world.jump(Math.round((choice * 6 - 3) * MS_PER_HOUR));
+        break;
+      case 'silence':
+        this.#silentUntilMs = world.clock.monotonicMs() + extent * 5 * MS_PER_MINUTE;
+        break;
+    }
+  }
+
+  /** Drains as after SIGTERM; a drain that takes too long is cut short. */
+  #stop(life: Life): void {
+    const world = this.#world;
+    let isOver = false;
+    const end = (): void => {
+      if (isOver) return;
+      isOver = true;
+      if (life.alive) life.die(false);
+    };
+    life.stop().then(end, (error: unknown) => {
+      if (life.alive) this.#found(error);
+      end();
+    });
+    void world.schedule(STOP_LIMIT_MS, end);
+  }
+
+  #after(delayMs: number, callback: () => void): void {
+    void this.#world.schedule(delayMs, callback);
+  }
+
+  #disturbFor(lastsMs: number, operation: 'write' | 'open', code: string): void {
+    const { disk } = this.#durable;
+    const fault = (what: string): Error | null => (what === operation ? diskError(code) : null);
+    disk.fault = fault;
+    this.#after(lastsMs, () => {
+      if (disk.fault === fault) disk.fault = null;
+    });
+  }
+
+  /** In any segment but the newest: there nobody could tell damage from a torn tail. */
+  #turnBit(extent: number, choice: number): void {
+    this.#repair();
+    const { disk, lake } = this.#durable;
+    const segments = disk.paths.filter((path) => /\/\d+\.segment$/.test(path)).slice(0, -1);
+    const path = segments[Math.floor(choice * segments.length)];
+    if (path === undefined) return;
+    const bytes = disk.bytesOf(path);
+    const rot = { path, at: Math.floor(extent * bytes.byteLength), bit: Math.floor(choice * 8_000) % 8 };
+    bytes[rot.at] = (bytes[rot.at] as number) ^ (1 << rot.bit);
+    this.#rot = rot;
+    lake.damaged = true;
+  }
+
+  #repair(): void {
+    const rot = this.#rot;
+    const { disk, lake } = this.#durable;
+    this.#rot = null;
+    lake.damaged = false;
+    // Retired meanwhile: nothing is read from it any more.
+    if (rot === null || !disk.paths.includes(rot.path)) return;
+    const bytes = disk.bytesOf(rot.path);
+    bytes[rot.at] = (bytes[rot.at] as number) ^ (1 << rot.bit);
+  }
+
   #isSettled(): boolean {
     const life = this.#life;
-    return this.#toMake <= 0 && this.#unanswered.length === 0 && life !== null && life.alive && life.isCaughtUp && life.sinkIsSettled && this.#durable.lake.rowCount >= this.#counted;
+    return this.#toMake <= 0 && this.#unanswered.length === 0 && this.#underWay.size === 0 && life !== null && life.alive && life.writer !== null && life.isCaughtUp && life.sinkIsSettled && this.#durable.lake.rowCount >= this.#counted;
   }
 
   #guarded(check: () => void): void {

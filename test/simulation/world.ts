@@ -61,6 +61,15 @@ export class World {
     this.#wallOffsetMs = this.#wallOffsetMaxMs;
   }
 
+  /** Like a message port: what is sent arrives within `delayMsMax`, in the order of sending. */
+  channel(delayMsMax: number): (deliver: () => void) => void {
+    let lastMs = 0;
+    return (deliver) => {
+      lastMs = Math.max(lastMs, this.#monotonicMs + this.pick(0, delayMsMax));
+      void this.schedule(lastMs - this.#monotonicMs, deliver);
+    };
+  }
+
   sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.schedule(delayMs, resolve));
   }

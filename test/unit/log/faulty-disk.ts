@@ -44,6 +44,10 @@ export class FaultyDisk implements Disk {
   fault: ((operation: DiskOperation, path: string) => Error | null) | null = null;
   /** Bytes a write takes of those it was given. */
   shortWrite: ((length: number) => number) | null = null;
+  /** Whether a sync says that it is done and does nothing: no disk that durability can be built on. */
+  lies: (() => boolean) | null = null;
+  /** Awaited before each sync that does not hold up its thread. */
+  delay: (() => Promise<void>) | null = null;
   /** After this many operations the power goes. */
   operationsLeft = Infinity;
   operations = 0;
@@ -82,6 +86,7 @@ export class FaultyDisk implements Disk {
     this.#dead = false;
     this.fault = null;
     this.shortWrite = null;
+    this.delay = null;
     this.operationsLeft = Infinity;
   }
 
@@ -140,7 +145,7 @@ export class FaultyDisk implements Disk {
       },
       syncDirectory: (directory) => alive().syncDirectory(directory),
       syncDirectoryAsync: async (directory) => {
-        await Promise.resolve();
+        await this.delay?.();
         alive().syncDirectory(directory);
       },
     };
@@ -203,7 +208,7 @@ export class FaultyDisk implements Disk {
       alive('write');
       const taken = Math.min(length, this.shortWrite?.(length) ?? length);
       const change = { position, bytes: Buffer.from(from.subarray(fromStart, fromStart + taken)) };
-      inode.cached = apply(inode.cached, change);
+      inode.cached = inode.cached === inode.durable ? apply(inode.cached, change) : overwrite(inode.cached, change);
       inode.pending.push(change);
       return taken;
     };
@@ -214,7 +219,8 @@ export class FaultyDisk implements Disk {
         if (life === this.#life && !this.#dead) inode.pending = [];
         throw error;
       }
-      for (const change of inode.pending) inode.durable = apply(inode.durable, change);
+      if (this.lies?.() === true) return;
+      for (const change of inode.pending) inode.durable = inode.cached === inode.durable ? apply(inode.durable, change) : overwrite(inode.durable, change);
       inode.pending = [];
     };
     return {
@@ -229,7 +235,7 @@ export class FaultyDisk implements Disk {
       },
       sync,
       syncAsync: async () => {
-        await Promise.resolve();
+        await this.delay?.();
         sync();
       },
       truncate: (size) => {
@@ -283,6 +289,13 @@ function apply(content: Buffer, change: Change): Buffer {
   content.copy(written);
   change.bytes.copy(written, change.position);
   return written;
+}
+
+/** The same where nobody else holds the content: in place, unless it grows. */
+function overwrite(content: Buffer, change: Change): Buffer {
+  if ('size' in change || change.position + change.bytes.byteLength > content.byteLength) return apply(content, change);
+  change.bytes.copy(content, change.position);
+  return content;
 }
 
 function tear(content: Buffer, change: Change, random: Random): Buffer {

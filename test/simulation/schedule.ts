@@ -1,0 +1,73 @@
+/** What goes wrong in a story, and when: a list made from the seed alone, so that single misfortunes can be left out and the rest stays. */
+
+import { seededRandom } from '../unit/log/faulty-disk.ts';
+
+/** By kind: how often it comes, and what it is. */
+export const MISFORTUNES = {
+  'process-death': { weight: 10, meaning: 'the process dies' },
+  'power-cut': { weight: 14, meaning: 'the power goes: unsynced writes are lost or torn, unflushed transactions roll back' },
+  'orderly-stop': { weight: 6, meaning: 'the daemon drains, and starts again with other settings' },
+  'thread-death': { weight: 14, meaning: 'an actor thread dies and is replaced' },
+  'write-error': { weight: 5, meaning: 'the next writes fail (EIO or ENOSPC)' },
+  'sync-error': { weight: 6, meaning: 'the next syncs fail, and leave the pages looking clean' },
+  'short-writes': { weight: 4, meaning: 'the disk takes fewer bytes than it is given' },
+  'full-disk': { weight: 3, meaning: 'every write fails with ENOSPC for a while' },
+  'slow-disk': { weight: 6, meaning: 'syncs take up to half a second for a while' },
+  'no-descriptors': { weight: 2, meaning: 'no file can be opened for a while' },
+  'store-fails': { weight: 7, meaning: 'a transaction of a partition or of the live store is refused' },
+  'bit-rot': { weight: 4, meaning: 'the process dies, and a bit of an old segment has turned when it comes back; later it is repaired' },
+  'sink-away': { weight: 5, meaning: 'the sink does not answer for a while' },
+  'sink-mute': { weight: 4, meaning: 'the sink applies what it is given and fails to say so' },
+  'sink-hangs': { weight: 4, meaning: 'the sink takes longer than the writer waits; what it was given lands late' },
+  'sink-forgets': { weight: 3, meaning: 'the sink is flushed' },
+  'sink-restored': { weight: 3, meaning: 'the sink is put back to an older copy of itself' },
+  'lake-away': { weight: 3, meaning: 'the lake takes nothing for a while' },
+  'clock-jump': { weight: 7, meaning: 'the wall clock steps by up to three hours' },
+  silence: { weight: 3, meaning: 'no sender sends for some minutes' },
+} as const;
+export type MisfortuneKind = keyof typeof MISFORTUNES;
+
+export interface Misfortune {
+  /** From 1, in order of time. */
+  readonly number: number;
+  /** Since the start of the story. */
+  readonly atMs: number;
+  readonly kind: MisfortuneKind;
+  /** Two dice, each at least 0 and below 1: how much of it, and of what. */
+  readonly extent: number;
+  readonly choice: number;
+}
+
+const COUNT_MAX = 16;
+
+export function scheduleOf(seed: number): Misfortune[] {
+  const random = seededRandom(seed ^ 0x6d697366);
+  const kinds = Object.keys(MISFORTUNES) as MisfortuneKind[];
+  const weights = kinds.map((kind) => MISFORTUNES[kind].weight);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  let atMs = 0;
+  return Array.from({ length: 2 + Math.floor(random() * (COUNT_MAX - 1)) }, (_, index) => {
+    // Some follow each other at once, which is when recovery itself is hit.
+    atMs += random() < 0.35 ? Math.floor(random() * 60) : 50 + Math.floor(random() * 4_000);
+    let dice = random() * total;
+    const at = weights.findIndex((weight) => (dice -= weight) < 0);
+    return { number: index + 1, atMs, kind: kinds[at] as MisfortuneKind, extent: random(), choice: random() };
+  });
+}
+
+export const tell = ({ number, atMs, kind, extent, choice }: Misfortune): string => `${String(number).padStart(3)}  ${String(atMs).padStart(6)} ms  ${kind} (${extent.toFixed(2)}, ${choice.toFixed(2)}): ${MISFORTUNES[kind].meaning}`;
+
+/** Numbers that may be left out: `fails` says whether the story still ends badly without them. Halves first, then single ones. */
+export async function shrink(numbers: readonly number[], fails: (without: ReadonlySet<number>) => Promise<boolean>, triesMax = 200): Promise<Set<number>> {
+  const without = new Set<number>();
+  let tries = 0;
+  for (let size = Math.ceil(numbers.length / 2); size >= 1 && tries < triesMax; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    const left = numbers.filter((number) => !without.has(number));
+    for (let from = 0; from < left.length && tries < triesMax; from += size) {
+      const fewer = new Set([...without, ...left.slice(from, from + size)]);
+      tries++;
+      if (await fails(fewer)) for (const number of fewer) without.add(number);
+    }
+  }
+  return without;
+}

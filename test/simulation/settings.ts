@@ -1,0 +1,73 @@
+/** What a life is started with: each has its own, as far as settings may change over restarts. */
+
+import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import type { Rules } from '../../engine/core/rules.ts';
+import { MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';
+import { seededRandom } from '../unit/log/faulty-disk.ts';
+
+/** Fixed for the life of a data directory. */
+export interface StorySettings {
+  readonly partitionCount: number;
+  readonly segmentBytes: number;
+  /** Whether old segments go; without it the whole log can be replayed at the end. */
+  readonly retains: boolean;
+}
+
+export interface LifeSettings {
+  readonly threads: number;
+  readonly rules: Rules;
+  readonly batchBytesMax: number;
+  readonly journalBatchBytesMax: number;
+  readonly sparesMax: number;
+  readonly slowSyncMs: number;
+  readonly emitIntervalMs: number;
+  readonly checkpointIntervalMs: number;
+  readonly checkpointBytesMax: number;
+  readonly dedupeMemoryBytesMax: number;
+  readonly markerCheckMs: number;
+  readonly retentionMs: number;
+  readonly rowsPerFile: number;
+}
+
+const KIB = 1024;
+const pickOf = (random: () => number) => (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));
+
+export function storySettings(seed: number): StorySettings {
+  const pick = pickOf(seededRandom(seed ^ 0x73746f72));
+  return { partitionCount: pick(1, 6), segmentBytes: pick(1, 3) * 64 * KIB, retains: pick(0, 2) === 0 };
+}
+
+export function lifeSettings(seed: number, life: number, story: StorySettings, dedupe: Rules['dedupe']): LifeSettings {
+  const random = seededRandom((seed ^ 0x6c696665) + life * 7_919);
+  const pick = pickOf(random);
+  const slotMs = pick(5, 60) * MS_PER_SECOND;
+  return {
+    threads: pick(1, Math.min(3, story.partitionCount)),
+    rules: {
+      // Versions only rise: an older program refuses what a newer one has written.
+      pipelineVersion: Math.min(appsflyerPipeline.version, life),
+      allowedLatenessMs: pick(0, 5) * MS_PER_MINUTE,
+      futureSkewMs: 5 * MS_PER_MINUTE,
+      idleAfterMs: pick(2, 60) * MS_PER_SECOND,
+      dedupe,
+      dedupeHorizonMs: MS_PER_DAY,
+      cellRetentionMs: 40 * MS_PER_DAY,
+      dimensionLimits: {},
+      cellsPerDayMax: 10_000,
+      slotMs,
+      slotBytesMax: pick(8, 64) * KIB,
+      domain: null,
+    },
+    batchBytesMax: pick(4, 32) * KIB,
+    journalBatchBytesMax: 48 * KIB,
+    sparesMax: pick(0, 2),
+    slowSyncMs: pick(1, 20),
+    emitIntervalMs: pick(1, 25),
+    checkpointIntervalMs: pick(1, 20) * 100,
+    checkpointBytesMax: pick(2, 64) * KIB,
+    dedupeMemoryBytesMax: pick(16, 64) * KIB,
+    markerCheckMs: pick(5, 60) * MS_PER_SECOND,
+    retentionMs: pick(1, 30) * MS_PER_SECOND,
+    rowsPerFile: pick(3, 40),
+  };
+}
