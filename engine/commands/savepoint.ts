@@ -2,9 +2,11 @@
 
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readSpoolProgress } from '../../sinks/lake/index.ts';
 import type { SavepointLine } from '../admin-savepoint.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
+import { slotName, type SlotId } from '../core/lake-slot.ts';
 import { SAVEPOINT_FILE, makeDirectory, readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { postForLines, toldError } from './admin-client.ts';
@@ -43,6 +45,7 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   if (existsSync(target)) throw new EngineError('DATA_DIR_UNUSABLE', `${target} exists already`, { fix: 'name a directory that does not exist yet' });
   const facts = readInstance(source);
   if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} holds no instance.json`);
+  const spooledUpTo = await readSpoolProgress(join(source, 'spool'));
   makeDirectory(target);
   for (const part of ['journal', 'state', 'live', 'spool', 'poison.json']) {
     if (existsSync(join(source, part))) cpSync(join(source, part), join(target, part), { recursive: true, errorOnExist: true });
@@ -53,6 +56,12 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   writeFileAtomically(join(target, 'instance.json'), `${JSON.stringify({ ...facts, generation }, null, 2)}\n`);
   rmSync(join(target, SAVEPOINT_FILE), { force: true });
   syncDirectory(target);
-  process.stdout.write(`restored into ${target}, generation ${generation}\n`);
+  process.stdout.write(`restored into ${target}, generation ${generation}\n${lakeAdvice(spooledUpTo)}\n`);
   return exitCodes.ok;
+}
+
+/** Later slots are written again from here, with other events where the lives differ: left there, the former life's files would hold events twice. */
+function lakeAdvice(spooledUpTo: SlotId | null): string {
+  const files = spooledUpTo === null ? 'what the old daemon wrote to its events/' : `the files of its events/ whose names sort after ${slotName(spooledUpTo)}`;
+  return `a savepoint holds no lake: to go on with the old one, first remove ${files} (written after the savepoint, or written again)`;
 }

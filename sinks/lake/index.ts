@@ -15,6 +15,7 @@ export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
 export { SPOOL_SCRATCH } from './spool.ts';
+export { readSpoolProgress } from './spool.ts';
 export type { LakeTarget, ObjectVersion } from './target.ts';
 
 export type Warn = (message: string, details: Record<string, string | number>) => void;

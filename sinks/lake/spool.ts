@@ -81,7 +81,7 @@ export class Spool {
       await rm(join(this.directory, STAGING), { recursive: true, force: true });
       await rm(join(this.directory, HELD), { recursive: true, force: true });
       for (const folder of [READY, STAGING, HELD]) await makeDirectoryDurably(join(this.directory, folder));
-      this.#progress = await this.#readProgress();
+      this.#progress = await readSpoolProgress(this.directory);
       this.#bytes = 0;
       for (const slot of await this.#slotFolders()) {
         for (const file of await this.files(slot)) this.#bytes += file.sizeBytes;
@@ -151,20 +151,6 @@ export class Spool {
     return slots.sort(compareSlots);
   }
 
-  async #readProgress(): Promise<SlotId | null> {
-    const path = join(this.directory, PROGRESS_FILE);
-    const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      if (isMissing(error)) return null;
-      throw error;
-    });
-    if (text === null) return null;
-    const { version, slot } = parseProgress(text);
-    if (version > PROGRESS_VERSION) throw new EngineError('DATA_VERSION', `the lake's spool is of version ${version}, newer than this program`, { where: { file: path }, fix: 'run the newer program' });
-    const parsed = parseSlotName(slot);
-    if (parsed === null) throw new EngineError('STATE_CORRUPT', `${PROGRESS_FILE} of the lake's spool is unreadable`, { where: { file: path }, fix: 'restore it from a savepoint; without it, slots that were uploaded are written again over themselves' });
-    return parsed;
-  }
-
   async #advance(slot: SlotId): Promise<void> {
     await writeDurably(join(this.directory, PROGRESS_FILE), Buffer.from(`${JSON.stringify({ version: PROGRESS_VERSION, slot: slotName(slot) })}\n`));
     this.#progress = slot;
@@ -177,6 +163,21 @@ export class Spool {
       throw spoolError(error, this.directory);
     }
   }
+}
+
+/** The slot up to which all is or was in a spool's `ready/`; null before the first. Raises DATA_VERSION or STATE_CORRUPT. */
+export async function readSpoolProgress(spoolDirectory: string): Promise<SlotId | null> {
+  const path = join(spoolDirectory, PROGRESS_FILE);
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (isMissing(error)) return null;
+    throw error;
+  });
+  if (text === null) return null;
+  const { version, slot } = parseProgress(text);
+  if (version > PROGRESS_VERSION) throw new EngineError('DATA_VERSION', `the lake's spool is of version ${version}, newer than this program`, { where: { file: path }, fix: 'run the newer program' });
+  const parsed = parseSlotName(slot);
+  if (parsed === null) throw new EngineError('STATE_CORRUPT', `${PROGRESS_FILE} of the lake's spool is unreadable`, { where: { file: path }, fix: 'restore it from a savepoint; without it, slots that were uploaded are written again over themselves' });
+  return parsed;
 }
 
 /** Full or not: both are tried again. */

@@ -1,11 +1,12 @@
 /** Savepoints of the built daemon: taken under load, restored elsewhere, whole. */
 
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { message, runCli } from '../../support/daemon.ts';
+import { message, runCli, type TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause, totalsOf } from '../../support/load.ts';
-import { copyAll, useDaemons } from './harness.ts';
+import { duckdb } from '../lake/duckdb.ts';
+import { MIB, copyAll, useDaemons } from './harness.ts';
 
 const { directory, refused, scratch, started } = useDaemons();
 
@@ -73,6 +74,39 @@ describe('a savepoint', () => {
     expect(conservation).toEqual({ received: 4, accepted: 2, duplicate: 1, late: 0, rejected: 1 });
   });
 
+  it('names the files of the lake that were written after it: without them a new life writes every event once', async () => {
+    const lake = join(scratch.path, 'shared-lake');
+    const env = { MILLRACE_LAKE_URL: `file:${lake}`, MILLRACE_LAKE_SLOT_BYTES_MAX: String(16 * MIB), MILLRACE_LAKE_SLOT_MINUTES: '1440' };
+    const source = await started({ dataDir: scratch.path, env });
+    const written = (): string[] => (existsSync(join(lake, 'events')) ? readdirSync(join(lake, 'events'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.parquet')).sort() : []);
+    /** Ends a slot: its files are there afterwards. */
+    const fillSlot = async (daemon: TestDaemon, name: string): Promise<void> => {
+      const before = written().length;
+      for (const half of ['a', 'b']) {
+        const events = Array.from({ length: 9 }, (_, at) => message({ appsflyer_id: `${name}-${half}-${at}`, filler: 'x'.repeat(1_000_000) }));
+        const answer = await fetch(`${daemon.ingest}/v1/events`, { method: 'POST', body: events.map((event) => JSON.stringify(event)).join('\n'), headers: { 'content-type': 'application/x-ndjson' } });
+        expect(answer.status).toBe(200);
+      }
+      await daemon.until(() => written().length > before, 30_000, `the files of slot ${name}; there are ${written().join(', ')}`);
+    };
+    await fillSlot(source, 'before');
+    const kept = written();
+    const [savepoint, target] = [join(scratch.path, 'savepoint'), join(scratch.path, 'restored')];
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    await fillSlot(source, 'lost');
+    await fillSlot(source, 'again');
+    await source.kill();
+
+    const { stdout } = await runCli(['savepoint', 'restore', savepoint, '--into', target]);
+    const last = /first remove the files of its events\/ whose names sort after (\S+) /.exec(stdout)?.[1] ?? '';
+    for (const name of written()) if (basename(name) > `${last}-part9999`) rmSync(join(lake, 'events', name));
+    expect(written()).toEqual(kept);
+    const restored = await started({ dataDir: target, env });
+    await fillSlot(restored, 'again');
+    expect(await restored.stop()).toBe(0);
+    expect(await duckdb(`select count(*)::int as events, count(distinct event_id)::int as ids from read_parquet('${lake}/events/*/*.parquet')`)).toEqual([{ events: 36, ids: 36 }]);
+  });
+
   it('is refused where something is already, and an aborted one cannot be restored', async () => {
     const source = await started({ dataDir: scratch.path });
     const savepoint = join(scratch.path, 'savepoint');
@@ -97,6 +131,21 @@ describe('a savepoint', () => {
     for (const command of [['savepoint', 'restore', savepoint], ['replay', '--from', scratch.path]]) {
       expect(await runCli([...command, '--into', '/proc/nowhere/data'])).toMatchObject({ code: 4, stderr: expect.stringMatching(/^millrace: DATA_DIR_UNUSABLE: .*\/proc\/nowhere.*\n$/) as unknown });
     }
+  });
+
+  it('that the end of the daemon cuts off is told as that, and the daemon ends well', async () => {
+    const source = await started({ dataDir: scratch.path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '500' } });
+    // Rejected records make state files large enough for a copy that takes a while.
+    const body = Array.from({ length: 60 }, (_, at) => `${at} ${'x'.repeat(250_000)}`).join('\n');
+    for (let request = 0; request < 12; request++) await fetch(`${source.ingest}/v1/events`, { method: 'POST', body: `${body}\n${request}`, headers: { 'content-type': 'application/x-ndjson' } });
+    await source.settled(12 * 61);
+    const savepoint = join(scratch.path, 'savepoint');
+    const taken = runCli(['savepoint', 'take', savepoint, '--admin', source.admin]);
+    await source.until(() => existsSync(join(savepoint, 'state')) && readdirSync(join(savepoint, 'state')).length > 0, 10_000, 'the first copy');
+    expect(await source.stop()).toBe(0);
+    expect(await taken).toMatchObject({ code: 1, stderr: expect.stringMatching(/NOT_READY: .*cut off.*ending/) as unknown });
+    expect(existsSync(join(savepoint, 'savepoint.json'))).toBe(false);
+    await started({ dataDir: scratch.path });
   });
 
   it('itself cannot be started as a data directory', async () => {
