@@ -343,14 +343,22 @@ export class ActorLoop {
 
   async #savepoint(id: number, directory: string): Promise<void> {
     try {
-      for (const { actor, store } of this.#partitions) {
-        await store.copyTo(`${directory}/${partitionFile(actor.id)}`);
-      }
+      for (const { actor, store } of this.#partitions) await this.#copy(store, `${directory}/${partitionFile(actor.id)}`);
       this.#options.post({ type: 'answer', id, value: this.#partitions.length });
     } catch (error) {
       const record = error instanceof EngineError ? error.toRecord() : new EngineError('STATE_WRITE_FAILED', messageOf(error)).toRecord();
       this.#options.post({ type: 'answer', id, value: null, error: record });
     }
+  }
+
+  async #copy(store: OrderedStore, path: string): Promise<void> {
+    const { words, progress } = this.#options;
+    // A thread that leaves waits for one copy, not for all.
+    if (words.stopping || progress.isAskedToLeave) throw new EngineError('NOT_READY', 'the savepoint was cut off: the daemon or a thread of it is ending', { fix: 'take it again once the daemon is ready' });
+    progress.isCopying = true;
+    await store.copyTo(path).finally(() => {
+      progress.isCopying = false;
+    });
   }
 
   async #finish(): Promise<void> {

@@ -126,7 +126,7 @@ export class ActorThreads<Settings> {
     if (thread === null) return true;
     thread.expectExit();
     if (await thread.exitedWithin(deadlineMs)) return true;
-    const ended = await thread.terminate(TERMINATE_MS);
+    const ended = await this.#terminate(index, thread);
     this.#options.log.error({ thread: index, partitions: lane, stage: this.#options.words.progress(index).stage, ended }, 'an actor thread did not leave in time; what it had not saved is replayed at the next start');
     return false;
   }
@@ -180,13 +180,19 @@ export class ActorThreads<Settings> {
     log.error({ thread: slot.index, partitions: slot.lane, stage, silentMs, stallsInARow }, 'actor thread makes no progress; ending it');
     words.progress(slot.index).askToLeave();
     words.wake();
-    if ((await thread.exitedWithin(LEAVE_MS)) || (await thread.terminate(TERMINATE_MS)) || this.#stopping) return;
+    if ((await thread.exitedWithin(LEAVE_MS)) || (await this.#terminate(slot.index, thread)) || this.#stopping) return;
     onFatal(
       new EngineError('THREAD_STUCK', `actor thread ${slot.index} was terminated and has not ended: it is inside a native call`, {
         where: { thread: slot.index, firstPartition: slot.lane.first, lastPartition: slot.lane.first + slot.lane.count - 1, stage },
         fix: 'the daemon ends itself and is started again; if this repeats, look at the disk under data_dir',
       }),
     );
+  }
+
+  /** False when it cannot be ended, or may not be: in the midst of a copy that would abort the process. */
+  async #terminate(index: number, thread: Thread<MainToActor, ActorToMain>): Promise<boolean> {
+    thread.isTerminable = !this.#options.words.progress(index).isCopying;
+    return thread.isTerminable && thread.terminate(TERMINATE_MS);
   }
 
   #receive(slot: Slot, message: ActorToMain): void {

@@ -14,7 +14,8 @@ export const STAGE_NAMES = Object.keys(Stage);
 const BEATS = 0;
 const STAGE = 1;
 const LEAVE = 2;
-/** Int32 words of one thread; the last one only pads. */
+const COPYING = 3;
+/** Int32 words of one thread. */
 export const PROGRESS_WORDS = 4;
 
 export class Progress {
@@ -55,5 +56,14 @@ export class Progress {
 
   get isAskedToLeave(): boolean {
     return Atomics.load(this.#words, LEAVE) !== 0;
+  }
+
+  /** A state file is being copied: terminating the thread would abort the process. */
+  set isCopying(copying: boolean) {
+    Atomics.store(this.#words, COPYING, copying ? 1 : 0);
+  }
+
+  get isCopying(): boolean {
+    return Atomics.load(this.#words, COPYING) !== 0;
   }
 }
