@@ -4,12 +4,12 @@ import { dictionary } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
 import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
 import { EngineError } from './core/errors.ts';
-import { SOURCE_NAMES } from './core/record.ts';
+import { SOURCE_NAMES, VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
 import { deadLetter, deadLetters, LastRejects } from './admin-dead-letters.ts';
-import { tailRecords } from './admin-records.ts';
 import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
+import { LOOKED_AT_MAX, tailRecords, tailSourceOf } from './admin-tail.ts';
 import { metricFamilies } from './daemon-metrics.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
@@ -167,8 +167,8 @@ function resultRoutes(view: Daemon): AdminRoute[] {
 const tailQuerySchema = z.strictObject({
   limit: wholeNumber(1, 500).default(20),
   app_id: z.string().max(200).optional(),
-  outcome: z.enum(['accepted', 'late', 'duplicate', 'rejected']).optional(),
-  after: z.string().max(100).optional(),
+  outcome: z.enum(VERDICT_NAMES).optional(),
+  after: z.string().max(16_000).optional(),
 });
 const deadLetterQuerySchema = z.strictObject({ limit: wholeNumber(1, 1_000).default(100) });
 
@@ -188,9 +188,12 @@ function recordRoutes(view: Daemon): AdminRoute[] {
       path: '/v1/tail',
       summary: 'The last records with outcome, reason and cell',
       query: tailQuerySchema,
-      answers: { 200: 'records, oldest first' },
+      answers: {
+        200: `the newest records, oldest first, with app_id those among the last ${LOOKED_AT_MAX}; cursor is what to give as after for those that follow: the next ones then, and more tells that further ones wait`,
+        400: 'a parameter is wrong: key, value and fix',
+      },
       contentType: JSON_TYPE,
-      handle: async (request) => json(await tailRecords(view, parseQuery(tailQuerySchema, request.query))),
+      handle: async (request) => json(await tailRecords(tailSourceOf(view), parseQuery(tailQuerySchema, request.query))),
     },
     {
       method: 'GET',

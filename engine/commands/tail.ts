@@ -34,11 +34,11 @@ export async function tail(options: { readonly config?: string; readonly admin?:
     if (options.app !== undefined) query.set('app_id', options.app);
     if (options.outcome !== undefined) query.set('outcome', options.outcome);
     if (after !== '') query.set('after', after);
-    const answer = await fetchJson<{ records: TailRecord[]; cursor: string }>(`${base}/v1/tail?${query.toString()}`);
+    const answer = await fetchJson<{ records: TailRecord[]; cursor: string; more: boolean }>(`${base}/v1/tail?${query.toString()}`);
     for (const record of answer.records) process.stdout.write(`${options.json ? JSON.stringify(record) : line(record)}\n`);
     after = answer.cursor;
     limit = FOLLOW_LIMIT;
-    if (options.follow) await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL_MS));
+    if (options.follow && !answer.more) await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL_MS));
   } while (options.follow);
   return exitCodes.ok;
 }

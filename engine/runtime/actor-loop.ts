@@ -324,7 +324,7 @@ export class ActorLoop {
     const actors = this.#partitions.map(({ actor }) => actor);
     switch (question.what) {
       case 'tail':
-        post({ type: 'answer', id, value: tailOf(actors, question.limit) });
+        post({ type: 'answer', id, value: tailOf(actors, question) });
         break;
       case 'state-hash':
         post({ type: 'answer', id, value: actors.map((actor) => ({ partition: actor.id, hash: actor.stateHash() })) });

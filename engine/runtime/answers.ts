@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { RejectCode } from '../core/record.ts';
-import type { ShownLetter, TailEntry, WholeLetter } from '../threads/messages.ts';
+import type { Question, RecordPlace, ShownLetter, TailAnswer, TailEntry, WholeLetter } from '../threads/messages.ts';
 
 /** Bytes of a dead letter that are shown among others; the rest stays where it is. */
 export const LETTER_SHOWN_BYTES_MAX = 4 * 1024;
@@ -27,12 +27,32 @@ export interface StoredLetter {
 /** A partition, as far as it tells of its records. */
 export interface AnsweringActor {
   readonly id: number;
+  /** The last records, the newest first. */
   tail(limit: number): readonly Omit<TailEntry, 'partition'>[];
   /** The newest first; `before`: only those with a lower id. */
   deadLetters(limit: number, before?: number): readonly StoredLetter[];
 }
 
-export const tailOf = (actors: readonly AnsweringActor[], limit: number): TailEntry[] => actors.flatMap((actor) => actor.tail(limit).map((entry) => ({ ...entry, partition: actor.id })));
+/** Negative where `left` came first. */
+export const comparePlaces = (left: RecordPlace, right: RecordPlace): number => left.batchSequence - right.batchSequence || left.index - right.index;
+
+export function tailOf(actors: readonly AnsweringActor[], { limit, after, verdict }: Extract<Question, { what: 'tail' }>): TailAnswer {
+  const entries: TailEntry[] = [];
+  const heads: (RecordPlace & { readonly partition: number })[] = [];
+  for (const actor of actors) {
+    const partition = actor.id;
+    const newest = actor.tail(after === null && verdict === null ? limit : Infinity);
+    const [head] = newest;
+    if (head !== undefined) heads.push({ partition, batchSequence: head.batchSequence, index: head.index });
+    const start = after?.[partition] ?? null;
+    for (const entry of newest) {
+      if (start !== null && comparePlaces(entry, start) <= 0) break;
+      if (verdict === null || entry.verdict === verdict) entries.push({ ...entry, partition });
+    }
+  }
+  entries.sort(after === null ? (left, right) => comparePlaces(right, left) : comparePlaces);
+  return { entries: entries.slice(0, limit), heads };
+}
 
 /** The newest of all partitions, in that order. One letter of each partition is read ahead. */
 export function newestLetters(actors: readonly AnsweringActor[], limit: number): ShownLetter[] {
@@ -78,7 +98,7 @@ function shown(partition: number, { bytes, ...facts }: StoredLetter): ShownLette
 }
 
 /** Negative where `left` is the newer. */
-const compareLetters = (left: ShownLetter, right: ShownLetter): number => right.batchSequence - left.batchSequence || right.index - left.index;
+const compareLetters = (left: ShownLetter, right: ShownLetter): number => comparePlaces(right, left);
 
 class LetterRoom {
   #letters: number;

@@ -49,6 +49,18 @@ export interface TailEntry {
   readonly dimensions: string;
 }
 
+/** Where a record stands in the log, for good. */
+export interface RecordPlace {
+  readonly batchSequence: number;
+  readonly index: number;
+}
+
+/** The thread's last records that were asked for, and the place of the very last one of each partition that has any. */
+export interface TailAnswer {
+  readonly entries: readonly TailEntry[];
+  readonly heads: readonly (RecordPlace & { readonly partition: number })[];
+}
+
 /** A dead letter as it is shown among others: the beginning of its bytes. `size` is the record's own, `keptBytes` what there is of it. */
 export interface ShownLetter {
   readonly partition: number;
@@ -73,8 +85,11 @@ export interface WholeLetter {
 
 /** What the admin port asks of the actor threads. */
 export type Question =
-  /** Answer: `TailEntry[]`, at most `limit` of each partition. */
-  | { readonly what: 'tail'; readonly limit: number }
+  /**
+   * Answer: `TailAnswer`. The newest `limit` records, newest first; with a place by partition to come `after`, the first `limit` of those
+   * that follow, oldest first. Of one verdict only, or of all (null).
+   */
+  | { readonly what: 'tail'; readonly limit: number; readonly after: readonly (RecordPlace | null)[] | null; readonly verdict: number | null }
   /** Answer: `{ partition, hash }[]`. */
   | { readonly what: 'state-hash' }
   /** Answer: `ShownLetter[]`, the newest of the thread. */

@@ -70,6 +70,42 @@ describe('millrace inspect', () => {
   });
 });
 
+describe('millrace tail', () => {
+  it('shows the last records, of one app or all, and ends with 2 for a question that cannot be', async () => {
+    const daemon = await started({ dataDir: scratch.path });
+    for (const [at, app] of ['com.one', 'com.two', 'com.one'].entries()) await daemon.push(message({ app_id: app, appsflyer_id: `tail-${at}` }));
+    await daemon.settled(3);
+    const all = await runCli(['tail', '--admin', daemon.admin, '--limit', '2']);
+    expect([all.code, all.stdout.trimEnd().split('\n').map((line) => /app_id=(\S+)/.exec(line)?.[1])]).toEqual([0, ['com.two', 'com.one']]);
+    const one = await runCli(['tail', '--admin', daemon.admin, '--app', 'com.two', '--json']);
+    expect(JSON.parse(one.stdout)).toMatchObject({ outcome: 'accepted', event: { app_id: 'com.two' } });
+    expect(await runCli(['tail', '--admin', daemon.admin, '--limit', '600'])).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/limit: "600".*500/) as unknown });
+    expect((await fetch(`${daemon.admin}/v1/tail?after=abc`)).status).toBe(400);
+  });
+
+  it('follows every record of several threads, each once', async () => {
+    const daemon = await started({ dataDir: scratch.path, env: { MILLRACE_THREADS_ACTORS: '3' } });
+    let { cursor } = await daemon.get<{ cursor: string }>('/v1/tail');
+    const count = 400;
+    const sending = (async () => {
+      for (let at = 0; at < count; at += 20) await Promise.all(Array.from({ length: 20 }, (_, of) => daemon.push(message({ appsflyer_id: `follow-${at + of}` }))));
+    })();
+    const seen: string[] = [];
+    await daemon.until(
+      async () => {
+        const page = await daemon.get<{ records: { batch: number; index: number }[]; cursor: string }>(`/v1/tail?limit=50&after=${cursor}`);
+        ({ cursor } = page);
+        seen.push(...page.records.map(({ batch, index }) => `${batch}.${index}`));
+        return seen.length >= count;
+      },
+      20_000,
+      () => `${count} records to be seen; there are ${seen.length}`,
+    );
+    await sending;
+    expect([seen.length, new Set(seen).size]).toEqual([count, count]);
+  });
+});
+
 describe('millrace generate', () => {
   it('sends what it promises: the totals it expects are the totals of the daemon', async () => {
     const daemon = await started({ dataDir: scratch.path });

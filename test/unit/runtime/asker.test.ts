@@ -17,6 +17,7 @@ afterEach(() => {
 });
 
 const LETTERS: Question = { what: 'dead-letters', limit: 1 };
+const TAIL: Question = { what: 'tail', limit: 1, after: null, verdict: null };
 const turn = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 const answerAll = async (value: (ask: Ask) => unknown): Promise<void> => {
   for (const ask of asked.splice(0)) asker.answered({ type: 'answer', id: ask.id, value: value(ask) });
@@ -34,7 +35,7 @@ describe('a question to the actor threads', () => {
   });
 
   it('waits for one of its kind that is under way, so that a thread has one at a time, but for no other kind', async () => {
-    const answers = [asker.ask(LETTERS), asker.ask(LETTERS), asker.ask({ what: 'tail', limit: 1 })];
+    const answers = [asker.ask(LETTERS), asker.ask(LETTERS), asker.ask(TAIL)];
     await turn();
     expect(asked.map(({ question }) => question.what).sort()).toEqual(['dead-letters', 'dead-letters', 'tail', 'tail']);
     await answerAll(() => 1);
