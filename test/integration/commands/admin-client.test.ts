@@ -13,6 +13,8 @@ let server: AdminServer | null = null;
 let printed: string;
 beforeEach(() => {
   printed = '';
+  // Those of the test run are no settings.
+  for (const name of Object.keys(process.env)) if (name.startsWith('MILLRACE_')) vi.stubEnv(name, undefined);
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     printed += String(text);
     return true;
@@ -20,6 +22,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   vi.restoreAllMocks();
+  vi.unstubAllEnvs();
   await server?.close();
 });
 

@@ -1,10 +1,14 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadSettings } from '../../../engine/commands/settings.ts';
 
 const load = (env: Readonly<Record<string, string>>): ReturnType<typeof loadSettings> => {
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
   return loadSettings({});
 };
+beforeEach(() => {
+  // Those of the test run are no settings.
+  for (const name of Object.keys(process.env)) if (name.startsWith('MILLRACE_')) vi.stubEnv(name, undefined);
+});
 afterEach(() => {
   vi.unstubAllEnvs();
 });
