@@ -4,12 +4,13 @@
  */
 
 import { join } from 'node:path';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
 import { Sender } from '../../engine/commands/sender.ts';
 import { Model, type ModelSummary } from '../model/model.ts';
 import { TestDaemon, runCli, type PipelineAnswer } from './daemon.ts';
+import { countEvents, hourlyDifference } from './lake-check.ts';
 import { freePort } from './ports.ts';
+import { killOnce } from './thread-deaths.ts';
 
 export interface ExactRunOptions {
   readonly dataDir: string;
@@ -18,8 +19,10 @@ export interface ExactRunOptions {
   readonly seed: number;
   /** kill -9 of the process, at random times under load. */
   readonly kills: number;
-  /** Actor threads ended as by a bug, at random times under load. */
+  /** Actor threads ended as by a bug, at random times under load, any of them. */
   readonly threadKills?: number;
+  /** Where no life says otherwise; by default MILLRACE_TEST_ACTORS, or one. */
+  readonly actorThreads?: number;
   /** Settings of each life of the daemon, in turn. */
   readonly lives?: readonly Readonly<Record<string, string>>[];
   readonly replayThreads: number;
@@ -35,7 +38,9 @@ export interface ExactRunReport {
   readonly lateRecords: number;
   readonly hourlyRows: number;
   readonly lakeRows: number | null;
-  readonly kills: number;
+  /** Those that were seen to be done. */
+  readonly processKills: number;
+  readonly threadKills: number;
   readonly resent: number;
   readonly stateHash: string;
   readonly replayHash: string;
@@ -61,19 +66,22 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
   const [ingestPort, adminPort] = [await freePort(), await freePort()];
   const lives = options.lives ?? [{}];
   let life = 0;
-  const start = (): Promise<TestDaemon> =>
-    TestDaemon.start({
-      dataDir: options.dataDir,
-      env: {
-        MILLRACE_INGEST_PORT: String(ingestPort),
-        MILLRACE_ADMIN_PORT: String(adminPort),
-        MILLRACE_LAKE_SLOT_MINUTES: '1',
-        MILLRACE_LAKE_SLOT_BYTES_MAX: String(32 * 1024 * 1024),
-        MILLRACE_CHECKPOINT_INTERVAL_MS: '2000',
-        MILLRACE_FAULT_INJECTION: 'true',
-        ...lives[life++ % lives.length],
-      },
-    });
+  let actorThreads = 0;
+  const start = (): Promise<TestDaemon> => {
+    const env = {
+      MILLRACE_INGEST_PORT: String(ingestPort),
+      MILLRACE_ADMIN_PORT: String(adminPort),
+      MILLRACE_LAKE_SLOT_MINUTES: '1',
+      MILLRACE_LAKE_SLOT_BYTES_MAX: String(32 * 1024 * 1024),
+      MILLRACE_LAKE_HOURLY_INTERVAL_SECONDS: '2',
+      MILLRACE_CHECKPOINT_INTERVAL_MS: '2000',
+      MILLRACE_FAULT_INJECTION: 'true',
+      MILLRACE_THREADS_ACTORS: String(options.actorThreads ?? process.env['MILLRACE_TEST_ACTORS'] ?? 1),
+      ...lives[life++ % lives.length],
+    };
+    actorThreads = Number(env.MILLRACE_THREADS_ACTORS);
+    return TestDaemon.start({ dataDir: options.dataDir, env });
+  };
   let daemon = await start();
   const model = new Model();
   const sending = { done: false, made: 0, upTo: Infinity };
@@ -90,7 +98,9 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
     sending.done = true;
   })();
   const dice = random(options.seed);
-  const deaths = [...Array.from({ length: options.kills }, () => 'process'), ...Array.from({ length: options.threadKills ?? 0 }, () => 'thread')].map((what) => ({ what, at: dice() * 0.97 * options.count })).sort((left, right) => left.at - right.at);
+  const planned = [...Array.from({ length: options.kills }, () => 'process' as const), ...Array.from({ length: options.threadKills ?? 0 }, () => 'thread' as const)];
+  const deaths = planned.map((what) => ({ what, at: dice() * 0.97 * options.count })).sort((left, right) => left.at - right.at);
+  const done = { process: 0, thread: 0 };
   for (const death of deaths) {
     // The next death waits for it, or a fast sender would be done before the last ones.
     sending.upTo = death.at + SENT_BEYOND_DEATH;
@@ -98,8 +108,11 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
     await pause(dice() * 150);
     if (death.what === 'process') {
       await daemon.kill();
+      const { code, signal } = await daemon.exited;
+      if (signal !== 'SIGKILL') throw new Error(`the daemon had ended by itself, with ${code ?? signal}`);
       daemon = await start();
-    } else await fetch(`http://127.0.0.1:${adminPort}/v1/faults/kill-thread?thread=0`, { method: 'POST' }).catch(() => undefined);
+    } else await killOnce(daemon, String(Math.floor(dice() * actorThreads)));
+    done[death.what]++;
     say(`${death.what} killed at ${sending.made} of ${options.count}`);
   }
   sending.upTo = Infinity;
@@ -109,8 +122,8 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
   const pipeline = await settleTotals(daemon, expected);
   checkConservation(pipeline, expected);
   const hourlyRows = await soon(() => checkRows(daemon, expected));
-  const lakeRows = options.lake ? await checkLake(daemon, options.dataDir, expected, say) : null;
   const { conservation } = await daemon.pipeline();
+  const lakeRows = options.lake ? await checkLake({ daemon, lake: join(options.dataDir, 'lake'), expected, lateRecords: conservation.late, say }) : null;
   const code = await daemon.stop();
   if (code !== 0) throw new Error(`the daemon ended with ${code}`);
   const { stateHash, replayHash } = await compareWithReplay(options);
@@ -120,7 +133,8 @@ export async function exactRun(options: ExactRunOptions): Promise<ExactRunReport
     lateRecords: conservation.late,
     hourlyRows,
     lakeRows,
-    kills: deaths.length,
+    processKills: done.process,
+    threadKills: done.thread,
     resent: sender.resent,
     stateHash,
     replayHash,
@@ -197,32 +211,39 @@ async function soon<Value>(check: () => Promise<Value>): Promise<Value> {
 
 const MEASURES = new Set(['installs', 'reinstalls', 're_engagements', 're_attributions', 'events', 'conversions', 'revenue_micros', 'unpriced_events', 'secondary_conversions', 'secondary_revenue_micros']);
 
-async function checkLake(daemon: TestDaemon, dataDir: string, expected: ModelSummary, say: (text: string) => void): Promise<number> {
-  const connection = await (await DuckDBInstance.create(':memory:')).connect();
-  const glob = `${join(dataDir, 'lake', 'events')}/**/*.parquet`;
-  const count = async (): Promise<{ rows: number; distinct: number }> => {
-    try {
-      const reader = await connection.runAndReadAll(`select count(*)::bigint as n, count(distinct event_id)::bigint as d from read_parquet('${glob}', hive_partitioning = true)`);
-      const [row] = reader.getRows();
-      return { rows: Number(row?.[0] ?? 0), distinct: Number(row?.[1] ?? 0) };
-    } catch {
-      return { rows: 0, distinct: 0 };
-    }
-  };
-  let seen = await count();
-  say(`lake holds ${seen.rows} rows; waiting for ${expected.counted}`);
+interface LakeCheck {
+  readonly daemon: TestDaemon;
+  readonly lake: string;
+  readonly expected: ModelSummary;
+  readonly lateRecords: number;
+  readonly say: (text: string) => void;
+}
+
+async function checkLake({ daemon, lake, expected, lateRecords, say }: LakeCheck): Promise<number> {
+  let difference: string | null = '';
+  const hours = { rows: expected.byHourCampaignCountry, lateRecords };
+  await daemon.until(
+    async () => {
+      await pause(500);
+      difference = await hourlyDifference(lake, hours);
+      return difference === null;
+    },
+    60_000,
+    () => `hourly/ to equal the model: ${difference}`,
+  );
+  let seen = await countEvents(lake);
+  say(`hourly/ is exact; events/ holds ${seen.rows} rows, waiting for ${expected.counted}`);
   await daemon.until(
     async () => {
       await pause(1_000);
-      seen = await count();
+      seen = await countEvents(lake);
       return seen.rows >= expected.counted;
     },
     150_000,
     () => `${expected.counted} rows in events/; have ${JSON.stringify(seen)}`,
   );
   await pause(1_500);
-  seen = await count();
-  connection.closeSync();
+  seen = await countEvents(lake);
   if (seen.rows !== expected.counted || seen.distinct !== expected.counted) throw new Error(`events/ holds ${seen.rows} rows, ${seen.distinct} distinct, expected ${expected.counted}`);
   return seen.rows;
 }

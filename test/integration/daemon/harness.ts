@@ -32,9 +32,6 @@ export interface Daemons {
   readonly killAll: () => Promise<void>;
 }
 
-/** Threads that were replaced since the daemon's start. */
-export const restartsOf = async (daemon: TestDaemon): Promise<{ actors: number; ingress: number }> => (await daemon.pipeline())['thread_restarts'] as { actors: number; ingress: number };
-
 /** Once at the top of a file. */
 export function useDaemons(): Daemons {
   let scratch = { path: '', remove: (): void => undefined };

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { message, runCli, type TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause, totalsOf } from '../../support/load.ts';
-import { duckdb } from '../lake/duckdb.ts';
+import { duckdb } from '../../support/duckdb.ts';
 import { MIB, copyAll, useDaemons } from './harness.ts';
 
 const { directory, refused, scratch, started } = useDaemons();

@@ -11,29 +11,14 @@ import { SharedWords } from '../../../engine/threads/shared-words.ts';
 import { message, type TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
-import { restartsOf, useDaemons } from './harness.ts';
+import { killOnce, killThread, restartsOf } from '../../support/thread-deaths.ts';
+import { useDaemons } from './harness.ts';
 
 const { scratch, started } = useDaemons();
 
 async function open(threads: number, ingestPort?: number): Promise<TestDaemon> {
   return started({ dataDir: scratch.path, env: { MILLRACE_INGEST_PORT: String(ingestPort ?? (await freePort())), MILLRACE_FAULT_INJECTION: 'true', MILLRACE_THREADS_ACTORS: String(threads), MILLRACE_CHECKPOINT_INTERVAL_MS: '1000' } });
 }
-
-const killThread = async (own: TestDaemon, thread: string): Promise<number> => (await fetch(`${own.admin}/v1/faults/kill-thread?thread=${thread}`, { method: 'POST' })).status;
-/** Until it is missed: a thread that is not back yet cannot die. */
-async function killOnce(own: TestDaemon, thread: string): Promise<void> {
-  const before = await restartsOf(own);
-  await own.until(
-    async () => {
-      expect(await killThread(own, thread)).toBe(200);
-      const now = await restartsOf(own);
-      return now.actors + now.ingress > before.actors + before.ingress;
-    },
-    20_000,
-    'the thread to be missed',
-  );
-}
-
 
 describe('a thread that dies under load', () => {
   it.each([1, 3])('of %i actor threads is replaced from its checkpoint; no total is lost or doubled', async (threads) => {

@@ -13,7 +13,8 @@ import { SharedWords } from '../../../engine/threads/shared-words.ts';
 import { runCli, type DaemonOptions, type TestDaemon } from '../../support/daemon.ts';
 import { Load, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
-import { restartsOf, useDaemons } from './harness.ts';
+import { restartsOf } from '../../support/thread-deaths.ts';
+import { useDaemons } from './harness.ts';
 
 const { scratch, started } = useDaemons();
 

@@ -17,7 +17,7 @@ import { cellOf, joined, MemoryFeed, TEST_INSTANCE } from '../../conformance/mem
 import { sinkConformance, type SeenHour, type SinkSystem } from '../../conformance/sink.ts';
 import { eventually } from '../../peers/redis.ts';
 import { describeWithS3, S3_KEYS, startFaultProxy, startS3, type S3Server } from '../../peers/s3.ts';
-import { duckdb } from './duckdb.ts';
+import { duckdb } from '../../support/duckdb.ts';
 
 const HOUR = Date.UTC(2026, 10, 22, 1);
 

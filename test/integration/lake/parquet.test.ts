@@ -9,7 +9,7 @@ import { createEventsEncoder, DEFAULT_EVENTS_BOUNDS } from '../../../sinks/lake/
 import { encodeParquet } from '../../../sinks/lake/parquet.ts';
 import { TableBuilder } from '../../../sinks/lake/table-builder.ts';
 import { benchLake, benchMessages } from '../../../bench/micro/lake.ts';
-import { duckdb, type Row } from './duckdb.ts';
+import { duckdb, type Row } from '../../support/duckdb.ts';
 
 let directory: string;
 beforeEach(() => {

@@ -14,7 +14,7 @@ import { VerdictLogWriter } from '../../../engine/core/verdict-log.ts';
 import { createRecordCursor, openJournal, openLogLookup, openLogReader } from '../../../engine/log/index.ts';
 import { encodeSlotToSpool, type SlotFiles } from '../../../sinks/lake/encode-slot.ts';
 import { Spool, stagingDirectory } from '../../../sinks/lake/spool.ts';
-import { duckdb } from './duckdb.ts';
+import { duckdb } from '../../support/duckdb.ts';
 
 /** The generator's messages in a real journal, judged by a stand-in for the fold, encoded, and compared with what was judged. */
 
