@@ -54,5 +54,5 @@ describe('an actor thread', () => {
     expect(await actors.start()).toBe(7);
     expect((await fatal).code).toBe('STATE_STUCK');
     await actors.stop(0);
-  }, 10_000);
+  }, 60_000);
 });

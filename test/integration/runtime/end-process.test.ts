@@ -42,11 +42,11 @@ describe('a process ends, and tells its parent the code that it means,', () => {
     child.stdin?.write('go');
     expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
     expect(told).toEqual([{ ending: exitCodes.stuck }]);
-  }, 20_000);
+  }, 60_000);
 
   it('although its store is being copied', async () => {
     const { told, ended } = run('copying-child', join(scratch.path, 'copied.mdb'));
     expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
     expect(told).toEqual([{ ending: exitCodes.ok }]);
-  }, 20_000);
+  }, 60_000);
 });

@@ -10,7 +10,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const PARENT = fileURLToPath(new URL('../../../dist/engine/runtime/parent.js', import.meta.url));
 const DIES_AT_ONCE = 'process.exit(1)';
-const HEARS_NO_SIGNAL = `process.on('SIGTERM', () => undefined); console.log('up'); setInterval(() => undefined, 1000)`;
+/** Ends with its parent all the same, so that a test that fails leaves nothing behind. */
+const HEARS_NO_SIGNAL = `process.on('SIGTERM', () => undefined); process.on('disconnect', () => process.exit()); console.log('up'); setInterval(() => undefined, 1000)`;
 
 describe('the supervising parent', () => {
   let directory: string;

@@ -6,7 +6,7 @@ import { endProcess } from '../../../engine/runtime/end-process.ts';
 import { openStore } from '../../../engine/state/lmdb-store.ts';
 
 const write = { table: 'a', key: Uint8Array.of(1), value: Uint8Array.of(1) };
-const store = openStore({ path: process.argv[2] ?? '', tables: ['a'], commitPatienceMs: 200 });
+const store = openStore({ path: process.argv[2] ?? '', tables: ['a'], commitPatienceMs: 2_000 });
 await store.commit([write]);
 process.stdout.write('open');
 await once(process.stdin, 'data');

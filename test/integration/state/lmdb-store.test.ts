@@ -113,7 +113,7 @@ describe('a state file', () => {
 describe('a transaction that never settles', () => {
   it('is told by a code that no repeat mends, now and from then on', async () => {
     const path = nextPath();
-    const store = openStore({ path, tables: TABLES, commitPatienceMs: 200 });
+    const store = openStore({ path, tables: TABLES, commitPatienceMs: 2_000 });
     await store.commit([{ table: 'a', key: key(1), value: key(1) }]);
     const holder = await holdWriterLock(path);
     const write = () => store.commit([{ table: 'a', key: key(2), value: key(2) }]);
