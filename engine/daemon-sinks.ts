@@ -89,6 +89,9 @@ function observed(feed: ResultFeed, onSettle: (sink: string, mark: number) => vo
     get latest() {
       return feed.latest;
     },
+    get durable() {
+      return feed.durable;
+    },
     get finalUpToMs() {
       return feed.finalUpToMs;
     },

@@ -1,7 +1,8 @@
 /**
  * Drives one sink from the result feed: reconnecting, backoff, timeouts, marks, health. The only place where a sink is retried.
  *
- * Guarantees: one write in flight; the mark is settled only after its cells are written, and never runs ahead of them; a sink
+ * Guarantees: one write in flight; a mark is left with the sink and settled only after its cells are written and its change number is
+ * durable: a number that a power cut takes back will name another change, and a marker that comes back with an old copy of the sink would lie; a sink
  * that fails, hangs or is slow costs one batch of memory and one timer, and touches no other sink; one that forgot what it was
  * given (its marker is gone, older or foreign) is fed again from the mark it has. A write may repeat, so sinks compare revisions.
  *
@@ -94,7 +95,10 @@ export class SinkWriter {
   readonly #timings: SinkWriterTimings;
   readonly #notify: (notice: SinkNotice) => void;
   #state: State = 'idle';
+  /** Everything up to here is written ... */
   #mark = 0;
+  /** ... and up to here the sink holds a marker that says so. */
+  #marked = 0;
   /** When the oldest change that is not settled came, or an upper bound of its age; monotonic. */
   #pendingSinceMs: number | null = null;
   #failuresInARow = 0;
@@ -128,7 +132,7 @@ export class SinkWriter {
     assert(this.#state === 'idle', 'a sink writer starts once');
     const settled = this.#feed.settledMark(this.#sink.name);
     // A mark beyond the feed's newest change belongs to a store that is no more.
-    this.#mark = settled <= this.#feed.latest ? settled : 0;
+    this.#mark = this.#marked = settled <= this.#feed.latest ? settled : 0;
     this.#notePending();
     this.#stopListening = this.#feed.onChange(() => {
       this.#notePending();
@@ -141,7 +145,7 @@ export class SinkWriter {
     return {
       name: this.#sink.name,
       healthy: this.#state === 'healthy',
-      settledMark: this.#mark,
+      settledMark: this.#marked,
       lagMs: this.#pendingSinceMs === null ? 0 : this.#now() - this.#pendingSinceMs,
       lastError: this.#lastError,
       writes: this.#writes,
@@ -187,6 +191,8 @@ export class SinkWriter {
     const abandoned = this.#abandoned;
     if (abandoned !== null) await this.#attempt('ending the write before', () => abandoned);
     if (this.#aborted) return;
+    // What was written without a marker may have gone with the connection.
+    this.#mark = this.#marked;
     await this.#resume(marker);
     if (this.#aborted) return;
     this.#notify({ type: 'opened', sink: this.#sink.name, mark: this.#mark });
@@ -200,6 +206,7 @@ export class SinkWriter {
     while (!this.#aborted) {
       const pending = this.#mark < this.#feed.latest;
       const closing = this.#closeTarget !== null;
+      if (this.#markable > this.#marked) await this.#leaveMarker();
       if (closing && this.#mark >= (this.#closeTarget ?? 0)) return;
       const nowMs = this.#now();
       if (pending && (closing || nowMs >= this.#nextRoundAtMs)) await this.#round();
@@ -236,13 +243,24 @@ export class SinkWriter {
       this.#writes++;
       this.#cellsWritten += changed.cells.length;
     }
-    await this.#attempt('mark', () => this.#sink.mark(this.#marker(reached)), true);
-    if (this.#aborted) return;
     this.#mark = reached;
-    this.#feed.settle(this.#sink.name, reached);
+    if (this.#markable > this.#marked) await this.#leaveMarker();
+    if (this.#aborted) return;
     if (reached >= this.#feed.latest) this.#pendingSinceMs = null;
     else if (reached >= latest) this.#pendingSinceMs = readAtMs;
     this.#noteSuccess();
+  }
+
+  get #markable(): number {
+    return Math.min(this.#mark, this.#feed.durable);
+  }
+
+  async #leaveMarker(): Promise<void> {
+    const mark = this.#markable;
+    await this.#attempt('mark', () => this.#sink.mark(this.#marker(mark)), true);
+    if (this.#aborted) return;
+    this.#marked = mark;
+    this.#feed.settle(this.#sink.name, mark);
   }
 
   async #checkMarker(): Promise<void> {
@@ -253,7 +271,7 @@ export class SinkWriter {
   }
 
   async #resume(marker: SinkMarker | null): Promise<void> {
-    const resume = resumeFrom(marker, this.#marker(this.#mark));
+    const resume = resumeFrom(marker, this.#marker(this.#marked));
     if (resume.type === 'stale') {
       throw new EngineError('SINK_STALE', `${this.#sink.name} holds results of generation ${resume.generation}; this daemon writes generation ${this.#feed.generation} and has stopped feeding it`, {
         where: { sink: this.#sink.name },
@@ -261,12 +279,12 @@ export class SinkWriter {
       });
     }
     if (resume.type === 'feed_again') {
-      this.#mark = resume.mark;
+      this.#mark = this.#marked = resume.mark;
       this.#feed.settle(this.#sink.name, resume.mark);
       this.#notify({ type: 'fed_again', sink: this.#sink.name, fromMark: resume.mark, reason: resume.reason });
     }
     // Marked before the first write: a sink flushed between that write and its mark would otherwise look as new as before it.
-    if (marker === null || resume.type === 'feed_again') await this.#attempt('mark', () => this.#sink.mark(this.#marker(this.#mark)), true);
+    if (marker === null || resume.type === 'feed_again') await this.#attempt('mark', () => this.#sink.mark(this.#marker(this.#marked)), true);
     if (this.#aborted) return;
     this.#notePending();
     this.#markerCheckAtMs = this.#now() + this.#timings.markerCheckMs;

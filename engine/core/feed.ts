@@ -47,13 +47,15 @@ export interface ResultFeed {
   readonly instance: string;
   /** The newest change number; 0 before the first. */
   readonly latest: number;
+  /** The newest change number that no power cut takes back, so that it will never name another change; listeners are told when it rises. */
+  readonly durable: number;
   changedSince(mark: number, limit: number): ChangedCells;
   /** All merged cells of one kind and window, or only those whose first dimension is `resultKey`; at most `limit`, in key order. */
   window(kind: CellKind, windowStartMs: number, resultKey: string | null, limit: number): readonly MergedCell[];
   settledMark(sink: string): number;
-  /** Durable with the live store's next transaction. */
+  /** `mark` is durable; that it is settled is with the live store's next transaction. */
   settle(sink: string, mark: number): void;
-  /** Calls back after changes, at most once per merge; returns how to stop it. */
+  /** Calls back after changes, and when they have become durable; returns how to stop it. */
   onChange(listener: () => void): () => void;
   /** Closed = every partition has passed it; epoch ms. */
   readonly finalUpToMs: number;

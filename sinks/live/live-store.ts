@@ -107,6 +107,8 @@ export class LiveStore implements ResultFeed {
   #state: LiveState;
   #partitions: readonly PartitionProgress[];
   #applying = false;
+  /** What an earlier life committed may still be taken back by a power cut, until the file is flushed anew. */
+  #durable = 0;
 
   /** Reads what an earlier life left. Raises DATA_DIR_FOREIGN and DATA_VERSION. */
   static open(options: LiveStoreOptions): LiveStore {
@@ -136,6 +138,10 @@ export class LiveStore implements ResultFeed {
 
   get latest(): number {
     return this.#state.latest;
+  }
+
+  get durable(): number {
+    return this.#durable;
   }
 
   get finalUpToMs(): number {
@@ -187,10 +193,27 @@ export class LiveStore implements ResultFeed {
       await this.#store.commit(plan.operations);
       this.#install(plan);
       this.#partitions = output.partitions;
-      if (plan.changed.length > 0) for (const listener of this.#listeners) queueMicrotask(listener);
+      if (plan.changed.length > 0) this.#tell();
+      this.#noteDurable(this.latest);
     } finally {
       this.#applying = false;
     }
+  }
+
+  /** Once the file is flushed. Where that fails, a later transaction's flush covers this one too. */
+  #noteDurable(latest: number): void {
+    this.#store.flushed().then(
+      () => {
+        if (latest <= this.#durable) return;
+        this.#durable = latest;
+        this.#tell();
+      },
+      () => undefined,
+    );
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) queueMicrotask(listener);
   }
 
   changedSince(mark: number, limit: number): ChangedCells {

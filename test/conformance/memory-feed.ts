@@ -36,6 +36,8 @@ export class MemoryFeed implements ResultFeed {
   generation = 1_000;
   instance = TEST_INSTANCE;
   latest = 0;
+  /** Null: all of it is. */
+  durableUpTo: number | null = null;
   finalUpToMs = 0;
   watermarkMs = -1;
   /** Every mark that was settled, in order. */
@@ -46,6 +48,16 @@ export class MemoryFeed implements ResultFeed {
 
   constructor(schema: ResultSchema = TEST_SCHEMA) {
     this.schema = schema;
+  }
+
+  get durable(): number {
+    return this.durableUpTo ?? this.latest;
+  }
+
+  /** The changes up to this one have become durable. */
+  flush(upTo: number): void {
+    this.durableUpTo = upTo;
+    for (const listener of this.#listeners) listener();
   }
 
   /** One merge: the cells replace those of the same name. */

@@ -11,7 +11,7 @@ import { Merge, MERGE_LIMITS } from '../../actors/merge/index.ts';
 import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
 import type { Schedule } from '../../engine/core/clock.ts';
 import { EngineError } from '../../engine/core/errors.ts';
-import type { MergeOutput } from '../../engine/core/feed.ts';
+import type { MergeOutput, PartitionProgress } from '../../engine/core/feed.ts';
 import { createPartitioner, type Partitioner } from '../../engine/core/partition-key.ts';
 import { resultSchema } from '../../engine/core/pipeline.ts';
 import { encodeControl } from '../../engine/core/rules.ts';
@@ -154,6 +154,9 @@ export function openPartition(id: number, store: MemoryStore, partitionCount: nu
   });
 }
 
+/** Ticks aside, of which there is always another one. */
+const tellsTheSame = (actor: Pick<PartitionProgress, 'received' | 'closedUpToMs'>, stored: PartitionProgress | undefined): boolean => actor.received === stored?.received && actor.closedUpToMs === stored.closedUpToMs;
+
 export class Life {
   readonly words: Words;
   readonly partitioner: Partitioner;
@@ -258,11 +261,13 @@ export class Life {
 
   /** Everything that is durable is folded, and stored. */
   get isCaughtUp(): boolean {
-    return this.ready && this.#threads.every(({ alive, actors }) => alive && actors.every((actor) => actor.offset === this.words.durableOffset && !actor.hasChanges)) && this.live.partitionStates().every(({ offset: at }) => at === this.words.durableOffset);
+    if (!this.ready || this.#merge.pendingCount > 0) return false;
+    const stored = this.live.partitionStates();
+    return this.#threads.every(({ alive, actors }) => alive && actors.every((actor) => actor.offset === this.words.durableOffset && !actor.hasChanges && tellsTheSame(actor.stats(), stored[actor.id])));
   }
 
   get sinkIsSettled(): boolean {
-    return this.live.settledMark('memory') === this.live.latest;
+    return this.#sink?.health().healthy === true && this.live.settledMark('memory') === this.live.latest;
   }
 
   async #openJournal(): Promise<JournalWriter> {
@@ -331,7 +336,7 @@ export class Life {
     const { partitionCount } = story;
     this.live = LiveStore.open({ store: durable.live, schema, instance: INSTANCE, generation: GENERATION, partitionCount, retentionDays: 40 });
     const live = this.live;
-    this.#merge = new Merge({ schema, partitionCount, exists: (name) => live.cell(name) });
+    this.#merge = new Merge({ schema, partitionCount, exists: (name) => live.cell(name), limits: this.#options.settings.mergeLimits });
     this.#egress = new Egress({
       merge: this.#merge,
       store: {
@@ -423,6 +428,7 @@ export class Life {
       emitIntervalMs: settings.emitIntervalMs,
       checkpointIntervalMs: settings.checkpointIntervalMs,
       checkpointBytesMax: settings.checkpointBytesMax,
+      reportCellsMax: settings.reportCellsMax,
     });
     return thread;
   }

@@ -1,7 +1,8 @@
 /** Bugs planted at the seams of the simulated daemon: each must be found, or the checker that should find it proves nothing. */
 
+import type { PartitionStats } from '../../actors/partition/index.ts';
 import type { MergeOutput } from '../../engine/core/feed.ts';
-import { CellKind, cellMapKey, type MergedCell } from '../../engine/core/cell.ts';
+import { CellKind, cellMapKey, type MergedCell, type PartitionReport } from '../../engine/core/cell.ts';
 import type { Sink } from '../../engine/core/feed.ts';
 import type { SlotShare } from '../../engine/core/lake-slot.ts';
 import type { LogBatch } from '../../engine/core/log.ts';
@@ -30,6 +31,20 @@ export interface Plant {
   /** What is added to a file of the lake at its n-th encoding. */
   readonly lake?: (name: string, attempt: number) => string;
 }
+
+const withHeadOf = ({ sequence, offset, watermarkMs, closedUpToMs, received, accepted, duplicate, late, rejected }: PartitionStats, { partition, cells }: PartitionReport): PartitionReport => ({
+  partition,
+  sequence,
+  offset,
+  watermarkMs,
+  closedUpToMs,
+  received,
+  accepted,
+  duplicate,
+  late,
+  rejected,
+  cells,
+});
 
 /** The object with some of its methods replaced; the others are its own, private fields included. */
 function altered<Value extends object>(value: Value, changes: Partial<Value>): Value {
@@ -73,6 +88,10 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   'fold-asks-the-wall-clock': {
     finders: ['replay', 'lake', 'visible', 'merge', 'liveness'],
     actor: (actor) => altered(actor, { fold: (batch, slice, cursor) => actor.fold(slice === null && batch.sequence % 7 === 0 ? altered<LogBatch>(batch, { receivedAtMs: batch.receivedAtMs + 90_000 }) : batch, slice, cursor) }),
+  },
+  'report-claims-too-early': {
+    finders: ['merge', 'visible', 'totals', 'day', 'liveness'],
+    actor: (actor) => altered(actor, { report: (scope, cellsMax) => withHeadOf(actor.stats(), actor.report(scope, cellsMax)) }),
   },
   'merged-cell-lost': {
     finders: ['day', 'totals', 'liveness', 'sink', 'visible'],

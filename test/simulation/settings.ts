@@ -1,6 +1,7 @@
 /** What a life is started with: each has its own, as far as settings may change over restarts. */
 
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import type { MergeLimits } from '../../actors/merge/index.ts';
 import type { Rules } from '../../engine/core/rules.ts';
 import { MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';
 import { seededRandom } from '../unit/log/faulty-disk.ts';
@@ -27,6 +28,8 @@ export interface LifeSettings {
   readonly markerCheckMs: number;
   readonly retentionMs: number;
   readonly rowsPerFile: number;
+  readonly reportCellsMax: number;
+  readonly mergeLimits: Partial<MergeLimits>;
 }
 
 const KIB = 1024;
@@ -69,5 +72,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     markerCheckMs: pick(5, 60) * MS_PER_SECOND,
     retentionMs: pick(1, 30) * MS_PER_SECOND,
     rowsPerFile: pick(3, 40),
+    reportCellsMax: pick(1, 30),
+    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10) },
   };
 }

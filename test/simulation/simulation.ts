@@ -140,7 +140,7 @@ class Simulation {
     void this.#daemon();
     this.#sender().catch(this.#found);
     this.#misfortune().catch(this.#found);
-    await world.run(() => this.#bug !== null || (this.#isCalm && this.#isSettled()), MS_PER_DAY);
+    await world.run(() => this.#bug !== null || this.#isCalm, MS_PER_DAY);
     if (this.#bug !== null) throw this.#bug;
     await this.#look(this.#life as Life);
     return {
@@ -335,9 +335,15 @@ class Simulation {
   async #calm(): Promise<void> {
     const world = this.#world;
     const deadlineMs = world.clock.monotonicMs() + SETTLE_LIMIT_MS;
-    // A sink that lost its values notices by its marker; the lake's last slot ends with log time.
+    await this.#settled(deadlineMs);
+    // A sink that lost its values notices by its marker, and only then has something to do again.
     await world.sleep(2 * this.#settings.markerCheckMs + 1_000);
+    await this.#settled(deadlineMs);
     this.#isCalm = true;
+  }
+
+  async #settled(deadlineMs: number): Promise<void> {
+    const world = this.#world;
     while (!this.#isSettled()) {
       this.#durable.lake.pump();
       if (world.clock.monotonicMs() > deadlineMs) throw new Error(`liveness: not settled ${SETTLE_LIMIT_MS} ms after the last fault: ${this.#unanswered.length} unanswered, ready ${this.#life?.ready}, caught up ${this.#life?.isCaughtUp}, lake ${String(this.#durable.lake)} of ${this.#counted}, slots waiting ${this.#life?.actors.map((actor) => `${actor.id}: ${String(actor.stats().slotsWaiting)}`).join(' ')}, sink settled ${this.#life?.sinkIsSettled}, ${JSON.stringify(this.#life?.live.conservation())}`);

@@ -35,10 +35,16 @@ class Model {
       if (this.#toldUpToMs < FIRST_HOUR_MS) this.#toldUpToMs = FIRST_HOUR_MS;
       const late = this.seen().flatMap(({ cell }) => (cell.kind === CellKind.late && cell.windowStartMs === this.#toldUpToMs && !changed.has(cellMapKey(cell)) ? [cell] : []));
       if (late.length === 0) continue;
-      this.#toldUpToMs += HOUR_MS;
+      // Hours that had no late cell before this output are done with it: those that get their first one by it are told anyway.
+      do this.#toldUpToMs += HOUR_MS;
+      while (this.#toldUpToMs < this.finalUpToMs && !this.#hasLate(this.#toldUpToMs));
       return late.sort(byKey);
     }
     return [];
+  }
+
+  #hasLate(hourMs: number): boolean {
+    return this.seen().some(({ cell }) => cell.kind === CellKind.late && cell.windowStartMs === hourMs);
   }
 
   seen(): { cell: MergedCell; number: number }[] {

@@ -176,16 +176,37 @@ describe('LiveStore', () => {
     expect(more.cell(merged())?.measures).toEqual([1, 0, 0]);
   });
 
-  it('calls listeners once per output that changed cells, and no more once they have left', async () => {
-    const live = openLive();
+  it('calls listeners once per output that changed cells, once more when it is durable, and no more once they have left', async () => {
+    const store = memoryStore(LIVE_TABLES);
+    const live = openLive(store);
     let calls = 0;
     const stop = live.onChange(() => calls++);
     await live.apply(output([merged(), merged({ dimensions: name('b') })]), 1);
     await live.apply(output([]), 2);
-    expect(calls).toBe(1);
+    await store.flushed();
+    await Promise.resolve();
+    expect(calls).toBe(2);
     stop();
     await live.apply(output([merged({ revision: 2 })]), 3);
-    expect(calls).toBe(1);
+    await store.flushed();
+    expect(calls).toBe(2);
+  });
+
+  it('knows which changes no power cut takes back: none of an earlier life before the file is flushed anew', async () => {
+    const store = memoryStore(LIVE_TABLES);
+    const live = openLive(store);
+    await live.apply(output([merged()]), 1);
+    await store.flushed();
+    await Promise.resolve();
+    expect([live.durable, live.latest]).toEqual([1, 1]);
+    const again = openLive(store);
+    expect([again.durable, again.latest]).toEqual([0, 1]);
+    const applied = again.apply(output([merged({ revision: 2 })]), 2);
+    expect(again.durable).toBe(0);
+    await applied;
+    await store.flushed();
+    await Promise.resolve();
+    expect(again.durable).toBe(2);
   });
 
   it('feeds the late cells of an hour once more when it becomes final, as they are, for values that have no other cell', async () => {
