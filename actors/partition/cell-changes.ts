@@ -71,17 +71,17 @@ export class CellChanges {
     if (cell.isStored || cell.isSaving) this.#removed.push(cell);
   }
 
-  /** Day and late cells of dropped days leave memory; the store's own go with the next checkpoints. */
-  dropWindowsBefore(droppedUpToMs: number): void {
+  /** Day and late cells of days that are gone leave memory; the store's own go with the next checkpoints. */
+  dropWindowsBefore(goneUpToMs: number): void {
     for (const kind of [CellKind.day, CellKind.late]) {
       for (const windowStartMs of this.#table.windowStarts(kind)) {
-        if (windowStartMs >= droppedUpToMs) continue;
+        if (windowStartMs >= goneUpToMs) continue;
         for (const cell of this.#table.window(kind, windowStartMs)) this.#table.drop(cell);
       }
     }
   }
 
-  checkpoint(operations: StoreOperation[], epoch: number, droppedUpToMs: number): void {
+  checkpoint(operations: StoreOperation[], epoch: number, goneUpToMs: number): void {
     for (const cell of this.#dirty) {
       cell.isDirty = false;
       if (cell.isDropped) continue;
@@ -95,7 +95,7 @@ export class CellChanges {
     for (const cell of this.#removed) operations.push({ table: TABLES.cells, key: cellStoreKey(cell), value: null });
     this.#removing = this.#removed;
     this.#removed = [];
-    this.#purge(operations, droppedUpToMs);
+    this.#purge(operations, goneUpToMs);
   }
 
   /** How many cells it saved. */
@@ -124,10 +124,10 @@ export class CellChanges {
   }
 
   /** Done only when a look finds nothing: removals of a failed checkpoint are found again. */
-  #purge(operations: StoreOperation[], droppedUpToMs: number): void {
-    if (this.#purgedUpToMs >= droppedUpToMs) return;
-    const keys = this.#table.expiredKeys(droppedUpToMs, EXPIRED_PER_CHECKPOINT_MAX);
-    if (keys.length === 0) this.#purgedUpToMs = droppedUpToMs;
+  #purge(operations: StoreOperation[], goneUpToMs: number): void {
+    if (this.#purgedUpToMs >= goneUpToMs) return;
+    const keys = this.#table.expiredKeys(goneUpToMs, EXPIRED_PER_CHECKPOINT_MAX);
+    if (keys.length === 0) this.#purgedUpToMs = goneUpToMs;
     for (const key of keys) operations.push({ table: TABLES.cells, key, value: null });
   }
 }

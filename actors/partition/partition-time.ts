@@ -29,7 +29,9 @@ export class PartitionTime {
   #lastRecordAtMs = 0;
   #allowedLatenessMs = 0;
   #idleAfterMs = Infinity;
-  #retentionMs = 0;
+  #retentionMs = Infinity;
+  /** Hours that end at or before this are final in the live store: every partition has closed them, and what they had counted by then is settled. */
+  finalUpToMs = 0;
   /** The watermark at which the next hour closes or day expires; Infinity before any rules. */
   #nextStepMs = Infinity;
 
@@ -64,11 +66,19 @@ export class PartitionTime {
   }
 
   /**
-   * Day and late cells of days that end at or before this are gone. They outlive their day's expiry by a day: a partition whose watermark
-   * is behind still counts in it, and the merge then needs this one's share again.
+   * Day and late cells of days that end at or before this are no part of the state any more. They outlive their day's expiry by a day, so
+   * that a partition which is a little behind still finds them here when it asks.
    */
   get droppedUpToMs(): number {
     return Math.max(0, this.expiredUpToMs - this.#dayMs);
+  }
+
+  /**
+   * They leave once their day has expired in every partition as well: one whose watermark is days behind (after an outage the others
+   * jump over them) still counts in it, and the merge then needs this one's share again. What is settled tells, and not the log.
+   */
+  get goneUpToMs(): number {
+    return Math.min(this.droppedUpToMs, lastEnd(this.finalUpToMs - this.#retentionMs, this.#dayMs));
   }
 
   /** Closes hours and expires days up to the watermark. */

@@ -187,6 +187,9 @@ export class Partition<Event, DomainRules> {
   /** The live store has every change up to `sequence`, and hours that end at or before `finalUpToMs` are final in it. */
   settled(message: { readonly sequence: number; readonly finalUpToMs: number }): void {
     this.#reports.settled(message.sequence, message.finalUpToMs);
+    const goneBeforeMs = this.#time.goneUpToMs;
+    this.#time.finalUpToMs = message.finalUpToMs;
+    if (this.#time.goneUpToMs > goneBeforeMs) this.#changes.dropWindowsBefore(this.#time.goneUpToMs);
   }
 
   /**
@@ -200,7 +203,7 @@ export class Partition<Event, DomainRules> {
     const hadRules = this.#areRulesDirty && this.#rules !== null;
     this.#inFlight = { epoch, sequence: this.#sequence, hadRules };
     const operations: StoreOperation[] = [];
-    this.#changes.checkpoint(operations, epoch, this.#time.droppedUpToMs);
+    this.#changes.checkpoint(operations, epoch, this.#time.goneUpToMs);
     for (const operation of this.#dedupe.checkpoint(epoch)) operations.push(operation);
     this.#outbox.checkpoint(operations);
     const deadLetters = this.#deadLetters.checkpoint(operations);
@@ -338,7 +341,7 @@ export class Partition<Event, DomainRules> {
       }
     }
     if (expiredUpToMs > expiredBeforeMs) {
-      this.#changes.dropWindowsBefore(this.#time.droppedUpToMs);
+      this.#changes.dropWindowsBefore(this.#time.goneUpToMs);
       this.#counter.forgetDaysBefore(expiredUpToMs);
     }
   }

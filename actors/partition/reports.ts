@@ -135,7 +135,7 @@ export class Reports {
     for (let looks = 0; ; ) {
       const room = Math.min(cellsMax - into.length, LOOKS_PER_CELL * cellsMax - looks);
       if (room <= 0) return false;
-      const { cells, last } = this.#table.storedAfter(stored.after, this.#time.droppedUpToMs, Math.min(room, STORED_PAGE_CELLS));
+      const { cells, last } = this.#table.storedAfter(stored.after, this.#time.goneUpToMs, Math.min(room, STORED_PAGE_CELLS));
       for (const cell of cells) if (cell.revision > this.#settledSequence && !stored.known.has(cell)) this.#tell(cell, into);
       if (last === null) return true;
       looks += cells.length;
@@ -147,7 +147,7 @@ export class Reports {
     for (const [key, name] of this.#asked) {
       if (into.length >= cellsMax) return;
       this.#asked.delete(key);
-      const cell = this.#table.inMemory(name) ?? this.#storedUnlessDropped(name);
+      const cell = this.#table.inMemory(name) ?? this.#storedUnlessGone(name);
       if (cell !== null) this.#tell(cell, into);
     }
   }
@@ -157,7 +157,7 @@ export class Reports {
     into.push(cell.toPartial());
   }
 
-  #storedUnlessDropped(name: CellName): ReturnType<CellTable['stored']> {
-    return name.kind === CellKind.hour || name.windowStartMs < this.#time.droppedUpToMs ? null : this.#table.stored(name);
+  #storedUnlessGone(name: CellName): ReturnType<CellTable['stored']> {
+    return name.kind === CellKind.hour || name.windowStartMs < this.#time.goneUpToMs ? null : this.#table.stored(name);
   }
 }

@@ -29,8 +29,9 @@ export function hashState({ sequence, time, conservation, rejects, rules, table,
   hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest]));
   const lines: string[] = [];
   for (const cell of table.all()) {
-    // Closed hours leave when the live store has settled them: their presence says nothing of the log.
-    if (cell.kind !== CellKind.hour || cell.windowStartMs + hourMs > closedUpToMs) lines.push(line(cell));
+    // Closed hours and dropped days leave when the live store has settled them: their presence says nothing of the log.
+    const counts = cell.kind === CellKind.hour ? cell.windowStartMs + hourMs > closedUpToMs : cell.windowStartMs >= time.droppedUpToMs;
+    if (counts) lines.push(line(cell));
   }
   for (const cell of table.storedOnly(time.droppedUpToMs)) lines.push(line(cell));
   for (const text of lines.sort()) hash.update(text);

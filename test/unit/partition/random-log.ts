@@ -18,7 +18,7 @@ export function randomFrom(seed: number): () => number {
 /** 2026-11-20T22:13:20Z: the log crosses midnight. */
 export const START_MS = 1_795_212_800_000;
 
-export const RETENTION_MS = 20 * MS_PER_HOUR;
+const RETENTION_MS = 20 * MS_PER_HOUR;
 
 export interface RandomLogOptions {
   readonly batches: number;

@@ -1,6 +1,6 @@
 /**
  * What must come of a log, told as plainly as can be and sharing no code with the partition: a list of rules, applied record by record
- * to plain maps. No limits on dimensions; nothing is ever dropped but what expired a day ago.
+ * to plain maps. No limits on dimensions; nothing is ever dropped.
  */
 import type { LogBatch } from '../../../engine/core/log.ts';
 import type { Rules } from '../../../engine/core/rules.ts';
@@ -20,7 +20,7 @@ export interface ModelCell {
 }
 
 export interface Model {
-  /** By `kind|window start|shop|city`. Expired days leave it. */
+  /** By `kind|window start|shop|city`. */
   cells: Map<string, ModelCell>;
   received: number;
   accepted: number;
@@ -51,10 +51,6 @@ export function model(batches: readonly LogBatch[], partition = 0): Model {
     }
     const gone = Math.floor((state.watermark - Math.max(rules.cellRetentionMs, rules.allowedLatenessMs)) / DAY) * DAY;
     if (gone > expired) expired = gone;
-    for (const key of state.cells.keys()) {
-      const [kind, window] = key.split('|') as [string, string];
-      if (kind !== 'hour' && Math.floor(Number(window) / DAY) * DAY + DAY <= expired - DAY) state.cells.delete(key);
-    }
   };
 
   const add = (kind: string, window: number, sale: Sale): void => {
