@@ -26,6 +26,8 @@ import { isToldAgain, lateFinals } from './late-finals.ts';
 import { LIVE_LIMITS } from './options.ts';
 import type { LiveLimits } from './options.ts';
 import { sortByKey } from './order.ts';
+import { newState, nextState } from './state.ts';
+import type { LiveState } from './state.ts';
 import { stateHash } from './state-hash.ts';
 import { LiveTables } from './tables.ts';
 import { LiveWindows } from './windows.ts';
@@ -41,19 +43,6 @@ export interface LiveStoreOptions {
   /** How long past their end, by the watermark, cells are kept. */
   readonly retentionDays: number;
   readonly limits?: Partial<LiveLimits>;
-}
-
-/** What a transaction says beside its cells. */
-interface LiveState {
-  readonly latest: number;
-  /** By partition. */
-  readonly sequences: readonly number[];
-  readonly finalUpToMs: number;
-  /** Late cells of hours that end at or before this have been told again since their hour became final. Missing in older states. */
-  readonly lateFinalUpToMs?: number;
-  readonly watermarkMs: number;
-  readonly asOfMs: number;
-  readonly counters: Conservation;
 }
 
 /** A transaction before it is committed, and what to do in memory afterwards. */
@@ -126,8 +115,7 @@ export class LiveStore implements ResultFeed {
     this.#retentionMs = options.retentionDays * MS_PER_DAY;
     this.#identity = checkIdentity(store, { instance, generation, partitionCount, schema });
     const stored = store.get(LIVE_TABLE.meta, STATE_KEY);
-    const none = { latest: 0, sequences: new Array<number>(partitionCount).fill(0), finalUpToMs: 0, watermarkMs: -1, asOfMs: -1, counters: emptyConservation() };
-    this.#state = stored === null ? none : unpack<LiveState>(stored);
+    this.#state = stored === null ? newState(partitionCount) : unpack<LiveState>(stored);
     this.#partitions = this.#state.sequences.map((sequence, partition) => ({ ...emptyConservation(), partition, sequence, watermarkMs: -1, closedUpToMs: 0, offset: 0 }));
     for (const { key, value } of store.range(LIVE_TABLE.marks, {})) this.#marks.set(new TextDecoder().decode(key), unpack<number>(value));
     for (const kind of KINDS) this.#warm(kind);
@@ -322,20 +310,9 @@ export class LiveStore implements ResultFeed {
     const marks = new Map(this.#newMarks);
     for (const [sink, mark] of marks) operations.push({ table: LIVE_TABLE.marks, key: new TextEncoder().encode(sink), value: pack(mark) });
     const swept = this.#sweep(operations);
-    const state = this.#nextState(output, { latest: number - 1, lateFinalUpToMs: late.upToMs, asOfMs: nowMs });
+    const state = nextState(this.#state, output, { latest: number - 1, lateFinalUpToMs: late.upToMs, asOfMs: nowMs });
     operations.push({ table: LIVE_TABLE.meta, key: STATE_KEY, value: pack(state) });
     return { state, changed, blocks, newWindows, leaving, moved, marks, swept, operations };
-  }
-
-  #nextState(output: MergeOutput, next: Pick<LiveState, 'latest' | 'lateFinalUpToMs' | 'asOfMs'>): LiveState {
-    const { sequences, finalUpToMs, watermarkMs } = this.#state;
-    return {
-      ...next,
-      sequences: sequences.map((sequence, partition) => Math.max(sequence, output.settledSequences.get(partition) ?? 0)),
-      finalUpToMs: Math.max(finalUpToMs, output.finalUpToMs),
-      watermarkMs: Math.max(watermarkMs, output.watermarkMs),
-      counters: output.counters,
-    };
   }
 
   /** The cell's place in memory; one that is not there yet is made, with what the tables have of it, and added when the plan is carried out. */
