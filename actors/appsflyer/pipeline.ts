@@ -240,7 +240,7 @@ const identity = new IdentityWriter();
 
 export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRules> = {
   name: 'appsflyer',
-  version: 1,
+  version: 2,
   partitionKey: { scope: fieldName(Field.appId), users: USER_FIELDS.map(fieldName), isPlaceholder },
   windows: [
     { kind: 'hour', sizeMs: MS_PER_HOUR, judged: true },

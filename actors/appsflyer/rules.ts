@@ -2,8 +2,10 @@
  * The domain's own rules, journaled by the engine as `rules.domain` and effective at their offset.
  */
 
+import { dimensionValue } from '../../engine/core/dimension-value.ts';
+
 export interface AppsflyerRules {
-  /** In-app event names that count as conversions. */
+  /** In-app event names that count as conversions, as an event has them: made fit to be dimension values. */
   readonly conversionEvents: ReadonlySet<string>;
 }
 
@@ -29,7 +31,7 @@ export function parseAppsflyerRules(raw: unknown): AppsflyerRules {
   if (!Array.isArray(names) || names.length > CONVERSION_EVENTS_MAX || !names.every(isEventName)) {
     throw new TypeError(`conversionEvents must be at most ${CONVERSION_EVENTS_MAX} event names of 1 to ${EVENT_NAME_LENGTH_MAX} characters`);
   }
-  return { conversionEvents: new Set(names) };
+  return { conversionEvents: new Set(names.map(dimensionValue)) };
 }
 
 const isEventName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= EVENT_NAME_LENGTH_MAX;

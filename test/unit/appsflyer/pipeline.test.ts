@@ -147,6 +147,14 @@ describe('measures', () => {
     expect(() => pipeline.domainRules({ conversionEvents: [1] })).toThrow(/conversionEvents/);
   });
 
+  it('counts a configured conversion event whose name is too long for a dimension value', () => {
+    const name = '購'.repeat(80);
+    const rules = pipeline.domainRules({ conversionEvents: [name] });
+    const event = accepted(variant(PURCHASE, { event_name: name }));
+    expect(pipeline.measures.find((measure) => measure.name === 'conversions')?.amount(event, rules)).toBe(1);
+    expect(pipeline.breakdown.nameOf(event, rules)).toBe(event.eventName);
+  });
+
   it('lets SKAdNetwork touch its own measures alone', () => {
     expect(measuresOf(SKAN_INSTALL)).toEqual({ skan_installs: 1 });
     expect(measuresOf(variant(SKAN_INSTALL, { event_type: 're-download' }))).toEqual({ skan_redownloads: 1 });
