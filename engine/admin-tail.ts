@@ -99,7 +99,7 @@ async function describe(source: TailSource, entries: readonly TailEntry[], query
   }
 }
 
-function described(source: TailSource, entry: TailEntry, event: Readonly<Record<string, string>> | null, payload: Buffer | null): object {
+function described(source: TailSource, entry: TailEntry, event: Readonly<Record<string, string>> | null, payload: Payload | null): object {
   return {
     received_at: new Date(entry.receivedAtMs).toISOString(),
     outcome: VERDICT_NAMES[entry.verdict],
@@ -110,12 +110,12 @@ function described(source: TailSource, entry: TailEntry, event: Readonly<Record<
     index: entry.index,
     cell: cellOf(source, entry),
     event,
-    bytes: payload === null ? '' : payload.toString('utf8', 0, SHOWN_BYTES_MAX),
+    bytes: payload === null ? '' : payload.bytes.toString('utf8', 0, SHOWN_BYTES_MAX),
   };
 }
 
-function eventOf(payload: Buffer): Readonly<Record<string, string>> | null {
-  const event = appsflyerPipeline.decode(payload, 0, payload.byteLength);
+function eventOf({ bytes, source }: Payload): Readonly<Record<string, string>> | null {
+  const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, source);
   return typeof event === 'string' ? null : appsflyerPipeline.describe(event);
 }
 
@@ -125,6 +125,11 @@ function cellOf({ dimensions }: TailSource, entry: TailEntry): object | null {
   return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(dimensions.map((name, index) => [name, values[index] ?? ''])) };
 }
 
+interface Payload {
+  readonly bytes: Buffer;
+  readonly source: number;
+}
+
 /** Payloads of one batch at a time, found in one walk over it. */
 class PayloadReader {
   bytesRead = 0;
@@ -132,7 +137,7 @@ class PayloadReader {
   readonly #cursor: RecordCursor = createRecordCursor();
   #offset = -1;
   /** Views of the lookup's buffer, by index in the batch. */
-  readonly #payloads = new Map<number, Buffer>();
+  readonly #payloads = new Map<number, Payload>();
 
   constructor(lookup: LogLookup) {
     this.#lookup = lookup;
@@ -151,7 +156,10 @@ class PayloadReader {
       for (const slice of batch.slices) {
         this.bytesRead += slice.end - slice.start;
         this.#cursor.reset(batch, slice);
-        while (this.#cursor.next()) this.#payloads.set(this.#cursor.index, batch.bytes.subarray(this.#cursor.start, this.#cursor.end));
+        while (this.#cursor.next()) {
+          const { index, start, end, source } = this.#cursor;
+          this.#payloads.set(index, { bytes: batch.bytes.subarray(start, end), source });
+        }
       }
     } catch {
       this.#payloads.clear();
@@ -159,7 +167,7 @@ class PayloadReader {
   }
 
   /** Valid until the next `read`. */
-  payload(entry: TailEntry): Buffer | null {
+  payload(entry: TailEntry): Payload | null {
     return this.#payloads.get(entry.index) ?? null;
   }
 

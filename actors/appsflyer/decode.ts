@@ -15,17 +15,17 @@ import { FieldTable } from './field-table.ts';
 /** Larger records are rejected unread. Chosen: AppsFlyer's messages are 1 to 4 KB, and one record must not hold up a partition. */
 export const EVENT_BYTES_MAX = 1_048_576;
 
-/** Decodes and validates `bytes[start, end)`. */
-export type Decode = (bytes: Buffer, start: number, end: number) => AppsflyerEvent | RejectCode;
+/** Decodes and validates `bytes[start, end)`, a record from `source` (one of RecordSource). */
+export type Decode = (bytes: Buffer, start: number, end: number, source: number) => AppsflyerEvent | RejectCode;
 
 /** A decoder with buffers of its own; not to be shared between threads. */
 export function createDecoder(): Decode {
   const table = new FieldTable();
   const selective = new SelectiveDecoder();
   const derivation = new EventDerivation(table);
-  return (bytes, start, end) => {
+  return (bytes, start, end, source) => {
     if (end - start > EVENT_BYTES_MAX) return 'TOO_LARGE';
     const rejected = selective.decode(bytes, start, end, table) ? null : decodeReference(bytes, start, end, table);
-    return rejected ?? derivation.derive();
+    return rejected ?? derivation.derive(source);
   };
 }

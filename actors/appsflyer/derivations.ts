@@ -30,8 +30,8 @@ export class EventDerivation {
     this.#event = new AppsflyerEvent(fields);
   }
 
-  /** The event, or why it is rejected. */
-  derive(): AppsflyerEvent | RejectCode {
+  /** The event, or why it is rejected. `source`: one of RecordSource. */
+  derive(source: number): AppsflyerEvent | RejectCode {
     const fields = this.#fields;
     const event = this.#event;
     if (!fields.has(Field.appId)) return 'NO_APP_ID';
@@ -44,20 +44,20 @@ export class EventDerivation {
     if (skan ? !namesSomebody(fields, Field.eventUuid) : event.userField < 0) return 'NO_IDENTITY';
     event.appId = this.#value(Field.appId);
     event.eventName = this.#value(nameField);
-    this.#deriveType(skan);
+    this.#deriveType(skan, source);
     this.#deriveDimensions(skan);
     this.#deriveMoney(skan);
     return event;
   }
 
-  #deriveType(skan: boolean): void {
+  #deriveType(skan: boolean, source: number): void {
     const event = this.#event;
     const eventType = this.#value(Field.eventType);
     const campaignType = this.#value(Field.campaignType).toLowerCase();
     event.mediaSource = this.#mediaSource();
     event.attribution = this.#attribution(campaignType, eventType);
     event.conversionType = this.#value(Field.conversionType);
-    const own = skan ? undefined : ownKind(this.#value(Field.millraceKind));
+    const own = skan ? undefined : ownKind(this.#value(Field.millraceKind), source);
     const type = skan
       ? skanMessageType(eventType, event.eventName, isTrue(this.#value(Field.skadRedownload)))
       : (own ?? messageType(eventType, event.eventName, event.conversionType, event.attribution === ORGANIC));

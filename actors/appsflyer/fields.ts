@@ -2,7 +2,7 @@
  * The fields of AppsFlyer's messages that the engine reads; all others are validated as JSON and skipped.
  *
  * Names and formats: AppsFlyer's Push API field dictionary. `millrace_kind` is our own: ingress sets it on rows that are no
- * ordinary messages (copies from the S2S route, rows of Pull reports that have measures of their own).
+ * ordinary messages (copies from the S2S route, rows of Pull reports that have measures of their own), and on those alone it is read.
  */
 
 /** Field numbers: indexes into an event's table of ranges. */

@@ -14,6 +14,7 @@
  * reserved, all other names are in-app events.
  */
 
+import { RecordSource } from '../../engine/core/record.ts';
 import type { Action } from './event.ts';
 
 export interface MessageType {
@@ -51,15 +52,13 @@ const SKAN_INSTALL = SKAN_TYPES.get('install') as MessageType;
 const SKAN_REDOWNLOAD = SKAN_TYPES.get('re-download') as MessageType;
 const SKAN_IN_APP = SKAN_TYPES.get('in-app-event') as MessageType;
 
-/** Values of `millrace_kind`, which ingress sets; anything else in it is ignored. */
-const OWN_KINDS = byName([
-  type('uninstall', 'uninstall'),
-  type('blocked-install', 'blocked-install'),
-  type('ad-revenue', 'ad-revenue'),
-  type('s2s-copy', 's2s-copy'),
+/** Values of `millrace_kind`, by the source for which ingress sets it. Anything else in it is a sender's word, and ignored. */
+const OWN_KINDS: ReadonlyMap<number, ReadonlyMap<string, MessageType>> = new Map([
+  [RecordSource.pull, byName([type('uninstall', 'uninstall'), type('blocked-install', 'blocked-install'), type('ad-revenue', 'ad-revenue')])],
+  [RecordSource.s2s, byName([type('s2s-copy', 's2s-copy')])],
 ]);
 
-export const ownKind = (kind: string): MessageType | undefined => OWN_KINDS.get(kind);
+export const ownKind = (kind: string, source: number): MessageType | undefined => OWN_KINDS.get(source)?.get(kind);
 
 /** Texts are '' where the field is absent. */
 export function messageType(eventType: string, eventName: string, conversionType: string, organic: boolean): MessageType {

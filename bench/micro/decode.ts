@@ -11,6 +11,7 @@ import { SelectiveDecoder } from '../../actors/appsflyer/decode-selective.ts';
 import type { AppsflyerEvent } from '../../actors/appsflyer/event.ts';
 import { FieldTable } from '../../actors/appsflyer/field-table.ts';
 import { appsflyerPipeline as pipeline } from '../../actors/appsflyer/pipeline.ts';
+import { RecordSource } from '../../engine/core/record.ts';
 import { measure, printTimings, type MeasureOptions, type Timing } from './measure.ts';
 import { buildMessages } from './messages.ts';
 
@@ -27,7 +28,7 @@ export function benchDecode(options: MeasureOptions): readonly Timing[] {
   const context = { eventId: 'e', late: false, receivedAtMs: 0 };
   const at = (call: number): number => call % MESSAGES;
   const eventAt = (index: number): AppsflyerEvent => {
-    const event = decode(bytes, starts[index] as number, ends[index] as number);
+    const event = decode(bytes, starts[index] as number, ends[index] as number, RecordSource.push);
     if (typeof event === 'string') throw new Error(`bug: a bench message was rejected as ${event}`);
     return event;
   };

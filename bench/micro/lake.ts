@@ -8,6 +8,7 @@
 import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { fingerprintHex } from '../../engine/core/hash.ts';
+import { RecordSource } from '../../engine/core/record.ts';
 import { assert } from '../../engine/core/types.ts';
 import type { TableData } from '../../sinks/lake/column-builder.ts';
 import { createEventsEncoder, DEFAULT_EVENTS_BOUNDS } from '../../sinks/lake/events-encoder.ts';
@@ -68,7 +69,7 @@ function readAll(messages: readonly Buffer[], rows: number, take: (event: BenchE
   const started = cpuMs();
   for (let row = 0; row < rows; row++) {
     const bytes = messages[row % messages.length] as Buffer;
-    const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength);
+    const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push);
     if (typeof event === 'string') throw new Error(`bug: the generator's message is rejected as ${event}`);
     appsflyerPipeline.fingerprint(event, 'push-ms', fingerprint);
     // Repeated messages must not repeat their ids: those would compress to nothing.

@@ -103,10 +103,10 @@ export interface PipelineDefinition<Event, DomainRules> {
   /** Parses `rules.domain`; raises on what it does not know. */
   readonly domainRules: (raw: unknown) => DomainRules;
   /**
-   * Decodes and validates one record. The event may be one reused object: it is valid until the next call.
-   * Never raises, whatever the bytes.
+   * Decodes and validates one record; `source`, one of RecordSource, says whose words it holds. The event may be one reused object: it is
+   * valid until the next call. Never raises, whatever the bytes.
    */
-  readonly decode: (bytes: Buffer, start: number, end: number) => Event | RejectCode;
+  readonly decode: (bytes: Buffer, start: number, end: number, source: number) => Event | RejectCode;
   /** Epoch ms of the event. */
   readonly eventTimeMs: (event: Event) => number;
   /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */

@@ -13,6 +13,7 @@ import { Field, FIELD_NAMES } from '../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../actors/appsflyer/identity.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { createPartitioner } from '../../engine/core/partition-key.ts';
+import { RecordSource } from '../../engine/core/record.ts';
 import { AWKWARD, embed, mutate, Random, realistic } from './json-bytes.ts';
 
 const selective = new SelectiveDecoder();
@@ -30,7 +31,7 @@ function compare(body: Buffer, random: Random): void {
   const isSure = selective.decode(bytes, start, end, fast);
   const rejected = decodeReference(bytes, start, end, slow);
   if (rejected === null) valid++;
-  decode(bytes, start, end);
+  decode(bytes, start, end, RecordSource.push);
   if (!isSure) return;
   sure++;
   const shown = body.toString('latin1').slice(0, 3_000);
@@ -110,7 +111,7 @@ describe('door and identity', () => {
     let repeated = 0;
     while (performance.now() < end) {
       const { bytes, start, end: last } = embed(mutate(random, realistic(random)), random);
-      const event = decode(bytes, start, last);
+      const event = decode(bytes, start, last, RecordSource.push);
       if (typeof event === 'string' || event.userField < 0) continue;
       partitioner.locate(bytes, start, last);
       const name = identity.text(event, 'push+pull-seconds');

@@ -67,7 +67,7 @@ function judge(directory: string, partition: number, durable: Offset): SlotShare
     for (const slice of batch.slices) {
       cursor.reset(batch, slice);
       while (cursor.next()) {
-        const event = appsflyerPipeline.decode(batch.bytes, cursor.start, cursor.end);
+        const event = appsflyerPipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source);
         if (typeof event === 'string') {
           verdicts.push(Verdict.rejected);
           continue;

@@ -2,22 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../../actors/appsflyer/decode.ts';
 import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
 import { fingerprintHex } from '../../../engine/core/hash.ts';
+import { RecordSource } from '../../../engine/core/record.ts';
 import type { DedupeMode } from '../../../engine/core/rules.ts';
 import { encode, ORGANIC_INSTALL, PURCHASE, SKAN_INSTALL, variant } from './messages.ts';
 
 const decode = createDecoder();
 const writer = new IdentityWriter();
 
-const identityOf = (message: unknown, mode: DedupeMode = 'push-ms'): string => {
+const identityOf = (message: unknown, mode: DedupeMode = 'push-ms', source: RecordSource = RecordSource.push): string => {
   const bytes = encode(message);
-  const event = decode(bytes, 0, bytes.byteLength);
+  const event = decode(bytes, 0, bytes.byteLength, source);
   if (typeof event === 'string') throw new Error(`rejected: ${event}`);
   return writer.text(event, mode);
 };
 
 const hexOf = (message: unknown): string => {
   const bytes = encode(message);
-  const event = decode(bytes, 0, bytes.byteLength);
+  const event = decode(bytes, 0, bytes.byteLength, RecordSource.push);
   if (typeof event === 'string') throw new Error(`rejected: ${event}`);
   const words = new Uint32Array(4);
   expect(writer.fingerprint(event, 'push-ms', words)).toBe(true);
@@ -83,7 +84,9 @@ describe('identity', () => {
   });
 
   it('keeps rows of other kinds apart from messages', () => {
-    expect(identityOf(variant(PURCHASE, { millrace_kind: 's2s-copy' }))).toBe(`8:s2s-copy,${identityOf(PURCHASE)}`);
+    const copy = variant(PURCHASE, { millrace_kind: 's2s-copy' });
+    expect(identityOf(copy, 'push-ms', RecordSource.s2s)).toBe(`8:s2s-copy,${identityOf(PURCHASE)}`);
+    expect(identityOf(copy)).toBe(identityOf(PURCHASE));
   });
 
   it('cannot be forged by moving text between parts', () => {

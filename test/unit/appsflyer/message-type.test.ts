@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { messageType, ownKind, skanMessageType } from '../../../actors/appsflyer/message-type.ts';
+import { RecordSource } from '../../../engine/core/record.ts';
 
 // AppsFlyer's table: event_type, conversion_type, organic, event_name, what it counts as.
 const TABLE = [
@@ -47,8 +48,9 @@ describe('other kinds', () => {
     expect(skanMessageType('', 'af_purchase', false).action).toBe('skan-in-app');
   });
 
-  it('ignore an unknown millrace_kind', () => {
-    expect(ownKind('uninstall')?.action).toBe('uninstall');
-    expect(ownKind('whatever')).toBeUndefined();
+  it('ignore a millrace_kind that is unknown, or not of its source', () => {
+    expect(ownKind('uninstall', RecordSource.pull)?.action).toBe('uninstall');
+    expect(ownKind('whatever', RecordSource.pull)).toBeUndefined();
+    expect(ownKind('uninstall', RecordSource.s2s)).toBeUndefined();
   });
 });

@@ -1,17 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { AppsflyerEvent } from '../../../actors/appsflyer/event.ts';
 import { appsflyerPipeline as pipeline } from '../../../actors/appsflyer/pipeline.ts';
+import { RecordSource } from '../../../engine/core/record.ts';
 import { encode, ORGANIC_INSTALL, PURCHASE, SKAN_INSTALL, variant } from './messages.ts';
 
 const RULES = pipeline.domainRules(null);
 
-const decode = (message: unknown): AppsflyerEvent | string => {
+const decode = (message: unknown, source: RecordSource = RecordSource.push): AppsflyerEvent | string => {
   const bytes = encode(message);
-  return pipeline.decode(bytes, 0, bytes.byteLength);
+  return pipeline.decode(bytes, 0, bytes.byteLength, source);
 };
 
-const accepted = (message: unknown): AppsflyerEvent => {
-  const event = decode(message);
+const accepted = (message: unknown, source?: RecordSource): AppsflyerEvent => {
+  const event = decode(message, source);
   if (typeof event === 'string') throw new Error(`rejected: ${event}`);
   return event;
 };
@@ -22,8 +23,8 @@ const dimensionsOf = (message: unknown): Record<string, string> => {
 };
 
 /** The measures that are not zero. */
-const measuresOf = (message: unknown): Record<string, number> => {
-  const event = accepted(message);
+const measuresOf = (message: unknown, source?: RecordSource): Record<string, number> => {
+  const event = accepted(message, source);
   return Object.fromEntries(pipeline.measures.map((measure) => [measure.name, measure.amount(event, RULES)] as const).filter(([, amount]) => amount !== 0));
 };
 
@@ -166,12 +167,21 @@ describe('measures', () => {
   });
 
   it.each([
-    ['uninstall', { uninstalls: 1 }],
-    ['blocked-install', { blocked_installs: 1 }],
-    ['ad-revenue', { ad_revenue_micros: 13_610_000 }],
-    ['s2s-copy', {}],
-  ])('lets rows of kind %s touch nothing else', (kind, expected) => {
-    expect(measuresOf(variant(PURCHASE, { millrace_kind: kind }))).toEqual(expected);
+    ['uninstall', RecordSource.pull, { uninstalls: 1 }],
+    ['blocked-install', RecordSource.pull, { blocked_installs: 1 }],
+    ['ad-revenue', RecordSource.pull, { ad_revenue_micros: 13_610_000 }],
+    ['s2s-copy', RecordSource.s2s, {}],
+  ])('lets rows of kind %s touch nothing else', (kind, source, expected) => {
+    expect(measuresOf(variant(PURCHASE, { millrace_kind: kind }), source)).toEqual(expected);
+  });
+
+  it.each(Object.entries(RecordSource))('reads a kind that the source %s does not set as if it were not there', (name, source) => {
+    for (const kind of ['uninstall', 'blocked-install', 'ad-revenue', 's2s-copy']) {
+      if ((name === 'pull' && kind !== 's2s-copy') || (name === 's2s' && kind === 's2s-copy')) continue;
+      const event = variant(PURCHASE, { millrace_kind: kind });
+      expect(measuresOf(event, source)).toEqual(measuresOf(PURCHASE));
+      expect(accepted(event, source)).toMatchObject({ eventType: 'install-in-app-event', isAttributed: true });
+    }
   });
 });
 
@@ -198,7 +208,7 @@ describe('verdicts', () => {
   it('rejects invalid UTF-8 as no JSON', () => {
     const bytes = Buffer.from(JSON.stringify(PURCHASE));
     bytes[bytes.indexOf('Lyon')] = 0xff;
-    expect(pipeline.decode(bytes, 0, bytes.byteLength)).toBe('NOT_JSON');
+    expect(pipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push)).toBe('NOT_JSON');
   });
 
   it('accepts what lacks every optional field', () => {

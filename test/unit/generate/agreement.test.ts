@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { createGenerator, ExpectedTotals, type GeneratedMessage } from '../../../actors/appsflyer/generate/index.ts';
 import { appsflyerPipeline } from '../../../actors/appsflyer/pipeline.ts';
+import { RecordSource } from '../../../engine/core/record.ts';
 import { eventOf } from '../../model/model-event.ts';
 import { Model, type Dimension } from '../../model/model.ts';
 
@@ -66,7 +67,7 @@ describe('the pipeline', () => {
     const fingerprint = new Uint32Array(4);
     for (const message of stream(11, 5_000, 1_000)) {
       const bytes = Buffer.from(jsonOf(message));
-      const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength);
+      const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push);
       const said = eventOf(message);
       if (typeof event === 'string' || typeof said === 'string') {
         expect(event, message.body).toBe(said);
