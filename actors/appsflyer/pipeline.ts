@@ -83,6 +83,9 @@ const dimensions: readonly DimensionDefinition<Event>[] = [
   },
 ];
 
+/** Counts money left out that is none of `revenue_micros`: those records touch no measure of the primary ones. */
+const LEFT_OUT = 'left_out_amounts';
+
 const TYPE_FIELDS = ['event_type', 'conversion_type', 'campaign_type', 'event_name'] as const;
 const REVENUE_FIELDS = ['event_revenue_usd', 'event_revenue', 'event_revenue_currency'] as const;
 
@@ -143,7 +146,7 @@ const attributionMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] =
     amount: (event) => (event.isPrimary && event.isUnpriced ? 1 : 0),
     meaning: {
       title: 'Records without a price',
-      formula: 'number of primary records with an amount of money that is in no known US dollars, unreadable, or beyond one million',
+      formula: 'number of primary records with an amount of money that is in no known US dollars, unreadable, beyond one million, or would carry revenue past what is summed exactly',
       sourceFields: [...REVENUE_FIELDS, 'is_primary_attribution'],
     },
   },
@@ -160,6 +163,7 @@ const attributionMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] =
   {
     name: 'secondary_revenue_micros',
     unit: 'micros',
+    overflowMeasure: LEFT_OUT,
     amount: (event) => (event.isSecondary ? event.revenueMicros : 0),
     meaning: {
       title: 'Revenue of the second attribution',
@@ -175,6 +179,7 @@ const reportMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] = [
   {
     name: 'ad_revenue_micros',
     unit: 'micros',
+    overflowMeasure: LEFT_OUT,
     amount: (event) => (event.action === 'ad-revenue' ? event.revenueMicros : 0),
     meaning: {
       title: 'Ad revenue in US dollars, from Pull reports',
@@ -193,10 +198,23 @@ const skanMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] = [
   {
     name: 'skan_revenue_micros',
     unit: 'micros',
+    overflowMeasure: LEFT_OUT,
     amount: (event) => (event.action === 'skan-in-app' ? event.revenueMicros : 0),
     meaning: { title: 'SKAdNetwork revenue', formula: 'sum of skad_revenue of in-app events', sourceFields: ['skad_revenue'] },
   },
 ];
+
+/** Nothing adds to it but amounts that are left out. Measures are stored by position: new ones come last. */
+const leftOutMeasure: MeasureDefinition<Event, AppsflyerRules> = {
+  name: LEFT_OUT,
+  unit: 'count',
+  amount: () => 0,
+  meaning: {
+    title: 'Amounts left out',
+    formula: 'number of records of the second attribution, ad revenue rows and SKAdNetwork events whose amount would carry its sum past what is summed exactly; primary records count as unpriced_events',
+    sourceFields: [...REVENUE_FIELDS, 'skad_revenue'],
+  },
+};
 
 const labels: readonly LabelDefinition<Event>[] = [
   {
@@ -247,7 +265,7 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
     { kind: 'day', sizeMs: MS_PER_DAY, judged: false },
   ],
   dimensions,
-  measures: [...attributionMeasures, ...reportMeasures, ...skanMeasures],
+  measures: [...attributionMeasures, ...reportMeasures, ...skanMeasures, leftOutMeasure],
   breakdown: {
     name: 'by_event',
     nameOf: (event, rules) => (event.isPrimary && isConversion(event, rules) ? event.eventName : null),
