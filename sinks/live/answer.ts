@@ -1,5 +1,6 @@
 /**
- * The answer to a metrics query: rows as JSON or CSV, in chunks, so that a slow client holds one page of rows and nothing else.
+ * The answer to a metrics query: rows as JSON or CSV, in chunks, so that a slow client holds one page of rows and nothing else;
+ * all slow clients together hold a bounded number of rows.
  *
  * CSV: RFC 4180 with a header line. Names come from outside: a text that a spreadsheet would take for a formula (it starts
  * with = + - @, tab or return) gets a `'` before it. JSON has every text as it is.
@@ -45,10 +46,16 @@ export async function queryMetrics(source: CellSource, kind: MetricsKind, raw: R
   const columns = columnsOf(source.schema, query, finalUpToMs);
   if (query.format === 'json') {
     const tail = { as_of: asOf, watermark, ...(nextCursor === null ? {} : { next_cursor: nextCursor }) };
-    return { contentType: 'application/json; charset=utf-8', headers: {}, body: Readable.from(jsonChunks(rows, columns, tail)) };
+    return { contentType: 'application/json; charset=utf-8', headers: {}, body: bodyOf(rows.length, jsonChunks(rows, columns, tail)) };
   }
   const headers = { 'x-as-of': asOf ?? '', 'x-watermark': watermark ?? '', ...(nextCursor === null ? {} : { 'x-next-cursor': nextCursor }) };
-  return { contentType: 'text/csv; charset=utf-8', headers, body: Readable.from(csvChunks(rows, columns)) };
+  return { contentType: 'text/csv; charset=utf-8', headers, body: bodyOf(rows.length, csvChunks(rows, columns)) };
+}
+
+function bodyOf(rows: number, chunks: Iterable<string>): Readable {
+  const body = Readable.from(chunks);
+  gate.sending(rows, body);
+  return body;
 }
 
 const isoOrNull = (timeMs: number): string | null => (timeMs < 0 ? null : new Date(timeMs).toISOString());
