@@ -211,7 +211,7 @@ function recordRoutes(view: Daemon): AdminRoute[] {
       path: '/v1/dead-letters/:partition/:id',
       summary: 'One rejected record, byte for byte, by the partition and id that /v1/dead-letters tells',
       params: letterSchema,
-      answers: { 200: "the bytes as they came; beyond 256 KiB they are cut, and x-size tells the record's own size", 400: 'no partition or no id', 404: 'there is none, or it has given way to newer ones' },
+      answers: { 200: 'the bytes as they came; x-size tells how many there were, should fewer have been kept', 400: 'no partition or no id', 404: 'there is none, or it has given way to newer ones' },
       contentType: 'application/octet-stream',
       handle: (request) => {
         const { partition, id } = parseQuery(letterSchema, request.params);

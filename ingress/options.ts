@@ -10,7 +10,8 @@ export const ingressOptionsSchema = z
     host: z.string().min(1).max(255).default('0.0.0.0').describe('address to listen on'),
     port: wholeNumber(0, 65_535).default(8080).describe('0: any free port'),
     connections_max: wholeNumber(1, 1_000_000).default(10_000).describe('further ones get 503 and are closed; lowered where the limit of open files leaves less than it and 512 others'),
-    record_bytes_max: wholeNumber(KIB, 8 * MIB).default(MIB).describe('one record: a push body (413 beyond it), or one record of /v1/events (TOO_LARGE, its head is kept)'),
+    // What is larger would be answered 200 and then rejected: the decoder reads no more, and dead letters keep no more.
+    record_bytes_max: wholeNumber(KIB, MIB).default(MIB).describe('one record, 1 MiB at most: a push body (413 beyond it), or one record of /v1/events (TOO_LARGE, its head is kept)'),
     events_bytes_max: wholeNumber(KIB, 256 * MIB).default(16 * MIB).describe('body of one /v1/events request'),
     events_records_max: wholeNumber(1, 1_000_000).default(100_000).describe('records in one /v1/events request'),
     // uWebSockets.js reads its limit once per process, from the environment: see setHeadBytesMax in http/uws.ts.

@@ -11,8 +11,8 @@ import { REJECT_CODES, type RejectCode } from '../../engine/core/record.ts';
 import type { OrderedStore, StoreEntry, StoreOperation } from '../../engine/core/store.ts';
 import { TABLES } from './options.ts';
 
-/** Longer records are cut to this; their full size is kept. */
-const KEPT_BYTES_MAX = 256 * 1024;
+/** Longer records are cut to this; their full size is kept. Chosen: the largest record that the door lets in. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 /** What a letter costs beside its bytes, so that a flood of tiny ones is bounded too. */
 const LETTER_OVERHEAD = 256;
 /** Letters removed per checkpoint. */

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { EVENT_BYTES_MAX } from '../../../actors/appsflyer/decode.ts';
 import { ingressOptionsSchema } from '../../../ingress/options.ts';
 
 describe('ingest settings', () => {
   it('have a default each, and take numbers as words from the environment', () => {
     expect(ingressOptionsSchema.parse({})).toMatchObject({ port: 8080, host: '0.0.0.0', record_bytes_max: 1_048_576, events_bytes_max: 16_777_216, body_timeout_ms: 10_000 });
     expect(ingressOptionsSchema.parse({ port: '9000' }).port).toBe(9_000);
+  });
+
+  it('let no record in that the decoder would not read', () => {
+    expect(ingressOptionsSchema.safeParse({ record_bytes_max: EVENT_BYTES_MAX }).success).toBe(true);
+    expect(ingressOptionsSchema.safeParse({ record_bytes_max: EVENT_BYTES_MAX + 1 }).success).toBe(false);
   });
 
   it('refuse unknown keys, values out of bounds, and limits that contradict each other', () => {

@@ -32,10 +32,16 @@ describe('dead letters', () => {
     expect(stored.newest(9)[2]?.bytes).toEqual(Uint8Array.of(3, 3, 3, 3));
   });
 
-  it('are cut beyond 256 KiB, with the full size on record', () => {
-    const letters = new DeadLetters(newStore(), 2 ** 20);
-    add(letters, 300_000);
-    expect(letters.newest(1)[0]).toMatchObject({ size: 300_000, bytes: { byteLength: 262_144 } });
+  it('are whole up to a mebibyte and cut beyond, with the full size on record', async () => {
+    const own = newStore();
+    const letters = new DeadLetters(own, 2 ** 22);
+    add(letters, 2 ** 20);
+    add(letters, 2 ** 20 + 1);
+    await save(letters, own);
+    expect(letters.newest(2)).toMatchObject([
+      { size: 2 ** 20 + 1, bytes: { byteLength: 2 ** 20 } },
+      { size: 2 ** 20, bytes: { byteLength: 2 ** 20 } },
+    ]);
   });
 
   it('stay within their bytes, before a checkpoint and after; the oldest leave and are counted', async () => {
