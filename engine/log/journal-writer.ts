@@ -326,6 +326,7 @@ export class JournalWriter implements LogWriter {
     entry.lastReceivedAtMs = staged.state.receivedAtMs;
     entry.fileBytes = Math.max(entry.fileBytes, staged.state.position);
     if (staged.spare !== null) {
+      this.#growToFull();
       this.#closeCurrent();
       this.#current = { file, entry, seed: segmentSeed(entry.number, this.#options.meta.salt) };
       this.#doubtfulPath = null;
@@ -363,6 +364,19 @@ export class JournalWriter implements LogWriter {
       if (diskErrorCode(error) !== 'ENOENT') throw error;
     }
     this.#doubtfulPath = null;
+  }
+
+  /** A segment that grew may be recycled as well as one that was filled ahead: files of full size are. What it gains is a hole. */
+  #growToFull(): void {
+    const current = this.#current;
+    const { segmentBytes } = this.#options.meta;
+    if (current === null || current.entry.fileBytes >= segmentBytes) return;
+    try {
+      current.file.truncate(segmentBytes);
+      current.entry.fileBytes = segmentBytes;
+    } catch {
+      // Then it is removed when its time has come.
+    }
   }
 
   #closeCurrent(): void {

@@ -176,6 +176,7 @@ function checkSizes(meta: JournalMeta, batchBytesMax: number, directory: string)
 function adoptSpares(disk: Disk, options: JournalOptions, chain: SegmentChain, meta: JournalMeta): SpareFiles {
   const spares = new SpareFiles({
     disk,
+    clock: options.clock,
     directory: options.directory,
     segmentBytes: meta.segmentBytes,
     sparesMax: options.sparesMax ?? SPARES_MAX_DEFAULT,

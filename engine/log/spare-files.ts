@@ -2,12 +2,14 @@
  * Files of full size that wait to become segments: retired ones as they are, new ones filled with zeros off the ingress loop.
  *
  * Overwriting allocated blocks makes a sync about half as long as growing a file does (4 KiB sync p50: 218 µs growing, 107 µs
- * zero-filled). What a spare holds does not matter: no CRC of its earlier life is valid under a new segment number. At most
+ * zero-filled). While segments fill within seconds none is made: batches are large then, a sync is shared by many events, and filling would
+ * write every byte of the log twice (bench/load at peak: 4 of 24 us of CPU an event). What a spare holds does not matter: no CRC of its earlier life is valid under a new segment number. At most
  * `sparesMax` files are kept, and none while space is scarce. Owned by the ingress thread.
  */
 
 import { join } from 'node:path';
 
+import type { Clock } from '../core/clock.ts';
 import { diskErrorCode, type Disk, type DiskFile } from '../core/disk.ts';
 import { spareFileName } from './segment-format.ts';
 
@@ -15,6 +17,8 @@ import { spareFileName } from './segment-format.ts';
 const FILL_CHUNK_BYTES = 256 * 1024;
 /** Syncing in steps keeps one big flush from standing before a batch's sync. Chosen. */
 const FILL_SYNC_BYTES = 4 * 1024 * 1024;
+/** Two segments begun within this time, and filling rests for as long. Chosen: ten times the nominal rate still gets filled ones. */
+const HURRY_MS = 3_000;
 
 export interface SpareFile {
   readonly file: DiskFile;
@@ -26,6 +30,7 @@ export interface SpareFile {
 
 export interface SpareOptions {
   readonly disk: Disk;
+  readonly clock: Clock;
   readonly directory: string;
   readonly segmentBytes: number;
   readonly sparesMax: number;
@@ -40,6 +45,8 @@ export class SpareFiles {
   #closed = false;
   #scarce = false;
   #fillFailures = 0;
+  #takenAtMs = -Infinity;
+  #fillFromMs = -Infinity;
 
   constructor(options: SpareOptions) {
     this.#options = options;
@@ -76,6 +83,9 @@ export class SpareFiles {
 
   /** A waiting spare, or an empty file that will grow. The caller owns it. Raises what the disk raises. */
   take(): SpareFile {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#takenAtMs < HURRY_MS) this.#fillFromMs = nowMs + HURRY_MS;
+    this.#takenAtMs = nowMs;
     const spare = this.#ready.shift();
     if (spare !== undefined) return spare;
     const path = this.freshPath();
@@ -113,9 +123,9 @@ export class SpareFiles {
     return true;
   }
 
-  /** Starts to fill the next spare unless enough are there; returns at once. */
+  /** Starts to fill the next spare unless enough are there or segments fill too fast for it; returns at once. */
   replenish(): void {
-    if (this.#filling !== null || !this.wanted) return;
+    if (this.#filling !== null || !this.wanted || this.#options.clock.monotonicMs() < this.#fillFromMs) return;
     this.#filling = this.#fill().finally(() => {
       this.#filling = null;
     });
@@ -134,7 +144,7 @@ export class SpareFiles {
 
   /** Never rejects: a spare is a matter of speed, not of truth, and the next roll does without. */
   async #fill(): Promise<void> {
-    while (this.wanted) {
+    while (this.wanted && this.#options.clock.monotonicMs() >= this.#fillFromMs) {
       const path = this.freshPath();
       let file: DiskFile | null = null;
       try {

@@ -236,9 +236,12 @@ describe('retention', () => {
 
   it('recycles retired files, whose stale bytes never read as records', async () => {
     const disk = new FaultyDisk();
-    const { writer } = await open(disk, { sparesMax: 2 });
+    const clock = new TestClock();
+    const { writer } = await open(disk, { sparesMax: 2, clock });
     await settle();
     await fill(writer, 60, 5_000, 'old');
+    clock.advance(10_000);
+    await writer.retain({ needOffset: offset(0), maxAgeMs: 1e9, maxBytes: 1e9 });
     await settle();
     expect(writer.stats().spares).toBe(2);
     await fill(writer, 24, 5_000, 'old');
@@ -259,6 +262,32 @@ describe('retention', () => {
     const reopened = await open(disk, { sparesMax: 2 });
     expect(texts(readAll(disk, reopened.writer.durableOffset, { from: reopened.recovery.oldestOffset })).slice(-3)).toEqual(last);
     await reopened.writer.close();
+  });
+
+  it('fills no spare while segments fill within seconds, and recycles those that grew', async () => {
+    const disk = new FaultyDisk();
+    const clock = new TestClock();
+    const { writer } = await open(disk, { sparesMax: 2, clock });
+    await settle();
+    const limits = { needOffset: offset(0), maxAgeMs: 1e9, maxBytes: 1e9 };
+    for (let round = 0; round < 3; round++) {
+      await fill(writer, 30, 5_000, 'fast');
+      clock.advance(100);
+      await writer.retain(limits);
+      await settle();
+    }
+    expect(writer.stats()).toMatchObject({ spares: 0, segments: 8 });
+    // All of them grew, save those that the first spares became; all but the newest become spares, as many as are wanted.
+    await writer.retain({ needOffset: writer.durableOffset, maxAgeMs: -1, maxBytes: 0 });
+    expect(writer.stats()).toMatchObject({ spares: 2, segments: 1 });
+    await fill(writer, 30, 5_000, 'on recycled files');
+    clock.advance(5_000);
+    await writer.retain(limits);
+    await settle();
+    expect(writer.stats().spares).toBe(2);
+    const { oldestOffset, durableOffset } = writer.stats();
+    expect(texts(readAll(disk, durableOffset, { from: oldestOffset })).slice(-30)).toHaveLength(30);
+    await writer.close();
   });
 
   it('counts spares in its size, bounds them, and closes while one is being filled', async () => {
