@@ -63,9 +63,9 @@ export interface BatcherOptions {
 
 export interface BatcherTimers {
   /** Calls back once this turn of the event loop is done. */
-  soon(callback: () => void): void;
+  readonly soon: (callback: () => void) => void;
   /** Calls back again and again; returns how to end that. */
-  every(intervalMs: number, callback: () => void): () => void;
+  readonly every: (intervalMs: number, callback: () => void) => () => void;
 }
 
 const systemTimers: BatcherTimers = {
