@@ -6,7 +6,7 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -48,12 +48,13 @@ export const temporaryDirectory = (): { path: string; remove: () => void } => {
   return {
     path,
     remove: () => {
-      rmSync(path, { recursive: true, force: true });
+      rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
 };
 
 export class TestDaemon {
+  static readonly #living = new Set<TestDaemon>();
   readonly child: ChildProcess;
   readonly logs: LogLine[] = [];
   stderr = '';
@@ -61,12 +62,21 @@ export class TestDaemon {
   adminPort = 0;
   door = '';
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** All it has written is here, and nobody can write more: a child that has lost its supervising parent is gone too. */
+  readonly closed: Promise<void>;
 
   private constructor(child: ChildProcess) {
     this.child = child;
+    TestDaemon.#living.add(this);
     this.exited = new Promise((settle) => {
       child.once('exit', (code, signal) => {
         settle({ code, signal });
+      });
+    });
+    this.closed = new Promise((settle) => {
+      child.once('close', () => {
+        TestDaemon.#living.delete(this);
+        settle();
       });
     });
     let rest = '';
@@ -105,6 +115,11 @@ export class TestDaemon {
     const daemon = TestDaemon.spawn(options);
     await daemon.up();
     return daemon;
+  }
+
+  /** For the end of a test, whatever has become of it: no daemon of this process is left, nor what supervising parents have started. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...TestDaemon.#living].map((daemon) => daemon.#end()));
   }
 
   async up(timeoutMs = 60_000): Promise<void> {
@@ -164,15 +179,31 @@ export class TestDaemon {
     }
   }
 
-  /** SIGTERM; resolves with the exit code. */
+  /** SIGTERM; resolves with the exit code once everything it wrote is here. */
   async stop(): Promise<number | null> {
     this.child.kill('SIGTERM');
+    await this.closed;
     return (await this.exited).code;
   }
 
+  /** Of a supervised daemon, the parent alone. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.exited;
+  }
+
+  async #end(): Promise<void> {
+    const children = childrenOf(this.child);
+    // The parent first, or it would start another one.
+    this.child.kill('SIGKILL');
+    for (const pid of children) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // Gone by itself.
+      }
+    }
+    await this.closed;
   }
 
   #log(text: string): void {
@@ -192,6 +223,16 @@ export class TestDaemon {
   }
 }
 
+/** Process numbers; none where the process is gone. */
+function childrenOf({ pid, exitCode, signalCode }: ChildProcess): number[] {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return [];
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number);
+  } catch {
+    return [];
+  }
+}
+
 /** Runs a command of the program to its end. */
 export function runCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((settle) => {
@@ -204,7 +245,8 @@ export function runCli(args: readonly string[], env: Readonly<Record<string, str
     child.stderr.on('data', (chunk: Buffer) => {
       stderr += chunk.toString();
     });
-    child.on('exit', (code) => {
+    // Not at its exit: what it wrote last may still be on its way.
+    child.on('close', (code) => {
       settle({ code, stdout, stderr });
     });
   });

@@ -33,8 +33,11 @@ export interface LoadReport {
   readonly latencyMsMax: number;
 }
 
+/** What a client beside may have to wait, at most. A shared machine's disk may hold one sync up for seconds, through no fault of the daemon. */
+export const LATENCY_MS_P99_MAX = process.env['CI'] === 'true' ? 5_000 : 1_000;
+
 const RETRY_MS = 50;
-const REQUEST_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 const IN_FLIGHT_MAX = 64;
 
 export class Load {
@@ -57,6 +60,11 @@ export class Load {
 
   get acknowledged(): number {
     return this.#acknowledged;
+  }
+
+  /** Answers other than 200 so far. */
+  get refused(): number {
+    return [...this.#refusals.values()].reduce((sum, count) => sum + count, 0);
   }
 
   /** Sends nothing new, waits for the final answer of everything sent. */
@@ -141,7 +149,7 @@ export async function totalsOf(daemon: TestDaemon, name: string): Promise<Map<st
 }
 
 /** Waits until the daemon shows exactly what was acknowledged; raises with the difference. */
-export async function expectExact(daemon: TestDaemon, name: string, report: LoadReport, timeoutMs = 20_000): Promise<void> {
+export async function expectExact(daemon: TestDaemon, name: string, report: LoadReport, timeoutMs = 30_000): Promise<void> {
   let seen = '';
   const wanted = comparable(new Map([...report.byCampaign].map(([campaign, events]) => [campaign, { events, revenueMicros: events * 1_000_000 }])));
   await daemon.until(

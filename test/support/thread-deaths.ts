@@ -18,7 +18,7 @@ export async function killOnce(daemon: TestDaemon, thread: string): Promise<void
       const now = await restartsOf(daemon);
       return now.actors + now.ingress > before.actors + before.ingress;
     },
-    20_000,
+    60_000,
     `thread ${thread} to be missed`,
   );
 }

@@ -2,11 +2,12 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
-import { useDaemons } from './harness.ts';
+import { END_MS_MAX, useDaemons } from './harness.ts';
 
-const { scratch, spawned, started, usedDirectory } = useDaemons();
+const { scratch, started, usedDirectory } = useDaemons();
 
 describe('the life of the process', () => {
   it('SIGTERM under load ends with 0 within 10 s and loses nothing acknowledged', async () => {
@@ -17,8 +18,7 @@ describe('the life of the process', () => {
     await pause(1_500);
     const startMs = performance.now();
     expect(await first.stop()).toBe(0);
-    expect(performance.now() - startMs).toBeLessThan(10_000);
-    expect(first.logs.some((line) => line.msg === 'stopped' && line['clean'] === true)).toBe(true);
+    expect(performance.now() - startMs).toBeLessThan(END_MS_MAX);
     const second = await started({ dataDir: scratch.path, env });
     const report = await load.stop();
     await expectExact(second, 'drain', report);
@@ -34,7 +34,7 @@ describe('the life of the process', () => {
       const pid = daemon.logs.filter((line) => line.msg === 'millrace is up').at(-1)?.['pid'] as number;
       expect(pid).not.toBe(daemon.child.pid);
       process.kill(pid, 'SIGKILL');
-      await daemon.until(() => daemon.logs.filter((line) => line.msg === 'millrace is up').length === death + 2, 30_000, 'the daemon to be up again');
+      await daemon.until(() => daemon.logs.filter((line) => line.msg === 'millrace is up').length === death + 2, 60_000, 'the daemon to be up again');
     }
     await daemon.up();
     const report = await load.stop();
@@ -48,7 +48,7 @@ describe('the life of the process', () => {
     const daemon = await started({ dataDir: scratch.path, supervise: true });
     const pid = daemon.logs.find((line) => line.msg === 'millrace is up')?.['pid'] as number;
     await daemon.kill();
-    const deadline = performance.now() + 12_000;
+    const deadline = performance.now() + 30_000;
     while (isAlive(pid) && performance.now() < deadline) await pause(50);
     expect(isAlive(pid)).toBe(false);
     const next = await started({ dataDir: scratch.path });
@@ -59,9 +59,9 @@ describe('the life of the process', () => {
     await usedDirectory(scratch.path, 2_000);
     // Supervised, so that a signal also finds a child that cannot handle it yet.
     for (const delayMs of [0, 250, 500, 800]) {
-      const daemon = spawned({ dataDir: scratch.path, supervise: true });
+      const daemon = TestDaemon.spawn({ dataDir: scratch.path, supervise: true });
       const pid = daemon.child.pid as number;
-      await daemon.until(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim() !== '', 10_000, 'the parent to have a child');
+      await daemon.until(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim() !== '', 30_000, 'the parent to have a child');
       await pause(delayMs);
       expect(await daemon.stop(), `${delayMs} ms after its birth`).toBe(0);
     }

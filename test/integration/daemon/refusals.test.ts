@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openStore } from '../../../engine/state/index.ts';
 import { LIVE_TABLES, hasIdentity } from '../../../sinks/live/index.ts';
-import { message } from '../../support/daemon.ts';
+import { TestDaemon, message } from '../../support/daemon.ts';
 import { canUnshare, OTHER_NETWORK } from '../../support/namespaces.ts';
 import { copyAll, useDaemons } from './harness.ts';
 
-const { scratch, directory, spawned, started, refused, usedDirectory } = useDaemons();
+const { scratch, directory, started, refused, usedDirectory } = useDaemons();
 
 describe('a wrong configuration', () => {
   it.each([
@@ -121,8 +121,8 @@ describe('a data directory that cannot be used', () => {
 
   it('takes a new one that was killed before anything was counted', async () => {
     const path = directory('data');
-    const first = spawned({ dataDir: path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '200' } });
-    await first.until(() => first.logs.some(({ msg }) => msg === 'the journal is open'), 20_000, 'the journal to be open');
+    const first = TestDaemon.spawn({ dataDir: path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '200' } });
+    await first.until(() => first.logs.some(({ msg }) => msg === 'the journal is open'), 60_000, 'the journal to be open');
     await first.kill();
     const live = openStore({ path: join(path, 'live', 'live.mdb'), tables: LIVE_TABLES });
     expect(hasIdentity(live)).toBe(true);
