@@ -8,7 +8,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestDaemon, appsflyerTime, message, temporaryDirectory } from '../../support/daemon.ts';
-import { Load, conserved, expectExact, pause } from '../../support/load.ts';
+import { LATENCY_MS_P99_MAX, Load, conserved, expectExact, pause } from '../../support/load.ts';
 
 const RECORD_BYTES_MAX = 64 * 1024;
 const RSS_GROWTH_BYTES_MAX = 250 * 1024 * 1024;
@@ -52,13 +52,13 @@ describe('the daemon, with a well-behaved client beside', () => {
     rssBefore = await rssOf(daemon);
   });
   afterAll(async () => {
-    await daemon.kill();
+    await TestDaemon.endAll();
     scratch.remove();
   });
 
   const lettersOf = async (): Promise<readonly DeadLetter[]> => (await daemon.get<{ letters: DeadLetter[] }>('/v1/dead-letters?limit=1000')).letters;
   const rejectedSoFar = async (count: number): Promise<void> => {
-    await daemon.until(async () => (await daemon.pipeline()).conservation.rejected >= count, 10_000, `${count} records to be rejected`);
+    await daemon.until(async () => (await daemon.pipeline()).conservation.rejected >= count, 30_000, `${count} records to be rejected`);
   };
 
   it('answers 400 to what the door can see is malformed, and keeps its bytes', async () => {
@@ -103,7 +103,7 @@ describe('the daemon, with a well-behaved client beside', () => {
     const letters = await lettersOf();
     for (const [code, body] of bodies) expect(letters.find((letter) => letter.bytes === body)?.code, body.slice(0, 80)).toBe(code);
     const metric = async (): Promise<string> => /^millrace_rejected_total\{code="FUTURE_EVENT_TIME"\} (\d+)$/m.exec(await (await fetch(`${daemon.admin}/metrics`)).text())?.[1] ?? 'nothing';
-    await daemon.until(async () => (await metric()) === '2', 5_000, 'two rejects of the future in /metrics');
+    await daemon.until(async () => (await metric()) === '2', 30_000, 'two rejects of the future in /metrics');
   });
 
   it('keeps bytes that are not UTF-8 exactly', async () => {
@@ -144,33 +144,33 @@ describe('the daemon, with a well-behaved client beside', () => {
         rows = (await daemon.hourly('group_by=campaign_id&late=include')).rows;
         return odd.every(([campaign]) => rows.some((row) => row['campaign_id'] === campaign));
       },
-      10_000,
+      30_000,
       () => `rows of ${odd.map(([campaign]) => campaign).filter((campaign) => !rows.some((row) => row['campaign_id'] === campaign)).join(', ')}; letters follow from ${JSON.stringify(rows.map((row) => row['campaign_id']))}`,
     );
     for (const [campaign, , want] of odd) expect(rows.find((row) => row['campaign_id'] === campaign), campaign).toMatchObject(want);
   });
 
-  it('takes an event of 1970 as late without moving any watermark back', async () => {
+  it('takes an event of 1970 as late, counts it in no hour, and moves no watermark back', async () => {
+    // Late is what lies behind its own partition's watermark: an event of now by the same user comes first.
+    expect((await daemon.push(message({ appsflyer_id: 'old', af_c_id: 'epoch-now' }))).status).toBe(200);
     const before = await daemon.pipeline();
     expect((await daemon.push(message({ appsflyer_id: 'old', event_time: '1970-01-01 00:00:00.001', af_c_id: 'epoch' }))).status).toBe(200);
-    expect((await daemon.push(message({ appsflyer_id: 'older', event_time: '1969-12-31 23:59:59.000', af_c_id: 'epoch' }))).status).toBe(200);
-    sent.rejected += 1;
-    await rejectedSoFar(sent.rejected);
-    await daemon.until(
-      async () => {
-        const { accepted, late } = (await daemon.pipeline()).conservation;
-        const own = sent.accepted + sent.late;
-        return accepted + late - bystander.acknowledged >= own;
-      },
-      10_000,
-      'the event of 1970 to be judged',
-    );
+    sent.accepted++;
+    sent.late++;
+    await daemon.until(async () => (await daemon.pipeline()).conservation.late >= sent.late, 30_000, 'the event of 1970 to be judged');
     const tail = await daemon.get<{ records: { outcome: string; event: Record<string, string> | null }[] }>('/v1/tail?limit=500&outcome=late');
-    sent.late += tail.records.length;
+    expect(tail.records).toMatchObject([{ outcome: 'late' }]);
     const after = await daemon.pipeline();
     const watermark = (answer: typeof before, id: number): string => answer.partitions.find((partition) => partition.id === id)?.watermark ?? '';
     for (const { id } of before.partitions) expect(watermark(after, id) >= watermark(before, id)).toBe(true);
-    expect((await daemon.hourly('from=0&to=1970-02-01T00:00:00Z&late=include')).rows.length).toBeLessThanOrEqual(1);
+    expect((await daemon.hourly('campaign_id=epoch&late=include')).rows).toEqual([]);
+  });
+
+  it('rejects an event from before 1970', async () => {
+    const body = JSON.stringify(message({ appsflyer_id: 'older', event_time: '1969-12-31 23:59:59.000', af_c_id: 'epoch' }));
+    expect((await pushBytes(daemon, body)).status).toBe(200);
+    await rejectedSoFar(++sent.rejected);
+    expect((await lettersOf()).find((letter) => letter.bytes === body)?.code).toBe('BAD_EVENT_TIME');
   });
 
   it('refuses a body that is too large and counts nothing of it; of a batch only the record that is too large', async () => {
@@ -182,10 +182,10 @@ describe('the daemon, with a well-behaved client beside', () => {
     sent.accepted++;
     sent.rejected++;
     expect((await fetch(`${daemon.ingest}/v1/events`, { method: 'POST', body: Buffer.alloc(20 * 1024 * 1024, 'x'), headers: { 'content-type': 'application/x-ndjson' } })).status).toBe(413);
-    await daemon.until(async () => (await daemon.hourly('campaign_id=beside-large')).rows[0]?.['installs'] === 1, 10_000, 'the record beside the large one to be counted');
+    await daemon.until(async () => (await daemon.hourly('campaign_id=beside-large')).rows[0]?.['events'] === 1, 30_000, 'the record beside the large one to be counted');
   });
 
-  it('cuts clients that send one byte a second, and bodies that end early, within seconds', { timeout: 40_000 }, async () => {
+  it('cuts clients that send one byte a second, and bodies that end early, within seconds', { timeout: 120_000 }, async () => {
     const body = JSON.stringify(message({ appsflyer_id: 'slow' }));
     const heads = { body: `POST /v1/appsflyer/push HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`, none: '' };
     const slow = Array.from({ length: 100 }, (_, at) => (at < 50 ? new SlowClient(daemon.ingestPort, heads.body, body) : new SlowClient(daemon.ingestPort, heads.none, heads.body)));
@@ -193,7 +193,7 @@ describe('the daemon, with a well-behaved client beside', () => {
     truncated.on('error', () => undefined);
     truncated.end(`${heads.body}${body.slice(0, 100)}`);
     // uWebSockets.js keeps its own clock for heads: 10 s, give or take 4.
-    await daemon.until(() => slow.every((client) => client.closed), 20_000, () => `${slow.filter((client) => !client.closed).length} slow clients to be cut`);
+    await daemon.until(() => slow.every((client) => client.closed), 30_000, () => `${slow.filter((client) => !client.closed).length} slow clients to be cut`);
     for (const client of slow) expect(client.received).not.toContain('200 OK');
   });
 
@@ -201,13 +201,12 @@ describe('the daemon, with a well-behaved client beside', () => {
     const report = await bystander.stop();
     expect([...report.refusals]).toEqual([]);
     expect([...report.failures]).toEqual([]);
-    expect(report.latencyMsP99).toBeLessThan(1_000);
+    expect(report.latencyMsP99).toBeLessThan(LATENCY_MS_P99_MAX);
     await expectExact(daemon, 'bystander', report);
     const { conservation } = await daemon.pipeline();
     expect(conserved(conservation)).toBe(true);
     expect(conservation.rejected).toBe(sent.rejected);
-    expect(conservation.accepted + conservation.late).toBe(sent.accepted + 1 + report.acknowledged);
-    expect(conservation.duplicate).toBe(0);
+    expect(conservation).toMatchObject({ accepted: sent.accepted + report.acknowledged, late: sent.late, duplicate: 0 });
     expect((await rssOf(daemon)) - rssBefore).toBeLessThan(RSS_GROWTH_BYTES_MAX);
     expect(daemon.logs.filter((line) => line.level >= 50)).toEqual([]);
     expect(await daemon.stop()).toBe(0);
@@ -225,11 +224,11 @@ describe('very many campaign names', () => {
     daemon = await TestDaemon.start({ dataDir: scratch.path, env: { MILLRACE_LAKE_SLOT_BYTES_MAX: String(16 * 1024 * 1024) } });
   });
   afterAll(async () => {
-    await daemon.kill();
+    await TestDaemon.endAll();
     scratch.remove();
   });
 
-  it('count as other beyond the limit, with an alarm, and leave memory and the client beside alone', { timeout: 120_000 }, async () => {
+  it('count as other beyond the limit, with an alarm, and leave memory and the client beside alone', { timeout: 300_000 }, async () => {
     const bystander = new Load({ url: daemon.ingest, requestsPerSecond: 20, batch: 1, name: 'beside', campaigns: 1 });
     // The well-known campaign comes first; a value that a partition has seen stays itself.
     await daemon.settled(60);
@@ -242,7 +241,7 @@ describe('very many campaign names', () => {
     }
     const report = await bystander.stop();
     expect([...report.refusals, ...report.failures]).toEqual([]);
-    expect(report.latencyMsP99).toBeLessThan(1_000);
+    expect(report.latencyMsP99).toBeLessThan(LATENCY_MS_P99_MAX);
     const pipeline = await daemon.settled(CAMPAIGNS + report.acknowledged + 1);
     expect(conserved(pipeline.conservation)).toBe(true);
     let rows: readonly Record<string, unknown>[] = [];
@@ -252,7 +251,7 @@ describe('very many campaign names', () => {
         rows = (await daemon.hourly('from=2000-01-01&group_by=campaign_id&late=include')).rows;
         return events() === CAMPAIGNS + report.acknowledged;
       },
-      20_000,
+      60_000,
       () => `${CAMPAIGNS + report.acknowledged} events in the rows; they hold ${events()}`,
     );
     expect(rows.reduce((sum, row) => sum + Number(row['revenue_micros']), 0)).toBe((CAMPAIGNS + report.acknowledged) * 1_000_000);
@@ -266,7 +265,7 @@ describe('very many campaign names', () => {
         alarms = (await daemon.pipeline())['alarms'];
         return (alarms as string[]).some((alarm) => alarm.includes('campaign_id'));
       },
-      5_000,
+      30_000,
       () => `an alarm that names campaign_id; there are ${JSON.stringify(alarms)}`,
     );
     expect((await rssOf(daemon)) - rssBefore).toBeLessThan(RSS_GROWTH_BYTES_MAX);
@@ -277,7 +276,7 @@ describe('very many campaign names', () => {
     const filler = Array.from({ length: 15 }, (_, at) => JSON.stringify(message({ appsflyer_id: `filler-${at}`, filler: 'x'.repeat(1_000_000) }))).join('\n');
     expect((await fetch(`${daemon.ingest}/v1/events`, { method: 'POST', body: filler, headers: { 'content-type': 'application/x-ndjson' } })).status).toBe(200);
     const lake = join(scratch.path, 'lake', 'events');
-    await daemon.until(() => existsSync(lake) && readdirSync(lake).some((name) => name === 'event_date=1970-01-01'), 20_000, () => `events/event_date=1970-01-01; there is ${existsSync(lake) ? readdirSync(lake).join(', ') : 'no lake'}`);
+    await daemon.until(() => existsSync(lake) && readdirSync(lake).some((name) => name === 'event_date=1970-01-01'), 60_000, () => `events/event_date=1970-01-01; there is ${existsSync(lake) ? readdirSync(lake).join(', ') : 'no lake'}`);
     expect((await daemon.hourly('to=1971-01-01&late=include')).rows.length).toBeLessThanOrEqual(1);
     expect(conserved((await daemon.pipeline()).conservation)).toBe(true);
     expect(await daemon.stop()).toBe(0);

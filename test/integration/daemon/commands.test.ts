@@ -122,7 +122,7 @@ describe('millrace generate', () => {
         seen = Object.fromEntries(Object.keys(expected.totals).map((measure) => [measure, rows.reduce((sum, row) => sum + Number(row[measure] ?? 0), 0)]));
         return Object.entries(expected.totals).every(([measure, value]) => seen[measure] === value);
       },
-      10_000,
+      30_000,
       () => `the totals ${JSON.stringify(expected.totals)}; they are ${JSON.stringify(seen)}`,
     );
   });

@@ -3,13 +3,13 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { message } from '../../support/daemon.ts';
+import { TestDaemon, message } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
 import { describeWithDisk, smallDisk, type SmallDisk } from '../../support/small-disk.ts';
 import { MIB, copyAll, dataEnd, fill, flip, useDaemons } from './harness.ts';
 
-const { directory, started, refused, usedDirectory, killAll } = useDaemons();
+const { directory, started, refused, usedDirectory } = useDaemons();
 
 describe('a damaged journal', () => {
   const contents = (journal: string): string => JSON.stringify(readdirSync(journal).map((name) => [name, readFileSync(join(journal, name)).toString('base64')]));
@@ -57,7 +57,7 @@ describe('a damaged journal', () => {
 describeWithDisk('a disk', () => {
   let disk: SmallDisk | null = null;
   afterEach(async () => {
-    await killAll();
+    await TestDaemon.endAll();
     disk?.remove();
     disk = null;
   });
@@ -97,7 +97,7 @@ describeWithDisk('a disk', () => {
     const load = new Load({ url: daemon.ingest, requestsPerSecond: 20, batch: 10, name: 'reserve' });
     await pause(500);
     fill(join(disk.path, 'ballast'), 32 * MIB);
-    await daemon.until(async () => (await daemon.push(message({ appsflyer_id: 'refused' }))).status === 503, 5_000, 'the door to refuse');
+    await daemon.until(async () => (await daemon.push(message({ appsflyer_id: 'refused' }))).status === 503, 30_000, 'the door to refuse');
     const answer = await daemon.push(message({ appsflyer_id: 'refused' }));
     expect(answer.status).toBe(503);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -105,8 +105,9 @@ describeWithDisk('a disk', () => {
     expect(readiness.status).toBe(503);
     expect(await readiness.text()).toMatch(/disk\.reserve_bytes/);
     expect((await fetch(`${daemon.admin}/healthz`)).status).toBe(200);
+    await daemon.until(() => load.refused > 0, 30_000, 'the load to be refused');
     rmSync(join(disk.path, 'ballast'));
-    await daemon.until(async () => (await fetch(`${daemon.admin}/readyz`)).status === 200, 5_000, 'readiness to come back');
+    await daemon.until(async () => (await fetch(`${daemon.admin}/readyz`)).status === 200, 30_000, 'readiness to come back');
     const report = await load.stop();
     expect(report.refusals.get(503)).toBeGreaterThan(0);
     expect(report.bareRefusals).toBe(0);
@@ -115,7 +116,7 @@ describeWithDisk('a disk', () => {
     expect(await daemon.stop()).toBe(0);
   });
 
-  it('that is full to the last byte under load: nothing acknowledged is lost, and it goes on by itself once there is room', { timeout: 120_000 }, async () => {
+  it('that is full to the last byte under load: nothing acknowledged is lost, and it goes on by itself once there is room', { timeout: 300_000 }, async () => {
     disk = smallDisk(160 * MIB);
     const ingestPort = await freePort();
     const daemon = await started({
@@ -129,17 +130,20 @@ describeWithDisk('a disk', () => {
     // Segments that were filled with zeros ahead still take events: use them up.
     const large = Array.from({ length: 10 }, () => JSON.stringify(message({ appsflyer_id: 'large', filler: 'x'.repeat(900_000) }))).join('\n');
     const burst = async (): Promise<number | undefined> => (await fetch(`${daemon.ingest}/v1/events`, { method: 'POST', body: large, headers: { 'content-type': 'application/x-ndjson' } }).catch(() => null))?.status;
-    await daemon.until(async () => (await burst()) === 503, 20_000, 'the full disk to be told with 503');
+    await daemon.until(async () => (await burst()) === 503, 60_000, 'the full disk to be told with 503');
+    // lmdb's own words, which nobody can parse.
+    await daemon.until(() => daemon.stderr.includes('No space left on device'), 60_000, 'the full disk to be met');
     await pause(3_000);
     rmSync(join(disk.path, 'ballast'));
-    await daemon.until(async () => (await daemon.push(message({ appsflyer_id: 'after' })).catch(() => null))?.status === 200, 20_000, 'the door to take events again');
+    await daemon.until(async () => (await daemon.push(message({ appsflyer_id: 'after' })).catch(() => null))?.status === 200, 60_000, 'the door to take events again');
     const report = await load.stop();
     expect(report.bareRefusals).toBe(0);
-    await daemon.until(async () => (await fetch(`${daemon.admin}/readyz`).catch(() => null))?.status === 200, 20_000, 'readiness');
+    await daemon.until(async () => (await fetch(`${daemon.admin}/readyz`).catch(() => null))?.status === 200, 60_000, 'readiness');
     await expectExact(daemon, 'full', report);
     expect(conserved((await daemon.pipeline()).conservation)).toBe(true);
-    // lmdb's own words on it, which nobody can parse, are on stderr.
-    expect(daemon.logs.find((line) => line.msg === 'checkpoints cannot be written; they are tried again')).toMatchObject({ level: 50, thread: expect.any(Number) as number, failures: expect.any(Number) as number });
+    const complaint = () => daemon.logs.find((line) => line.msg === 'checkpoints cannot be written; they are tried again');
+    await daemon.until(() => complaint() !== undefined, 60_000, 'failed checkpoints to be told');
+    expect(complaint()).toMatchObject({ level: 50, thread: expect.any(Number) as number, failures: expect.any(Number) as number });
     daemon.child.kill('SIGTERM');
     expect((await daemon.exited).code).toBe(0);
   });

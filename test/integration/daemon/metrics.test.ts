@@ -21,23 +21,26 @@ describe('the daemon\'s metrics', () => {
     expect(['millrace_alarms', 'millrace_merge_refused_total{reason="lower"}', 'millrace_merge_refused_total{reason="final"}', 'millrace_saturated_measures_total'].map((name) => before.get(name))).toEqual([0, 0, 0, 0]);
     expect((await daemon.pipeline())['alarms']).toEqual([]);
     for (let user = 0; user < 20; user++) await daemon.push(message({ appsflyer_id: `user-${user}`, country_code: user % 2 === 0 ? 'FR' : 'DE' }));
-    await daemon.until(async () => (await samples(daemon)).get(`millrace_alarm_partitions{alarm="${COUNTRIES_FULL}"}`) === 2, 5_000, 'the alarm of both partitions');
+    await daemon.until(async () => (await samples(daemon)).get(`millrace_alarm_partitions{alarm="${COUNTRIES_FULL}"}`) === 2, 30_000, 'the alarm of both partitions');
     expect((await samples(daemon)).get('millrace_alarms')).toBe(1);
     expect((await daemon.pipeline())['alarms']).toEqual([COUNTRIES_FULL]);
-    await daemon.until(async () => (await daemon.hourly('group_by=country')).rows.some((row) => row['country'] === 'other'), 5_000, 'a row of the others');
+    await daemon.until(async () => (await daemon.hourly('group_by=country')).rows.some((row) => row['country'] === 'other'), 30_000, 'a row of the others');
   });
 
   it('show the level of the lake\'s spool while the lake is away', async () => {
     const daemon = await started({ dataDir: scratch.path, env: { MILLRACE_LAKE_URL: 'file:/proc/nowhere/lake', MILLRACE_LAKE_SLOT_BYTES_MAX: String(16 * 1024 ** 2), MILLRACE_LAKE_SPOOL_BYTES_MAX: String(64 * 1024 ** 2) } });
     const before = await samples(daemon);
-    expect(['spool_bytes', 'spool_bytes_max', 'spool_full', 'slots_held', 'slots_spooled_total', 'undecodable_records_total'].map((name) => before.get(`millrace_lake_${name}`))).toEqual([0, 64 * 1024 ** 2, 0, 0, 0, 0]);
+    expect(['spool_bytes', 'spool_bytes_max', 'spool_full', 'undecodable_records_total'].map((name) => before.get(`millrace_lake_${name}`))).toEqual([0, 64 * 1024 ** 2, 0, 0]);
+    // Where a quarter of an hour has just ended, a slot without rows may have been spooled.
+    const [held, spooled] = ['slots_held', 'slots_spooled_total'].map((name) => before.get(`millrace_lake_${name}`) ?? NaN) as [number, number];
+    expect([held, spooled].every((count) => count === 0 || count === 1)).toBe(true);
     for (let part = 0; part < 3; part++) {
       const body = Array.from({ length: 10 }, (_, at) => JSON.stringify(message({ appsflyer_id: `${part}-${at}`, filler: 'x'.repeat(900_000) }))).join('\n');
       expect((await fetch(`${daemon.ingest}/v1/events`, { method: 'POST', body, headers: { 'content-type': 'application/x-ndjson' } })).status).toBe(200);
     }
-    await daemon.until(async () => ((await samples(daemon)).get('millrace_lake_spool_bytes') ?? 0) > 0, 30_000, 'files in the spool');
-    expect((await samples(daemon)).get('millrace_lake_slots_spooled_total')).toBeGreaterThan(0);
+    await daemon.until(async () => ((await samples(daemon)).get('millrace_lake_spool_bytes') ?? 0) > 0, 60_000, 'files in the spool');
+    expect((await samples(daemon)).get('millrace_lake_slots_spooled_total')).toBeGreaterThan(spooled);
     // The first upload may still be under way.
-    await daemon.until(async () => (await samples(daemon)).get('millrace_sink_healthy{sink="lake-events"}') === 0, 10_000, 'the sink to be unhealthy');
+    await daemon.until(async () => (await samples(daemon)).get('millrace_sink_healthy{sink="lake-events"}') === 0, 30_000, 'the sink to be unhealthy');
   });
 });

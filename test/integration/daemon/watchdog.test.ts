@@ -1,11 +1,10 @@
 /** Threads that hang: noticed, ended and replaced while the rest goes on; where that fails, the process ends and starts again. */
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../engine/core/clock.ts';
-import type { EngineError } from '../../../engine/core/errors.ts';
 import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
 import { lanesOf } from '../../../engine/runtime/lanes.ts';
 import { PoisonList } from '../../../engine/runtime/poison.ts';
@@ -14,11 +13,14 @@ import { runCli, type DaemonOptions, type TestDaemon } from '../../support/daemo
 import { Load, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
 import { restartsOf } from '../../support/thread-deaths.ts';
-import { useDaemons } from './harness.ts';
+import { END_MS_MAX, useDaemons } from './harness.ts';
 
 const { scratch, started } = useDaemons();
 
-const STALL_TIMEOUT_MS = 2_000;
+/** An idle thread beats each second: one that a busy machine keeps waiting for a while is none that hangs. */
+const STALL_TIMEOUT_MS = 5_000;
+/** For what a hanging thread costs: its patience, its end, and a start of the daemon. */
+const RECOVERY_MS_MAX = 90_000;
 
 async function open(threads: number, options: Partial<DaemonOptions> = {}): Promise<TestDaemon> {
   return started({
@@ -48,7 +50,7 @@ describe('an actor thread that hangs under load', () => {
     await pause(700);
     const thread = threads - 1;
     await hang(own, String(thread));
-    await own.until(async () => (await restartsOf(own)).actors === 1, 4 * STALL_TIMEOUT_MS, 'the thread to be replaced');
+    await own.until(async () => (await restartsOf(own)).actors === 1, RECOVERY_MS_MAX, 'the thread to be replaced');
     await pause(500);
     const report = await load.stop();
     expect([...report.refusals, ...report.failures]).toEqual([]);
@@ -71,10 +73,12 @@ describe('an actor thread that hangs under load', () => {
   });
 });
 
-/** Stands in for the actor thread: hangs in its first life at the stage its settings name, lives on in the second. */
+/**
+ * Stands in for the actor thread: hangs in its first life at the stage its settings name, until it is woken or for ever; lives on in the
+ * second. Leaves a file when it leaves by itself.
+ */
 const HANGING_THREAD = `
   import { writeFileSync, existsSync } from 'node:fs';
-  import { pbkdf2Sync } from 'node:crypto';
   import { parentPort, workerData } from 'node:worker_threads';
   const { settings, words, lane } = workerData;
   const progress = new Int32Array(words, 64 + 24, 4);
@@ -83,15 +87,14 @@ const HANGING_THREAD = `
   Atomics.store(progress, 1, settings.stage);
   if (!again) {
     new Float64Array(words, 64, 3).set([7, 3, 1]);
-    if (settings.slowMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, settings.slowMs);
-    else if (settings.native) pbkdf2Sync('', '', 2 ** 31 - 1, 64, 'sha512');
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    Atomics.wait(new Int32Array(settings.woken), 0, 0);
   }
   parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offset: 0, sequence: 0 }] });
   const turn = setInterval(() => {
     Atomics.add(progress, 0, 1);
     if (Atomics.load(progress, 2) === 0 && Atomics.load(new Int32Array(words), 5) === 0) return;
     clearInterval(turn);
+    writeFileSync(settings.mark + '-left', '');
     parentPort.postMessage({ type: 'stopped' });
     parentPort.close();
   }, 20);
@@ -102,39 +105,46 @@ describe('a thread that hangs before it has told anything', () => {
   const OPENING = 1;
   let line: object | null = null;
 
-  function threadsOf(settings: { slowMs?: number; native?: boolean }, onFatal: (error: EngineError) => void = () => undefined): { threads: ActorThreads<object>; words: SharedWords; poison: PoisonList } {
+  /** `wakes`: the thread goes on as soon as its stall was told. */
+  function threadsOf({ wakes }: { wakes: boolean }): { threads: ActorThreads<object>; words: SharedWords; poison: PoisonList; hasLeft: () => boolean } {
     const module = join(scratch.path, 'hanging-thread.mjs');
     writeFileSync(module, HANGING_THREAD);
     const words = SharedWords.create(1);
     const poison = new PoisonList(scratch.path);
+    const mark = join(scratch.path, 'lived');
+    const woken = new SharedArrayBuffer(4);
     line = null;
     const log = {
       info: () => undefined,
       warn: () => undefined,
       error: (facts: object, text: string) => {
-        if (text.startsWith('actor thread makes no progress')) line = facts;
+        if (!text.startsWith('actor thread makes no progress')) return;
+        line = facts;
+        if (!wakes) return;
+        Atomics.store(new Int32Array(woken), 0, 1);
+        Atomics.notify(new Int32Array(woken), 0);
       },
     };
     const threads = new ActorThreads<object>({
       module: pathToFileURL(module),
-      settings: { slowMs: 0, native: false, ...settings, stage: OPENING, mark: join(scratch.path, 'lived') },
+      settings: { woken, stage: OPENING, mark },
       partitionCount: 4,
       threads: 1,
       words,
       poison,
       clock: systemClock,
-      stallTimeoutMs: 500,
+      stallTimeoutMs: 2_000,
       stallsBefore: 0,
       log,
       onMessage: () => undefined,
       onDeath: () => undefined,
-      onFatal,
+      onFatal: () => undefined,
     });
-    return { threads, words, poison };
+    return { threads, words, poison, hasLeft: () => existsSync(`${mark}-left`) };
   }
 
   it('is replaced, and the start of the daemon goes on; the record it was at is not blamed', async () => {
-    const { threads, words, poison } = threadsOf({});
+    const { threads, words, poison, hasLeft } = threadsOf({ wakes: false });
     let blamed = 0;
     poison.death = () => {
       blamed++;
@@ -143,18 +153,19 @@ describe('a thread that hangs before it has told anything', () => {
     expect(await threads.start()).toBe(0);
     expect({ stalls: threads.stalls, restarts: threads.restarts, blamed }).toEqual({ stalls: 1, restarts: 1, blamed: 0 });
     expect(line).toMatchObject({ thread: 0, partitions: { first: 0, count: 4 }, stage: 'opening' });
+    expect(hasLeft()).toBe(false);
     words.requestStop();
-    expect(await threads.stop(1_000)).toBe(true);
+    expect(await threads.stop(30_000)).toBe(true);
   });
 
   it('leaves by itself when it moves again and finds that it was asked to', async () => {
-    const { threads, words } = threadsOf({ slowMs: 1_000 });
+    const { threads, words, hasLeft } = threadsOf({ wakes: true });
     await threads.start();
-    const endMs = performance.now() + 5_000;
+    const endMs = performance.now() + 30_000;
     while (threads.restarts === 0 && performance.now() < endMs) await pause(20);
-    expect({ stalls: threads.stalls, restarts: threads.restarts }).toEqual({ stalls: 1, restarts: 1 });
+    expect({ stalls: threads.stalls, restarts: threads.restarts, left: hasLeft() }).toEqual({ stalls: 1, restarts: 1, left: true });
     words.requestStop();
-    expect(await threads.stop(1_000)).toBe(true);
+    expect(await threads.stop(30_000)).toBe(true);
   });
 });
 
@@ -167,7 +178,7 @@ describe('a thread inside a native call that never returns', () => {
     await pause(1_000);
     const first = await own.pipeline();
     await hang(own, '1', 'native');
-    await own.until(() => own.logs.filter(({ msg }) => msg === 'millrace is up').length === 2, 30_000, 'the daemon to be started again');
+    await own.until(() => own.logs.filter(({ msg }) => msg === 'millrace is up').length === 2, RECOVERY_MS_MAX, 'the daemon to be started again');
     await pause(500);
     const report = await load.stop();
     await own.up();
@@ -178,7 +189,7 @@ describe('a thread inside a native call that never returns', () => {
     // The next stall of the row is waited for twice as long.
     const startMs = performance.now();
     await hang(own, '0');
-    await own.until(async () => (await restartsOf(own)).actors === 1, 6 * STALL_TIMEOUT_MS, 'the thread to be replaced');
+    await own.until(async () => (await restartsOf(own)).actors === 1, RECOVERY_MS_MAX, 'the thread to be replaced');
     expect(performance.now() - startMs).toBeGreaterThan(2 * STALL_TIMEOUT_MS - 500);
     expect(await own.stop()).toBe(0);
   });
@@ -191,7 +202,7 @@ describe('a thread inside a native call that never returns', () => {
     await hang(own, '1', 'native');
     const startMs = performance.now();
     expect(await own.stop()).toBe(0);
-    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(performance.now() - startMs).toBeLessThan(END_MS_MAX);
     expect(own.logs.find(({ msg }) => msg.startsWith('an actor thread did not leave'))).toMatchObject({ thread: 1, ended: false });
     await expectExact(await started({ dataDir: scratch.path }), 'last', report);
   });
@@ -210,7 +221,7 @@ describe('a door that hangs', () => {
     const load = new Load({ url: own.ingest, requestsPerSecond: 40, batch: 20, name: 'gone', campaigns: 50 });
     await pause(1_000);
     await hang(own, 'ingress');
-    await own.until(() => own.logs.filter(({ msg }) => msg === 'millrace is up').length === 2, 30_000, 'the daemon to be started again');
+    await own.until(() => own.logs.filter(({ msg }) => msg === 'millrace is up').length === 2, RECOVERY_MS_MAX, 'the daemon to be started again');
     await pause(500);
     const report = await load.stop();
     await own.up();
@@ -231,7 +242,7 @@ describe('a door that hangs', () => {
     await hang(own, 'ingress');
     const startMs = performance.now();
     expect(await own.stop()).toBe(0);
-    expect(performance.now() - startMs).toBeLessThan(10_000);
+    expect(performance.now() - startMs).toBeLessThan(END_MS_MAX);
     expect(own.logs.filter(({ level }) => level >= 50).map(({ msg }) => msg)).toEqual(['the ingress thread did not leave in time; requests in it stay unanswered and are sent again']);
     expect(own.logs.find(({ msg }) => msg === 'stopped')).toMatchObject({ clean: false });
     expect(own.stderr).not.toMatch(/abort|assert|uv_/i);
