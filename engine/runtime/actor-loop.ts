@@ -1,15 +1,12 @@
 /**
  * The loop of one actor thread: folds its lane of the log into its partitions, reports what changed, checkpoints in rotation.
  *
- * Guarantees: a partition reports nothing before it has replayed to the durable end it was given; one report is in flight until
- * the merge grants credit for the next (so nothing queues up, changed cells wait in their partitions); checkpoints are
+ * Guarantees: a partition reports nothing before it has replayed to the durable end it was given; checkpoints are
  * encoded at batch boundaries and one is in flight per thread. Live folding is replay that has caught up: one code path.
  *
  * Hot path: one call of `fold` per partition and batch; bench/micro/partition.ts and bench/load guard it.
  */
 
-import { packMessage } from '../core/codec.ts';
-import type { CellName, PartitionReport } from '../core/cell.ts';
 import type { Clock } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
@@ -20,17 +17,15 @@ import { raiseFault } from '../threads/fault.ts';
 import type { ActorToMain, MainToActor, PartitionStats } from '../threads/messages.ts';
 import { Stage, type Progress } from '../threads/progress.ts';
 import { newestLetters, tailOf, wholeLetter, type AnsweringActor } from './answers.ts';
+import { Reporter, type ReportingActor } from './reporter.ts';
 
 /** One partition as the loop drives it; actors/partition implements it. */
-export interface PartitionActor extends AnsweringActor {
+export interface PartitionActor extends AnsweringActor, ReportingActor {
   readonly id: PartitionId;
   readonly offset: Offset;
   readonly sequence: number;
-  readonly hasChanges: boolean;
   readonly checkpointPressure: number;
   fold(batch: LogBatch, slice: LogSlice | null, cursor: RecordCursor): void;
-  report(scope: 'changed' | 'all'): PartitionReport;
-  request(names: readonly CellName[]): void;
   settled(message: { sequence: number; finalUpToMs: number }): void;
   checkpoint(): { operations: StoreOperation[]; offset: Offset; epoch: Epoch } | null;
   checkpointCommitted(epoch: Epoch): void;
@@ -66,15 +61,14 @@ export interface ActorLoopOptions {
   readonly checkpointIntervalMs: number;
   /** Bytes that a partition's next checkpoint may grow to before it is taken early. */
   readonly checkpointBytesMax: number;
+  /** Cells of one report to main; {@link REPORT_CELLS_MAX} unless told. */
+  readonly reportCellsMax?: number;
 }
 
 /** Folding gives way to messages and disk after this long, so that they wait no longer. Chosen: a fraction of the emit interval. */
 const FOLD_SLICE_MS = 4;
-/**
- * A thread rests from reporting this many times as long as a report took to make. At nominal load a report takes under 1 ms and the
- * emit interval rules; at peak most cells change between two reports, and a longer interval lets many events share one. Chosen: a seventeenth, some 150 ms at peak.
- */
-const REST_PER_REPORT = 16;
+/** Measured (bench/micro/merge.ts): main takes a cell in 1.5 to 5 µs, so a report in under 10 ms. */
+const REPORT_CELLS_MAX = 2_000;
 /** Progress (watermark, sequence) is reported at least this often, even when no cell changed. */
 const PROGRESS_INTERVAL_MS = 1_000;
 /** How long a stopping thread may fold what is already durable before it checkpoints where it stands. */
@@ -87,12 +81,10 @@ export class ActorLoop {
   readonly #options: ActorLoopOptions;
   readonly #partitions: readonly Entry[];
   readonly #turn: () => Promise<void>;
+  readonly #reporter: Reporter;
   #reader: LogReader | null = null;
   #recoveryEnd: Offset | null = null;
   #complete = false;
-  #credit = true;
-  #answered: number[] = [];
-  #nextReportMs = 0;
   #lastProgressMs = 0;
   #nextCheckpointMs: number;
   #checkpointTurn = 0;
@@ -103,13 +95,14 @@ export class ActorLoop {
   #checkpointFailures = 0;
   #batches = 0;
   #busyMs = 0;
-  #oldestReceivedAtMs = 0;
   #failure: Error | null = null;
 
   constructor(options: ActorLoopOptions) {
     this.#options = options;
     this.#partitions = options.partitions;
     this.#turn = options.turn ?? (() => new Promise((resolve) => void setImmediate(resolve)));
+    const { progress, clock, post, emitIntervalMs, reportCellsMax } = options;
+    this.#reporter = new Reporter({ actors: options.partitions.map(({ actor }) => actor), progress, clock, post, emitIntervalMs, cellsMax: reportCellsMax ?? REPORT_CELLS_MAX });
     this.#nextCheckpointMs = options.clock.monotonicMs() + options.checkpointIntervalMs / options.partitions.length;
   }
 
@@ -152,14 +145,13 @@ export class ActorLoop {
         this.#start(message);
         break;
       case 'credit':
-        this.#credit = true;
+        this.#reporter.credited();
         break;
       case 'settled':
         this.#settle(message.settled, message.finalUpToMs);
         break;
       case 'request':
-        for (const { actor } of this.#partitions) actor.request(message.names);
-        this.#answered.push(message.requestId);
+        this.#reporter.requested(message.requestId, message.names);
         break;
       case 'spooled':
         for (const { actor } of this.#partitions) actor.spooled(message.slot);
@@ -210,7 +202,10 @@ export class ActorLoop {
       nowMs = clock.monotonicMs();
     }
     this.#busyMs += clock.monotonicMs() - startMs;
-    if (!this.#complete && this.#recoveryEnd !== null && reader.position >= this.#recoveryEnd) this.#reportComplete();
+    if (!this.#complete && this.#recoveryEnd !== null && reader.position >= this.#recoveryEnd) {
+      this.#complete = true;
+      this.#reporter.recovered();
+    }
     return caughtUp;
   }
 
@@ -225,41 +220,16 @@ export class ActorLoop {
       if (batch.offset >= actor.offset) actor.fold(batch, own, cursor);
     }
     this.#batches++;
-    if (this.#oldestReceivedAtMs === 0 && batch.slices.length > 0) this.#oldestReceivedAtMs = batch.receivedAtMs;
-  }
-
-  #reportComplete(): void {
-    this.#complete = true;
-    this.#send(this.#partitions, 'all', true);
+    if (batch.slices.length > 0) this.#reporter.folded(batch.receivedAtMs);
   }
 
   #emit(nowMs: number): void {
     if (!this.#complete) return;
     this.#postShares();
-    if (!this.#credit || nowMs < this.#nextReportMs) return;
-    const progress = nowMs - this.#lastProgressMs >= PROGRESS_INTERVAL_MS;
-    if (progress) this.#postStats(nowMs);
-    const changed = progress ? this.#partitions : this.#partitions.filter(({ actor }) => actor.hasChanges);
-    if (changed.length > 0 || this.#answered.length > 0) this.#send(changed, 'changed', false);
-  }
-
-  #send(entries: readonly Entry[], scope: 'changed' | 'all', complete: boolean): void {
-    const { progress } = this.#options;
-    const startMs = this.#options.clock.monotonicMs();
-    const reports = packMessage(
-      entries.map(({ actor }) => {
-        progress.enter(Stage.reporting);
-        return actor.report(scope);
-      }),
-    );
-    const answered = this.#answered;
-    this.#answered = [];
-    this.#credit = false;
-    const endMs = this.#options.clock.monotonicMs();
-    this.#nextReportMs = Math.max(startMs + this.#options.emitIntervalMs, endMs + REST_PER_REPORT * (endMs - startMs));
-    const oldestReceivedAtMs = this.#oldestReceivedAtMs;
-    this.#oldestReceivedAtMs = 0;
-    this.#options.post({ type: 'report', reports, answered, complete, oldestReceivedAtMs }, [reports.buffer as ArrayBuffer]);
+    if (!this.#reporter.mayReport(nowMs)) return;
+    const isProgressDue = nowMs - this.#lastProgressMs >= PROGRESS_INTERVAL_MS;
+    if (isProgressDue) this.#postStats(nowMs);
+    this.#reporter.report(isProgressDue);
   }
 
   #postShares(): void {
@@ -365,7 +335,7 @@ export class ActorLoop {
     const { clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + STOP_FOLD_MS;
     while (!this.#foldFor(FOLD_SLICE_MS) && clock.monotonicMs() < deadlineMs) await this.#turn();
-    if (this.#complete) this.#send(this.#partitions, 'changed', false);
+    if (this.#complete) this.#reporter.finish();
     await this.#checkpointing;
     // A thread that never got its log has nothing new to save.
     if (this.#reader !== null) {
@@ -381,11 +351,9 @@ export class ActorLoop {
 
   #idleMs(nowMs: number): number {
     if (!this.#complete) return 50;
-    const due = this.#answered.length > 0 || this.#partitions.some(({ actor }) => actor.hasChanges);
-    const emitMs = this.#credit && due ? this.#nextReportMs - nowMs : Infinity;
     const progressMs = this.#lastProgressMs + PROGRESS_INTERVAL_MS - nowMs;
     const checkpointMs = this.#checkpointing === null ? this.#nextCheckpointMs - nowMs : Infinity;
-    return Math.max(1, Math.min(emitMs, progressMs, checkpointMs, PROGRESS_INTERVAL_MS));
+    return Math.max(1, Math.min(this.#reporter.idleMs(nowMs), progressMs, checkpointMs, PROGRESS_INTERVAL_MS));
   }
 
   #raiseFailure(): void {

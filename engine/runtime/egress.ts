@@ -18,6 +18,7 @@ export interface EgressMerge {
   accept(report: PartitionReport): void;
   recovering(partitions: readonly number[]): void;
   complete(partition: number): void;
+  partition(index: number): { readonly sequence: number };
   readonly ready: boolean;
   /** Another output could be drained at once. */
   readonly hasPending: boolean;
@@ -73,7 +74,7 @@ export class Egress {
   #notBeforeMs = 0;
   #lastSettledMs = 0;
   #wasReady = false;
-  /** Sequence of each partition's whole report after its recovery. */
+  /** Sequence of each partition at the end of what it reported after its recovery. */
   readonly #recovered = new Map<number, number>();
   #closed = false;
   #pending: MergeOutput | null = null;
@@ -122,7 +123,7 @@ export class Egress {
     for (const requestId of message.answered) for (const partition of partitions) merge.answered(partition, requestId);
     if (message.complete) {
       for (const partition of partitions) merge.complete(partition);
-      if (!this.#wasReady) for (const { partition, sequence } of reports) this.#recovered.set(partition, sequence);
+      if (!this.#wasReady) for (const partition of partitions) this.#recovered.set(partition, merge.partition(partition).sequence);
     }
     this.#waiting.add(actorIndex);
     // Before every partition is complete nothing may be drained, and nobody may be kept waiting for it.

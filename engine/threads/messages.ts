@@ -124,9 +124,9 @@ export type ActorToMain =
       /** `packMessage(PartitionReport[])`. */
       readonly reports: Uint8Array;
       readonly answered: readonly number[];
-      /** Set on the first report after recovery. */
+      /** Set on the last report of what a recovery has to tell. */
       readonly complete: boolean;
-      /** `receivedAt` of the oldest record folded since the last report; 0 when there was none. */
+      /** `receivedAt` of the oldest record that the report may be the first to show; 0 when there is none. */
       readonly oldestReceivedAtMs: number;
     }
   | { readonly type: 'flushed'; readonly partition: number; readonly offset: number; readonly needed: number }

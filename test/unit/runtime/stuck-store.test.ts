@@ -22,6 +22,7 @@ function egressOver(fail: { apply?: () => Error | null; flush?: () => Error | nu
       accept: () => undefined,
       recovering: () => undefined,
       complete: () => undefined,
+      partition: () => ({ sequence: 0 }),
       ready: true,
       hasPending: false,
       answered: () => undefined,
@@ -102,7 +103,7 @@ describe('a store that takes no transaction any more', () => {
       checkpoint: () => ({ operations: [], offset: 0 as Offset, epoch: 1 }),
       checkpointFailed: () => undefined,
       settled: () => undefined,
-      report: () => ({}),
+      report: () => ({ cells: [] }),
       takeShares: () => [],
       stats: () => ({}),
     } as unknown as PartitionActor;
