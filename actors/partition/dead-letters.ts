@@ -7,6 +7,7 @@
  */
 
 import { pack, unpack } from '../../engine/core/codec.ts';
+import type { DeadLetter } from '../../engine/core/dead-letter.ts';
 import { REJECT_CODES, type RejectCode } from '../../engine/core/record.ts';
 import type { OrderedStore, StoreEntry, StoreOperation } from '../../engine/core/store.ts';
 import { TABLES } from './options.ts';
@@ -17,19 +18,6 @@ const KEPT_BYTES_MAX = 1024 * 1024;
 const LETTER_OVERHEAD = 256;
 /** Letters removed per checkpoint. */
 const EXPIRED_PER_CHECKPOINT_MAX = 20_000;
-
-export interface DeadLetter {
-  /** Rises by one per rejected record of this partition. */
-  readonly id: number;
-  readonly code: RejectCode;
-  readonly receivedAtMs: number;
-  readonly source: number;
-  readonly batchSequence: number;
-  readonly index: number;
-  /** Bytes of the record; `bytes` may hold fewer. */
-  readonly size: number;
-  readonly bytes: Uint8Array;
-}
 
 export interface DeadLetterState {
   readonly nextId: number;

@@ -1,5 +1,4 @@
 export { PARTITION_TABLES, type PartitionOptions } from './options.ts';
 export { Partition, type PartitionCheckpoint } from './partition.ts';
 export type { PartitionStats } from './stats.ts';
-export type { DeadLetter } from './dead-letters.ts';
 export type { TailEntry } from './tail.ts';

@@ -10,6 +10,7 @@
 
 import type { CellName, PartitionReport } from '../../engine/core/cell.ts';
 import { CellKind } from '../../engine/core/cell.ts';
+import type { DeadLetter } from '../../engine/core/dead-letter.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
@@ -22,7 +23,7 @@ import { CellCodec } from './cell-codec.ts';
 import { CellCounter } from './cell-counter.ts';
 import { CellTable } from './cell-table.ts';
 import { readState, rulesOperation, stateOperation, type CheckpointState, type PartitionIdentity, type StoredState } from './checkpoint-state.ts';
-import { DeadLetters, type DeadLetter } from './dead-letters.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { openDedupe, type DedupeIndex } from './dedupe.ts';
 import { guardedStore } from './guarded-store.ts';
 import { Judge } from './judge.ts';

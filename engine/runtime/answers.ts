@@ -4,7 +4,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import type { RejectCode } from '../core/record.ts';
+import type { DeadLetter } from '../core/dead-letter.ts';
 import type { Question, RecordPlace, ShownLetter, TailAnswer, TailEntry, WholeLetter } from '../threads/messages.ts';
 
 /** Bytes of a dead letter that are shown among others; the rest stays where it is. */
@@ -12,25 +12,13 @@ export const LETTER_SHOWN_BYTES_MAX = 4 * 1024;
 /** Letters of this many bytes in all are read for one answer, so that large ones do not hold the fold up. Chosen: some 50 ms. */
 export const LETTERS_BYTES_MAX = 32 * 1024 ** 2;
 
-/** A dead letter as its partition keeps it. `size` is the record's own; `bytes` may hold fewer. */
-export interface StoredLetter {
-  readonly id: number;
-  readonly code: RejectCode;
-  readonly receivedAtMs: number;
-  readonly source: number;
-  readonly batchSequence: number;
-  readonly index: number;
-  readonly size: number;
-  readonly bytes: Uint8Array;
-}
-
 /** A partition, as far as it tells of its records. */
 export interface AnsweringActor {
   readonly id: number;
   /** The last records, the newest first. */
   tail(limit: number): readonly Omit<TailEntry, 'partition'>[];
   /** The newest first; `before`: only those with a lower id. */
-  deadLetters(limit: number, before?: number): readonly StoredLetter[];
+  deadLetters(limit: number, before?: number): readonly DeadLetter[];
 }
 
 /** Negative where `left` came first. */
@@ -93,7 +81,7 @@ function nextLetter(actor: AnsweringActor, before: number): Head[] {
 }
 
 /** A slice and not a view: of a view, the whole buffer would be copied to the other thread. */
-function shown(partition: number, { bytes, ...facts }: StoredLetter): ShownLetter {
+function shown(partition: number, { bytes, ...facts }: DeadLetter): ShownLetter {
   return { ...facts, partition, keptBytes: bytes.byteLength, isUtf8: isUtf8(bytes), bytes: bytes.slice(0, LETTER_SHOWN_BYTES_MAX) };
 }
 

@@ -4,9 +4,9 @@
  */
 
 import type { CellName } from '../core/cell.ts';
+import type { DeadLetter } from '../core/dead-letter.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
-import type { RejectCode } from '../core/record.ts';
 import type { Fault } from './fault.ts';
 
 /** What an actor thread is started with. `settings` is the wiring's own, plain data. */
@@ -62,19 +62,11 @@ export interface TailAnswer {
 }
 
 /** A dead letter as it is shown among others: the beginning of its bytes. `size` is the record's own, `keptBytes` what there is of it. */
-export interface ShownLetter {
+export interface ShownLetter extends DeadLetter {
   readonly partition: number;
-  readonly id: number;
-  readonly code: RejectCode;
-  readonly receivedAtMs: number;
-  readonly source: number;
-  readonly batchSequence: number;
-  readonly index: number;
-  readonly size: number;
   readonly keptBytes: number;
   /** Of all that is kept. */
   readonly isUtf8: boolean;
-  readonly bytes: Uint8Array;
 }
 
 /** One dead letter with all that is kept of it; `size` is the record's own. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX, newestLetters, tailOf, wholeLetter, type AnsweringActor, type StoredLetter } from '../../../engine/runtime/answers.ts';
+import type { DeadLetter } from '../../../engine/core/dead-letter.ts';
+import { LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX, newestLetters, tailOf, wholeLetter, type AnsweringActor } from '../../../engine/runtime/answers.ts';
 
 interface Fixture extends AnsweringActor {
   readonly id: number;
@@ -9,7 +10,7 @@ interface Fixture extends AnsweringActor {
 
 /** A partition whose letter `id` stands in batch `10 * id + partition`. */
 function partition(id: number, letters: readonly Uint8Array[]): Fixture {
-  const stored = letters.map((bytes, at): StoredLetter => ({ id: at + 1, code: 'NOT_JSON', receivedAtMs: 5, source: 1, batchSequence: 10 * (at + 1) + id, index: 2, size: bytes.byteLength + 1, bytes }));
+  const stored = letters.map((bytes, at): DeadLetter => ({ id: at + 1, code: 'NOT_JSON', receivedAtMs: 5, source: 1, batchSequence: 10 * (at + 1) + id, index: 2, size: bytes.byteLength + 1, bytes }));
   return {
     id,
     reads: 0,
