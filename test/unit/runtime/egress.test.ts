@@ -103,6 +103,24 @@ describe('egress', () => {
     expect(harness.egress.ready).toBe(true);
   });
 
+  it('is ready once the store holds the last piece of every recovery', async () => {
+    const harness = new Harness(2);
+    harness.report(0, 4, [], { complete: true });
+    harness.report(1, 0, cells(3));
+    expect(harness.taken(1, 'credit')).toHaveLength(1);
+    harness.report(1, 0, cells(6));
+    await harness.pass(500);
+    expect(harness.outputs).toEqual([]);
+    harness.holds = true;
+    harness.report(1, 7, cells(9), { complete: true });
+    await harness.pass(100);
+    expect(harness.egress.ready).toBe(false);
+    await harness.write();
+    expect(harness.egress.ready).toBe(true);
+    expect(harness.store.cells.size).toBe(9);
+    expect(harness.outputs[0]?.settledSequences).toEqual(new Map([[0, 4], [1, 7]]));
+  });
+
   it('writes all of a backlog when it closes', async () => {
     const harness = new Harness(1, { outputCellsMax: 10 });
     harness.report(0, 1, cells(100), { complete: true });
