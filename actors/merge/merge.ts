@@ -32,7 +32,7 @@ export interface MergeLimits {
   readonly idleCellsMax: number;
   /** Cells of one request to the partitions. */
   readonly requestCellsMax: number;
-  /** Pending cells at which {@link Merge.full} asks the caller to take no further reports. */
+  /** Pending cells at which no more changes are taken: {@link Merge.takes}. */
   readonly pendingCellsMax: number;
 }
 
@@ -121,9 +121,21 @@ export class Merge {
     return this.#queue.length > 0;
   }
 
-  /** The caller takes no further reports until it is false again, except those that answer a request. */
   get full(): boolean {
     return this.pendingCount >= this.#limits.pendingCellsMax;
+  }
+
+  /**
+   * What the caller may take of the partition now. While the merge is full nothing that could add to it, but all that it needs to get out:
+   * - Cells that are queued leave with each output, whoever reports or not.
+   * - Cells that wait for shares are asked for as soon as no partition recovers, some at a time, and are queued once every partition has
+   *   answered. So one that owes an answer may give it: answers alone, which hold shares of cells that are pending already.
+   * - One that recovers may report all that it must, or nothing would ever be asked again. That is bounded by what had not been settled.
+   * So a full merge ends by itself, as long as the live store can be written and threads that die are replaced.
+   */
+  takes(partition: number): 'all' | 'answers' | 'nothing' {
+    if (!this.full || this.#state(partition).recovering) return 'all';
+    return this.#requests.owesAnswer(partition) ? 'answers' : 'nothing';
   }
 
   /** Cells in memory. */

@@ -40,6 +40,12 @@ export class CellRequests {
     return this.#waitingCount;
   }
 
+  /** A request is out that the partition has not answered. */
+  owesAnswer(partition: number): boolean {
+    for (const { answered } of this.#open.values()) if (!answered.has(partition)) return true;
+    return false;
+  }
+
   want(entry: MergeEntry): void {
     entry.waiting = true;
     this.#wanted.push(entry);

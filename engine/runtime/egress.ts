@@ -1,8 +1,8 @@
 /**
  * Egress on the main thread: takes the actors' reports, merges them, writes the live store, and grants credit for the next ones.
  *
- * Guarantees: nothing is emitted before every partition is complete; a report is credited only when the live store holds it, so a
- * slow disk stretches the interval instead of filling memory; merge and store together stay under an eighth of this thread.
+ * Guarantees: nothing is emitted before every partition is complete; a report is credited only once an output after it is stored and
+ * while the merge has room, so a slow disk or slow answers stretch the interval instead of filling memory; merge and store together stay under an eighth of this thread.
  */
 
 import { unpackMessage } from '../core/codec.ts';
@@ -22,6 +22,8 @@ export interface EgressMerge {
   readonly ready: boolean;
   /** Another output could be drained at once. */
   readonly hasPending: boolean;
+  /** What a report of the partition may hold now. */
+  takes(partition: number): 'all' | 'answers' | 'nothing';
   answered(partition: number, requestId: number): void;
   drain(nowMs: number): MergeOutput | null;
   settled(output: MergeOutput): void;
@@ -126,7 +128,7 @@ export class Egress {
       if (!this.#wasReady) for (const partition of partitions) this.#recovered.set(partition, merge.partition(partition).sequence);
     }
     this.#waiting.add(actorIndex);
-    // Before every partition is complete nothing may be drained, and nobody may be kept waiting for it.
+    // Before every partition is complete nothing may be drained, and nobody who recovers may be kept waiting for it.
     if (!merge.ready) this.#grantCredit(this.#waiting);
     else this.#runSoon();
   }
@@ -160,7 +162,7 @@ export class Egress {
     } finally {
       this.#running = false;
     }
-    if (this.#waiting.size > 0 || this.#pending !== null || this.#options.merge.hasPending) this.#runSoon();
+    if (this.#waiting.size + this.#covered.size > 0 || this.#pending !== null || this.#options.merge.hasPending) this.#runSoon();
   }
 
   async #cycle(): Promise<void> {
@@ -210,9 +212,15 @@ export class Egress {
     return [...this.#recovered].every(([partition, sequence]) => (settled.get(partition) ?? -1) >= sequence);
   }
 
+  /** Those for whose reports there is no room go on waiting. */
   #grantCredit(actors: Set<number>): void {
-    for (const index of actors) this.#actor(index).post({ type: 'credit' });
-    actors.clear();
+    for (const index of actors) {
+      const actor = this.#actor(index);
+      const taken = this.#options.merge.takes(actor.lane.first);
+      if (taken === 'nothing') continue;
+      actors.delete(index);
+      actor.post({ type: 'credit', answersOnly: taken === 'answers' });
+    }
   }
 
   #postRequests(): void {

@@ -50,7 +50,7 @@ const REST_PER_REPORT = 16;
 export class Reporter {
   readonly #options: ReporterOptions;
   #sweep: Sweep | null = null;
-  #hasCredit = true;
+  #credit: 'all' | 'answers' | 'none' = 'all';
   /** Requests that are not answered in whole yet. */
   #asked: number[] = [];
   #notBeforeMs = 0;
@@ -78,23 +78,26 @@ export class Reporter {
     this.#asked.push(requestId);
   }
 
-  credited(): void {
-    this.#hasCredit = true;
+  /** The next message may be sent; with `answersOnly` it must be, and without changes. */
+  credited(answersOnly: boolean): void {
+    this.#credit = answersOnly ? 'answers' : 'all';
   }
 
   mayReport(nowMs: number): boolean {
-    return this.#hasCredit && nowMs >= this.#notBeforeMs;
+    return this.#credit !== 'none' && nowMs >= this.#notBeforeMs;
   }
 
   /** Sends the next message, if there is anything to tell. `isProgressDue`: also how far the partitions are of which no cell changed. */
   report(isProgressDue: boolean): void {
     this.#isProgressDue ||= isProgressDue;
-    this.#sweep ??= this.#newSweep();
-    if (this.#sweep !== null || this.#asked.length > 0) this.#send();
+    if (this.#credit === 'all') this.#sweep ??= this.#newSweep();
+    // Without anything to answer as well: main has made no other plan to ask for more.
+    if (this.#sweep !== null || this.#asked.length > 0 || this.#credit === 'answers') this.#send();
   }
 
   /** Sends what had begun, and then all there is, without credit. */
   finish(): void {
+    this.#credit = 'all';
     while (this.#sweep !== null) this.#send();
     this.#isProgressDue = true;
     for (this.#sweep = this.#newSweep(); this.#sweep !== null; ) this.#send();
@@ -102,8 +105,8 @@ export class Reporter {
 
   /** How long until there is something to be sent; Infinity while there is nothing, or no credit. */
   idleMs(nowMs: number): number {
-    const isDue = this.#sweep !== null || this.#asked.length > 0 || this.#options.actors.some((actor) => actor.hasChanges);
-    return this.#hasCredit && isDue ? this.#notBeforeMs - nowMs : Infinity;
+    const isDue = this.#credit === 'answers' || this.#sweep !== null || this.#asked.length > 0 || this.#options.actors.some((actor) => actor.hasChanges);
+    return this.#credit !== 'none' && isDue ? this.#notBeforeMs - nowMs : Infinity;
   }
 
   #newSweep(): Sweep | null {
@@ -119,13 +122,13 @@ export class Reporter {
   #send(): void {
     const { actors, clock, emitIntervalMs, post } = this.#options;
     const startMs = clock.monotonicMs();
-    const sweep = this.#sweep;
+    const sweep = this.#credit === 'answers' ? null : this.#sweep;
     const reports = this.#pieces(sweep);
     const isOver = sweep?.left.length === 0;
     if (isOver) this.#sweep = null;
     const packed = packMessage(reports);
     const answered = actors.some((actor) => actor.owesAnswer) ? [] : this.#asked.splice(0);
-    this.#hasCredit = false;
+    this.#credit = 'none';
     const endMs = clock.monotonicMs();
     // Nobody is served better by a recovery that rests.
     this.#notBeforeMs = sweep?.scope === 'all' && !isOver ? endMs : Math.max(startMs + emitIntervalMs, endMs + REST_PER_REPORT * (endMs - startMs));

@@ -73,6 +73,6 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     retentionMs: pick(1, 30) * MS_PER_SECOND,
     rowsPerFile: pick(3, 40),
     reportCellsMax: pick(1, 8),
-    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10) },
+    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10), pendingCellsMax: pick(1, 40) },
   };
 }

@@ -234,6 +234,30 @@ describe('Merge', () => {
     expect(merge.alarms.refusedLower).toBe(1);
   });
 
+  it('takes while it is full what it needs to get out: answers, and what a recovery has to tell', () => {
+    const day = { kind: CellKind.day } as const;
+    const { merge, step } = start(2, { idleCellsMax: 0, pendingCellsMax: 1 });
+    merge.accept(report(0, 1, [partial({ ...day, revision: 1 })]));
+    const taken = (): string[] => [0, 1].map((partition) => merge.takes(partition));
+    expect(taken()).toEqual(['nothing', 'nothing']);
+    step();
+    expect(taken()).toEqual(['all', 'all']);
+    merge.accept(report(0, 2, [partial({ ...day, revision: 2 })]));
+    const first = merge.takeRequests()?.requestId ?? 0;
+    expect(taken()).toEqual(['answers', 'answers']);
+    merge.answered(0, first);
+    expect(taken()).toEqual(['nothing', 'answers']);
+    merge.recovering([1]);
+    expect(taken()).toEqual(['nothing', 'all']);
+    merge.complete(1);
+    const second = merge.takeRequests()?.requestId ?? 0;
+    expect(taken()).toEqual(['answers', 'answers']);
+    for (const partition of [0, 1]) merge.answered(partition, second);
+    expect(taken()).toEqual(['nothing', 'nothing']);
+    expect(only(step()).revision).toBe(2);
+    expect(taken()).toEqual(['all', 'all']);
+  });
+
   it('says when it is full, and sums the counters of all partitions', () => {
     const { merge, step } = start(2, { pendingCellsMax: 2 });
     merge.accept(report(0, 4, [partial()], { received: 4, accepted: 3, late: 1 }));

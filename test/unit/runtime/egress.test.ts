@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Merge, type MergeLimits } from '../../../actors/merge/index.ts';
-import { cellMapKey, type PartialCell } from '../../../engine/core/cell.ts';
+import { CellKind, cellMapKey, type CellName, type PartialCell } from '../../../engine/core/cell.ts';
 import { packMessage } from '../../../engine/core/codec.ts';
 import type { MergeOutput } from '../../../engine/core/feed.ts';
 import { Egress } from '../../../engine/runtime/egress.ts';
@@ -92,6 +92,60 @@ class Harness {
   }
 }
 
+/** Threads that have a report of changes ready whenever they may send one, and answer what is asked of them; rows of a day that are stored, so that each must be asked for. */
+class BusyThreads {
+  readonly harness: Harness;
+  readonly #cellsPerReport: number;
+  readonly #owed: { readonly requestId: number; readonly names: readonly CellName[] }[][];
+  readonly #sequences: number[];
+  #next = 0;
+  pendingMax = 0;
+
+  constructor(threads: number, cellsPerReport: number, limits: Partial<MergeLimits>) {
+    this.harness = new Harness(threads, limits);
+    this.#cellsPerReport = cellsPerReport;
+    this.#owed = Array.from({ length: threads }, () => []);
+    this.#sequences = Array.from({ length: threads }, () => 1);
+    for (let thread = 0; thread < threads; thread++) this.harness.report(thread, 1, [], { complete: true });
+  }
+
+  /** One turn of each thread, and some time. */
+  async turn(deaf: readonly number[] = []): Promise<void> {
+    for (let thread = 0; thread < this.#owed.length; thread++) {
+      if (!deaf.includes(thread)) this.#turnOf(thread, (this.harness.posted[thread] as MainToActor[]).splice(0));
+      this.pendingMax = Math.max(this.pendingMax, this.harness.merge.pendingCount);
+    }
+    await this.harness.pass(30);
+  }
+
+  /** The thread is gone, with what it was sent, and has recovered with nothing to tell. */
+  replace(thread: number): void {
+    this.harness.egress.recovering(thread);
+    this.harness.taken(thread, 'credit');
+    (this.#owed[thread] as unknown[]).length = 0;
+  }
+
+  recovered(thread: number): void {
+    this.harness.report(thread, this.#sequences[thread] as number, [], { complete: true });
+  }
+
+  #turnOf(thread: number, messages: readonly MainToActor[]): void {
+    const owed = this.#owed[thread] as { requestId: number; names: readonly CellName[] }[];
+    for (const message of messages) if (message.type === 'request') owed.push(message);
+    const credit = messages.find((message) => message.type === 'credit');
+    if (credit === undefined) return;
+    const answers = owed.flatMap(({ names }) => names).map((name) => partial({ ...name, revision: 1 }));
+    const changes = credit.answersOnly ? [] : Array.from({ length: this.#cellsPerReport }, () => this.#changed(thread));
+    this.harness.report(thread, this.#sequences[thread] as number, [...answers, ...changes], { answered: owed.splice(0).map(({ requestId }) => requestId) });
+  }
+
+  #changed(thread: number): PartialCell {
+    const cell = partial({ kind: CellKind.day, dimensions: `d${this.#next++}\u001fDE`, revision: ++(this.#sequences[thread] as number) });
+    this.harness.store.cells.set(cellMapKey(cell), { ...cell, revision: this.#owed.length, final: false, updatedAtMs: 0 });
+    return cell;
+  }
+}
+
 const cells = (count: number, change: Partial<PartialCell> = {}): PartialCell[] => Array.from({ length: count }, (_, index) => partial({ dimensions: `c${index}\u001fDE`, ...change }));
 
 describe('egress', () => {
@@ -126,6 +180,40 @@ describe('egress', () => {
     harness.report(0, 1, cells(100), { complete: true });
     await harness.egress.close();
     expect(harness.writtenCount).toBe(100);
+  });
+
+  it('takes no more reports while the merge is full, but answers, for which it waits', async () => {
+    const threads = new BusyThreads(3, 20, { requestCellsMax: 5, pendingCellsMax: 100 });
+    for (let turns = 0; turns < 300; turns++) await threads.turn();
+    expect(threads.pendingMax).toBeGreaterThanOrEqual(100);
+    expect(threads.pendingMax).toBeLessThan(100 + 3 * 20);
+    expect(threads.harness.writtenCount).toBeGreaterThan(1_000);
+  });
+
+  it('gets out of a full merge though a thread dies that owes an answer', async () => {
+    const threads = new BusyThreads(2, 20, { requestCellsMax: 5, pendingCellsMax: 40 });
+    for (let turns = 0; turns < 20; turns++) await threads.turn([1]);
+    threads.replace(1);
+    const { writtenCount } = threads.harness;
+    // Nothing is asked while a partition recovers, so that nothing is left to wait for but the end of that.
+    for (let turns = 0; turns < 20; turns++) await threads.turn([1]);
+    expect(threads.harness.merge.full).toBe(true);
+    threads.recovered(1);
+    for (let turns = 0; turns < 100; turns++) await threads.turn();
+    expect(threads.harness.writtenCount).toBeGreaterThan(writtenCount + 200);
+    expect(threads.pendingMax).toBeLessThan(40 + 2 * 20);
+  });
+
+  it('takes the pieces of a recovery though the merge is full', async () => {
+    const harness = new Harness(2, { pendingCellsMax: 5 });
+    harness.report(0, 1, cells(20), { complete: true });
+    expect(harness.taken(0, 'credit')).toEqual([]);
+    harness.report(1, 0, cells(20));
+    expect(harness.taken(1, 'credit')).toEqual([{ type: 'credit', answersOnly: false }]);
+    harness.report(1, 1, [], { complete: true });
+    await harness.pass(100);
+    expect(harness.writtenCount).toBe(20);
+    for (const thread of [0, 1]) expect(harness.taken(thread, 'credit')).toEqual([{ type: 'credit', answersOnly: false }]);
   });
 
   it('credits a report that came while the store wrote only once it is written, though the thread was replaced meanwhile', async () => {

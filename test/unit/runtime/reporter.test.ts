@@ -54,8 +54,8 @@ function start(actorCount: number, cellsMax = 10) {
     cellsMax,
   });
   /** Partition and number of cells of each report of the message that goes now, and what it says beside; null for none. */
-  const next = (isProgressDue = false) => {
-    reporter.credited();
+  const next = (isProgressDue = false, answersOnly = false) => {
+    reporter.credited(answersOnly);
     nowMs += 25;
     if (!reporter.mayReport(nowMs)) return null;
     reporter.report(isProgressDue);
@@ -97,7 +97,7 @@ describe('a reporter', () => {
     expect(reporter.mayReport(1_000)).toBe(false);
     actors[0].changed = 1;
     expect(reporter.idleMs(1_000)).toBe(Infinity);
-    reporter.credited();
+    reporter.credited(false);
     expect(reporter.mayReport(1_000)).toBe(true);
     expect(reporter.idleMs(0)).toBe(25);
   });
@@ -133,6 +133,19 @@ describe('a reporter', () => {
     expect(next()).toBeNull();
     reporter.requested(8, []);
     expect(next()).toEqual({ ...plain, answered: [8], cells: [] });
+  });
+
+  it('answers alone where there is no room for changes, and goes on with them when there is', () => {
+    const { actors, reporter, next } = start(2);
+    actors[0].changed = 15;
+    expect(next()?.cells).toEqual([[0, 10]]);
+    reporter.requested(7, Array.from({ length: 6 }, () => partial()));
+    expect(next(true, true)).toEqual({ ...plain, cells: [[0, 6], [1, 4]] });
+    expect(next(false, true)).toEqual({ ...plain, answered: [7], cells: [[1, 2]] });
+    // Main waits for what it has credited.
+    expect(next(false, true)).toEqual({ ...plain, cells: [] });
+    expect(next()).toEqual({ ...plain, cells: [[0, 5]] });
+    expect(next()).toEqual({ ...plain, cells: [[0, 0], [1, 0]] });
   });
 
   it('tells how far all partitions are when that is due, at the latest with the next sweep', () => {

@@ -25,6 +25,7 @@ function egressOver(fail: { apply?: () => Error | null; flush?: () => Error | nu
       partition: () => ({ sequence: 0 }),
       ready: true,
       hasPending: false,
+      takes: () => 'all',
       answered: () => undefined,
       drain: () => ({ changed: [] }) as unknown as MergeOutput,
       settled: () => {
