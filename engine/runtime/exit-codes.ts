@@ -19,8 +19,8 @@ export const exitCodes = {
   stuck: 6,
 } as const;
 
-/** A repeat may mend it. */
-export const isWorthRestart = (code: number): boolean => code === exitCodes.failure || code === exitCodes.stuck;
+/** A repeat may mend it. `hasRun`: the data directory served a daemon before, which then died: a disk that is full now will have room again. */
+export const isWorthRestart = (code: number, hasRun = false): boolean => code === exitCodes.failure || code === exitCodes.stuck || (hasRun && code === exitCodes.dataDirectory);
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: exitCodes.config,

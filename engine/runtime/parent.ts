@@ -1,7 +1,8 @@
 /**
  * `millrace start` is this small parent: it starts the daemon as a child and starts it again with growing pauses when it dies.
  *
- * Exit codes that a repeat cannot mend (configuration, ports, data directory, corruption) end the parent with the same code.
+ * Exit codes that a repeat cannot mend (configuration, ports, data directory, corruption) end the parent with the same code; a data directory
+ * that cannot be used is waited for once a daemon has died in it.
  * The child holds an IPC channel to its parent and drains when that breaks, so that no daemon outlives its supervisor unseen. A child that
  * cannot end by itself, because a thread of it is stuck, says so there with the exit code it means, and is killed.
  */
@@ -51,7 +52,7 @@ export async function superviseDaemon(module: string, args: readonly string[], l
     const end = await endOf(child);
     // A child that dies of the forwarded signal was too young to handle it: it had nothing to drain.
     if (stopping) return end.code ?? (end.signal === 'SIGTERM' || end.signal === 'SIGINT' ? exitCodes.ok : exitCodes.failure);
-    if (end.code !== null && !isWorthRestart(end.code)) return end.code;
+    if (end.code !== null && !isWorthRestart(end.code, deaths > 0)) return end.code;
     const livedMs = performance.now() - startedMs;
     deaths = livedMs > STEADY_MS ? 1 : deaths + 1;
     if (end.code !== exitCodes.stuck) stalls = 0;

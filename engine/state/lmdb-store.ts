@@ -31,8 +31,11 @@ export interface StoreOptions {
 const BYTES_MAX_DEFAULT = 64 * 1024 ** 3;
 /** lmdb starts a batch before its end once this many operations are queued: never. */
 const NEVER = 2 ** 30;
-/** A disk with less than this beside what a transaction writes counts as full. Chosen: a few b-tree paths. */
-const FULL_MARGIN_BYTES = 1024 * 1024;
+/** A disk with less than this beside what a transaction writes counts as full. Chosen: what others may write meanwhile. */
+const FULL_MARGIN_BYTES = 4 * 1024 * 1024;
+/** Each operation may write a leaf page anew; beyond so many bytes they share theirs. */
+const PAGE_BYTES = 4_096;
+const PAGES_BYTES_MAX = 64 * 1024 * 1024;
 /** After a failed commit lmdb's own close waits for a flush that never comes. Milliseconds. */
 const CLOSE_PATIENCE_MS = 1_000;
 /** When writing its meta page fails, lmdb never settles the next transaction. Chosen far above any slow disk. */
@@ -177,6 +180,9 @@ class LmdbStore implements OrderedStore {
     if (bytes > 0 && this.sizeBytes() >= this.#bytesMax) {
       throw new EngineError('DISK_FULL', `${this.#path} has reached its limit of ${this.#bytesMax} bytes`, { where: { file: this.#path }, fix: 'shorten retention or horizon, or lower the limits on distinct values' });
     }
+    // Not left to lmdb: a write that meets the end of the disk inside it damages the heap of the process (seen with 3.5.6: SIGABRT).
+    const needed = bytes + Math.min(PAGES_BYTES_MAX, operations.length * PAGE_BYTES);
+    if (isShortOf(this.#path, needed)) throw writeFault(this.#path, Object.assign(new Error('no space is left'), { code: 'ENOSPC' }), needed);
     try {
       const batch = this.#root.batch(() => {
         for (const { table, key, value } of operations) {
@@ -251,7 +257,10 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)
 
 /** A short write on a full disk reaches lmdb as EIO: what is left on the file system tells the two apart. */
 function diskIsFull(path: string, code: unknown, bytes: number): boolean {
-  if (code === ENOSPC || code === EDQUOT || code === MDB_MAP_FULL || code === 'ENOSPC' || code === 'EDQUOT') return true;
+  return code === ENOSPC || code === EDQUOT || code === MDB_MAP_FULL || code === 'ENOSPC' || code === 'EDQUOT' || isShortOf(path, bytes);
+}
+
+function isShortOf(path: string, bytes: number): boolean {
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
     return bavail * bsize < bytes + FULL_MARGIN_BYTES;

@@ -59,6 +59,21 @@ describe('the supervising parent', () => {
     expect(tookMs).toBeLessThan(4_000);
   }, 60_000);
 
+  test('waits for a data directory that cannot be used once a daemon has died in it, and not before', async () => {
+    const lives = join(directory, 'lives');
+    // 1: it dies; 4, 4: the disk is full; then it is up.
+    await supervise(`import { appendFileSync, readFileSync } from 'node:fs';
+      appendFileSync(${JSON.stringify(lives)}, 'x');
+      const code = [1, 4, 4][readFileSync(${JSON.stringify(lives)}).length - 1];
+      if (code !== undefined) process.exit(code);
+      console.log('up');
+      setInterval(() => undefined, 1000);`, 'up', 1);
+    expect((await endedAfter('SIGTERM')).code).toBe(0);
+    writeFileSync(join(directory, 'child.mjs'), 'process.exit(4)');
+    parent = spawn(process.execPath, [join(directory, 'parent.mjs')], { stdio: 'ignore' });
+    expect(((await once(parent, 'exit')) as [number])[0]).toBe(4);
+  }, 60_000);
+
   test('kills a daemon that hears no signal, and says that it failed', async () => {
     await supervise(HEARS_NO_SIGNAL, 'up', 1);
     const { code } = await endedAfter('SIGTERM');

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -131,7 +131,7 @@ describe('a full disk', () => {
   const mounted = (() => {
     try {
       mkdirSync(mount);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount], { stdio: 'ignore' });
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=9m', 'tmpfs', mount], { stdio: 'ignore' });
       return true;
     } catch {
       return false;
@@ -145,7 +145,7 @@ describe('a full disk', () => {
     const path = join(mount, 'p000.mdb');
     const store = openStore({ path, tables: TABLES });
     const ballast = join(mount, 'ballast');
-    writeFileSync(ballast, Buffer.alloc(2_000_000));
+    writeFileSync(ballast, Buffer.alloc(4_000_000));
     const big = () => store.commit([{ table: 'a', key: key(1), value: key(1) }, { table: 'a', key: key(2), value: new Uint8Array(1_500_000) }]);
     await expect(big()).rejects.toMatchObject({ code: 'DISK_FULL' });
     expect(store.get('a', key(1))).toBeNull();
@@ -159,7 +159,7 @@ describe('a full disk', () => {
   it.runIf(mounted)('refuses to create a file where there is no room for it', () => {
     const ballast = join(mount, 'ballast');
     try {
-      writeFileSync(ballast, Buffer.alloc(4_000_000));
+      writeFileSync(ballast, Buffer.alloc(10_000_000));
     } catch {
       // Full is what was wanted.
     }
@@ -167,9 +167,21 @@ describe('a full disk', () => {
     rmSync(ballast);
   });
 
+  it.runIf(mounted)('says so before the last byte is met: what lmdb does there damages the process', async () => {
+    const store = openStore({ path: join(mount, 'p003.mdb'), tables: TABLES });
+    const ballast = join(mount, 'ballast');
+    const { bavail, bsize } = statfsSync(mount);
+    writeFileSync(ballast, Buffer.alloc(bavail * bsize - 2 * 1024 * 1024));
+    const small = () => store.commit([{ table: 'a', key: key(1), value: key(1) }]);
+    for (let attempt = 0; attempt < 3; attempt++) await expect(small()).rejects.toMatchObject({ code: 'DISK_FULL' });
+    rmSync(ballast);
+    await small();
+    await store.close();
+  });
+
   it.runIf(mounted)('closes in bounded time after a commit has failed', async () => {
     const store = openStore({ path: join(mount, 'p001.mdb'), tables: TABLES });
-    await expect(store.commit([{ table: 'a', key: key(1), value: new Uint8Array(4_000_000) }])).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(store.commit([{ table: 'a', key: key(1), value: new Uint8Array(10_000_000) }])).rejects.toMatchObject({ code: 'DISK_FULL' });
     await store.close();
   });
 });

@@ -29,6 +29,10 @@ describe('exit codes', () => {
     expect([ERROR_CODES.STATE_STUCK.retryable, isWorthRestart(exitOf('STATE_STUCK'))]).toEqual([false, true]);
   });
 
+  it('ask for one where the data directory cannot be used only once a daemon has run in it', () => {
+    expect([isWorthRestart(exitCodes.dataDirectory), isWorthRestart(exitCodes.dataDirectory, true), isWorthRestart(exitCodes.corrupt, true), isWorthRestart(exitCodes.config, true)]).toEqual([false, true, false, false]);
+  });
+
   it('never ask for a restart where the configuration is at fault', () => {
     const configured = codes.filter((code) => ERROR_CODES[code].domain === 'config');
     expect(configured.filter((code) => isWorthRestart(exitOf(code)) || exitOf(code) === exitCodes.ok)).toEqual([]);
