@@ -98,7 +98,7 @@ describe('millrace tail', () => {
         seen.push(...page.records.map(({ batch, index }) => `${batch}.${index}`));
         return seen.length >= count;
       },
-      20_000,
+      60_000,
       () => `${count} records to be seen; there are ${seen.length}`,
     );
     await sending;

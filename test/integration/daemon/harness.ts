@@ -78,12 +78,17 @@ export function copyAll(from: string, to: string): void {
   if (status !== 0 && (stderr === '' || failures.length > 0)) throw new Error(`cp ended with ${status}: ${stderr}`);
 }
 
+const freeBytes = (path: string): number => {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+};
+
 /** Takes every byte that is left, but for some. */
 export function fill(file: string, spareBytes = 0): void {
   const handle = openSync(file, 'w');
-  const { bavail, bsize } = statfsSync(file);
-  for (let left = bavail * bsize - spareBytes; spareBytes > 0 && left > 0; left -= MIB) writeSync(handle, Buffer.alloc(Math.min(MIB, left)));
   if (spareBytes > 0) {
+    // Looked at anew each time: a daemon may take of it meanwhile.
+    for (let left = freeBytes(file) - spareBytes; left > 0; left = freeBytes(file) - spareBytes) writeSync(handle, Buffer.alloc(Math.min(MIB, left)));
     closeSync(handle);
     return;
   }

@@ -66,6 +66,7 @@ describe('the supervising parent', () => {
       appendFileSync(${JSON.stringify(lives)}, 'x');
       const code = [1, 4, 4][readFileSync(${JSON.stringify(lives)}).length - 1];
       if (code !== undefined) process.exit(code);
+      process.on('disconnect', () => process.exit());
       console.log('up');
       setInterval(() => undefined, 1000);`, 'up', 1);
     expect((await endedAfter('SIGTERM')).code).toBe(0);
