@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
@@ -10,6 +9,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../../engine/state/index.ts';
 import { holdWriterLock } from '../../support/lock-holder.ts';
+import { describeWithDisk, smallDisk, type SmallDisk } from '../../support/small-disk.ts';
 import { key, storeSuite } from '../../unit/state/store-suite.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-state-'));
@@ -126,25 +126,19 @@ describe('a transaction that never settles', () => {
   });
 });
 
-describe('a full disk', () => {
-  const mount = join(root, 'small');
-  const mounted = (() => {
-    try {
-      mkdirSync(mount);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=9m', 'tmpfs', mount], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  })();
+describeWithDisk('a full disk', () => {
+  let disk: SmallDisk;
+  beforeAll(() => {
+    disk = smallDisk(9 * 1024 ** 2);
+  });
   afterAll(() => {
-    if (mounted) execFileSync('umount', ['-l', mount]);
+    disk.remove();
   });
 
-  it.runIf(mounted)('rejects DISK_FULL, applies nothing, and works again once there is room', async () => {
-    const path = join(mount, 'p000.mdb');
+  it('rejects DISK_FULL, applies nothing, and works again once there is room', async () => {
+    const path = join(disk.path, 'p000.mdb');
     const store = openStore({ path, tables: TABLES });
-    const ballast = join(mount, 'ballast');
+    const ballast = join(disk.path, 'ballast');
     writeFileSync(ballast, Buffer.alloc(4_000_000));
     const big = () => store.commit([{ table: 'a', key: key(1), value: key(1) }, { table: 'a', key: key(2), value: new Uint8Array(1_500_000) }]);
     await expect(big()).rejects.toMatchObject({ code: 'DISK_FULL' });
@@ -156,21 +150,21 @@ describe('a full disk', () => {
     await store.close();
   });
 
-  it.runIf(mounted)('refuses to create a file where there is no room for it', () => {
-    const ballast = join(mount, 'ballast');
+  it('refuses to create a file where there is no room for it', () => {
+    const ballast = join(disk.path, 'ballast');
     try {
       writeFileSync(ballast, Buffer.alloc(10_000_000));
     } catch {
       // Full is what was wanted.
     }
-    expect(() => openStore({ path: join(mount, 'p002.mdb'), tables: TABLES })).toThrowError(expect.objectContaining({ code: 'DISK_FULL' }));
+    expect(() => openStore({ path: join(disk.path, 'p002.mdb'), tables: TABLES })).toThrowError(expect.objectContaining({ code: 'DISK_FULL' }));
     rmSync(ballast);
   });
 
-  it.runIf(mounted)('says so before the last byte is met: what lmdb does there damages the process', async () => {
-    const store = openStore({ path: join(mount, 'p003.mdb'), tables: TABLES });
-    const ballast = join(mount, 'ballast');
-    const { bavail, bsize } = statfsSync(mount);
+  it('says so before the last byte is met: what lmdb does there damages the process', async () => {
+    const store = openStore({ path: join(disk.path, 'p003.mdb'), tables: TABLES });
+    const ballast = join(disk.path, 'ballast');
+    const { bavail, bsize } = statfsSync(disk.path);
     writeFileSync(ballast, Buffer.alloc(bavail * bsize - 2 * 1024 * 1024));
     const small = () => store.commit([{ table: 'a', key: key(1), value: key(1) }]);
     for (let attempt = 0; attempt < 3; attempt++) await expect(small()).rejects.toMatchObject({ code: 'DISK_FULL' });
@@ -179,8 +173,8 @@ describe('a full disk', () => {
     await store.close();
   });
 
-  it.runIf(mounted)('closes in bounded time after a commit has failed', async () => {
-    const store = openStore({ path: join(mount, 'p001.mdb'), tables: TABLES });
+  it('closes in bounded time after a commit has failed', async () => {
+    const store = openStore({ path: join(disk.path, 'p001.mdb'), tables: TABLES });
     await expect(store.commit([{ table: 'a', key: key(1), value: new Uint8Array(10_000_000) }])).rejects.toMatchObject({ code: 'DISK_FULL' });
     await store.close();
   });
