@@ -191,7 +191,7 @@ export class Daemon {
     ];
     return new IngressSupervisor({
       module: new URL('./ingress-thread.js', import.meta.url),
-      settings: this.#ingressSettings(),
+      settings: ingressSettings(settings, directory, this.#connectionsMax()),
       words: this.engine.words,
       controls: () => controls,
       clock: systemClock,
@@ -219,12 +219,13 @@ export class Daemon {
     });
   }
 
-  #ingressSettings(): IngressSettings {
-    const own = ingressSettings(this.settings, this.directory);
+  /** As set, or as many as there are files for. */
+  #connectionsMax(): number {
     const wanted = this.settings.ingest.connections_max;
-    const { connections_max: allowed } = own.options;
-    if (allowed < wanted) this.#log.warn({ wanted, allowed, openFilesMax: openFilesMax() }, 'ingest.connections_max is lowered to what the limit of open files allows: raise that limit (ulimit -n, LimitNOFILE)');
-    return own;
+    const filesMax = openFilesMax();
+    const allowed = connectionsMax(wanted, filesMax);
+    if (allowed < wanted) this.#log.warn({ wanted, allowed, openFilesMax: filesMax }, 'ingest.connections_max is lowered to what the limit of open files allows: raise that limit (ulimit -n, LimitNOFILE)');
+    return allowed;
   }
 
   #fatal(error: EngineError): void {
@@ -258,7 +259,7 @@ async function release(directory: DataDirectory, clean: boolean): Promise<void> 
   if (!areThreadsRunning()) await directory.release({ clean });
 }
 
-function ingressSettings(settings: Settings, directory: DataDirectory): IngressSettings {
+function ingressSettings(settings: Settings, directory: DataDirectory, connections: number): IngressSettings {
   return {
     journalDirectory: directory.journal,
     instance: directory.instance,
@@ -267,6 +268,6 @@ function ingressSettings(settings: Settings, directory: DataDirectory): IngressS
     retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
     journalBytesMax: journalBytesMax(settings, totalBytes(directory.path)),
     door: settings.door,
-    options: { ...settings.ingest, connections_max: connectionsMax(settings.ingest.connections_max, openFilesMax()) },
+    options: { ...settings.ingest, connections_max: connections },
   };
 }

@@ -1,13 +1,9 @@
 /** Questions of a command to the admin port of the running daemon. What the daemon refuses is raised with its own code and words. */
 
 import { ERROR_CODES, EngineError, messageOf, type ErrorCode } from '../core/errors.ts';
+import type { ToldError } from '../runtime/admin-server.ts';
 
 const ANSWER_MS_MAX = 60_000;
-
-interface ToldError {
-  readonly code?: string;
-  readonly message?: string;
-}
 
 /** Raises NOT_READY when the daemon does not answer, or the error it answered with. */
 export async function fetchJson<Value>(url: string): Promise<Value> {
@@ -34,7 +30,7 @@ export async function* postForLines<Line extends object>(url: string): AsyncGene
 }
 
 /** An error as the daemon told it, behind `before` unless the daemon's words say all. */
-export function toldError(told: ToldError, before = ''): EngineError {
+export function toldError(told: Partial<ToldError>, before = ''): EngineError {
   const code = told.code !== undefined && told.code in ERROR_CODES ? (told.code as ErrorCode) : 'NOT_READY';
   return new EngineError(code, `${code === 'QUERY_INVALID' ? '' : before}${told.message ?? 'no reason given'}`);
 }
@@ -47,7 +43,7 @@ async function request(url: string, init: RequestInit): Promise<Response> {
     throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
   }
   if (response.ok) return response;
-  const body = (await response.json().catch(() => null)) as { error?: ToldError } | null;
+  const body = (await response.json().catch(() => null)) as { error?: Partial<ToldError> } | null;
   throw toldError(body?.error ?? {}, `${url} answered ${response.status}: `);
 }
 

@@ -7,7 +7,8 @@ import type { SavepointLine } from '../admin-savepoint.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { slotName, type SlotId } from '../core/lake-slot.ts';
-import { SAVEPOINT_FILE, makeDirectory, readInstance, syncDirectory, writeFileAtomically } from '../runtime/data-directory.ts';
+import { nodeDisk } from '../log/index.ts';
+import { SAVEPOINT_FILE, makeDirectory, readInstance, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { postForLines, toldError } from './admin-client.ts';
 import { startProgress } from './progress.ts';
@@ -55,7 +56,7 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   // Written last: without it the copy is refused as incomplete.
   writeFileAtomically(join(target, 'instance.json'), `${JSON.stringify({ ...facts, generation }, null, 2)}\n`);
   rmSync(join(target, SAVEPOINT_FILE), { force: true });
-  syncDirectory(target);
+  nodeDisk.syncDirectory(target);
   process.stdout.write(`restored into ${target}, generation ${generation}\n${lakeAdvice(spooledUpTo)}\n`);
   return exitCodes.ok;
 }

@@ -30,7 +30,7 @@ function refuseOnePortForBoth({ ingest, admin }: Settings): void {
 
 /** Where a listener is reached: one that listens everywhere, on loopback. */
 export function urlOf(host: string, port: number): string {
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  const name = EVERY_ADDRESS.includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   return `http://${name}:${port}`;
 }
 

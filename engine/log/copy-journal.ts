@@ -21,18 +21,22 @@ export async function copyJournal(options: { readonly from: string; readonly to:
   const newest = segmentOf(durable, segmentBytes);
   for (const number of segmentNumbers(nodeDisk.list(from))) {
     const name = segmentFileName(number);
-    if (number < newest) await copyFile(join(from, name), join(to, name));
+    if (number < newest) await copySynced(join(from, name), join(to, name));
     else if (number === newest) await copyHead(join(from, name), join(to, name), positionOf(durable, segmentBytes));
-    else continue;
-    await syncFile(join(to, name));
   }
-  await copyFile(join(from, META_FILE_NAME), join(to, META_FILE_NAME));
-  await syncFile(join(to, META_FILE_NAME));
+  await copySynced(join(from, META_FILE_NAME), join(to, META_FILE_NAME));
   await nodeDisk.syncDirectoryAsync(to);
 }
 
 async function copyHead(from: string, to: string, bytes: number): Promise<void> {
   await pipeline(createReadStream(from, { end: bytes - 1 }), createWriteStream(to));
+  await syncFile(to);
+}
+
+/** Copies a whole file; its content is durable on return, its name once the directory is synced. */
+export async function copySynced(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await syncFile(to);
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -3,8 +3,9 @@
  *
  * Overwriting allocated blocks makes a sync about half as long as growing a file does (4 KiB sync p50: 218 µs growing, 107 µs
  * zero-filled). While segments fill within seconds none is made: batches are large then, a sync is shared by many events, and filling would
- * write every byte of the log twice (bench/load at peak: 4 of 24 us of CPU an event). What a spare holds does not matter: no CRC of its earlier life is valid under a new segment number. At most
- * `sparesMax` files are kept, and none while space is scarce. Owned by the ingress thread.
+ * write every byte of the log twice (bench/load at peak: 4 of 24 us of CPU an event). What a spare holds does not matter: no CRC of its
+ * earlier life is valid under a new segment number. At most `sparesMax` files are kept, and none while space is scarce. Owned by the ingress
+ * thread.
  */
 
 import { join } from 'node:path';

@@ -174,16 +174,7 @@ export function writeFileAtomically(file: string, text: string): void {
     closeSync(handle);
   }
   renameSync(temporary, file);
-  syncDirectory(resolve(file, '..'));
-}
-
-export function syncDirectory(path: string): void {
-  const handle = openSync(path, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
+  nodeDisk.syncDirectory(resolve(file, '..'));
 }
 
 /** The roots of two file systems have the same inode number; files of the same birth to the nanosecond and their own content they have not. */

@@ -7,14 +7,14 @@
  */
 
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, open, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { OrderedStore } from '../core/store.ts';
 import type { Offset } from '../core/types.ts';
-import { copyJournal } from '../log/index.ts';
+import { copyJournal, copySynced, nodeDisk } from '../log/index.ts';
 import type { Asker } from './asker.ts';
-import { SAVEPOINT_FILE, syncDirectory, writeFileAtomically, type DataDirectory } from './data-directory.ts';
+import { SAVEPOINT_FILE, writeFileAtomically, type DataDirectory } from './data-directory.ts';
 
 /** For all state files of a thread; a copy that takes longer has met a disk that does not answer. Chosen. */
 const STATE_MS_MAX = 10 * 60_000;
@@ -49,7 +49,7 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
     await copySynced(join(parts.directory.path, 'instance.json'), join(target, 'instance.json'));
     const { instance, generation } = parts.directory;
     writeFileAtomically(join(target, SAVEPOINT_FILE), `${JSON.stringify({ version: 1, instance, generation, takenAtMs: parts.nowMs })}\n`);
-    syncDirectory(dirname(target));
+    nodeDisk.syncDirectory(dirname(target));
     return await bytesOf(target);
   } catch (error) {
     throw error instanceof EngineError ? error : new EngineError('DATA_DIR_UNUSABLE', `the savepoint ${target} cannot be written: ${messageOf(error)}`, { cause: error });
@@ -66,7 +66,7 @@ async function copyFolder(from: string, to: string, without: readonly string[] =
       await copyFolder(join(from, entry.name), join(to, entry.name));
     } else if (entry.isFile() && !entry.name.endsWith('.tmp')) await unlessGone(copySynced(join(from, entry.name), join(to, entry.name)));
   }
-  syncDirectory(to);
+  nodeDisk.syncDirectory(to);
 }
 
 /** The uploader may take a spooled file or its folder away while the spool is read: then it is in the lake. */
@@ -76,16 +76,6 @@ async function unlessGone<Result>(work: Promise<Result>): Promise<Result | null>
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
-  }
-}
-
-async function copySynced(from: string, to: string): Promise<void> {
-  await copyFile(from, to);
-  const handle = await open(to, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -14,8 +14,7 @@ export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from
 export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
-export { SPOOL_SCRATCH } from './spool.ts';
-export { readSpoolProgress } from './spool.ts';
+export { readSpoolProgress, SPOOL_SCRATCH } from './spool.ts';
 export type { LakeTarget, ObjectVersion } from './target.ts';
 
 export type Warn = (message: string, details: Record<string, string | number>) => void;
