@@ -1,6 +1,5 @@
 /** Real Redis servers for tests: started on free ports, killed by their own process, gone with the test. */
 
-import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, test } from 'vitest';
 import { freePort } from '../support/ports.ts';
+import { startServerProcess, type ServerProcess } from './server-process.ts';
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
@@ -32,17 +32,13 @@ export interface RedisServerOptions {
   readonly cluster?: boolean;
 }
 
-export interface RedisServer {
+/** A restart is empty and on the same port. */
+export interface RedisServer extends ServerProcess {
   readonly port: number;
   /** `redis://…` or `rediss://…`, with the password. */
   readonly url: string;
   /** A connection of its own for looking and meddling. */
   readonly client: Redis;
-  /** kill -9: nothing is saved, nobody is told. */
-  kill(): Promise<void>;
-  /** Starts again, empty, on the same port. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
@@ -67,37 +63,19 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     ...(options.tls === undefined ? {} : { tls: { rejectUnauthorized: false } }),
   });
   client.on('error', () => undefined);
-  let child: ChildProcess | null = null;
-  const launch = async (): Promise<void> => {
-    child = spawn('redis-server', args, { stdio: 'ignore' });
-    await client.ping();
-  };
-  const kill = async (): Promise<void> => {
-    const dying = child;
-    child = null;
-    if (dying === null || dying.exitCode !== null || dying.signalCode !== null) return;
-    const gone = new Promise((resolve) => dying.once('exit', resolve));
-    dying.kill('SIGKILL');
-    await gone;
-  };
-  const stop = async (): Promise<void> => {
-    client.disconnect();
-    await kill();
-    rmSync(directory, { recursive: true, force: true });
-  };
-  try {
-    await launch();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const server = await startServerProcess({
+    spawn: () => spawn('redis-server', args, { stdio: 'ignore' }),
+    ready: () => client.ping(),
+    directory,
+    onStop: () => {
+      client.disconnect();
+    },
+  });
   return {
     port,
     url: `${options.tls === undefined ? 'redis' : 'rediss'}://${credentials}127.0.0.1:${port}`,
     client,
-    kill,
-    restart: launch,
-    stop,
+    ...server,
   };
 }
 

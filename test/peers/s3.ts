@@ -1,13 +1,14 @@
 /** Real S3 servers for tests: MinIO and moto_server on free ports, and a proxy that injects the faults they cannot. */
 
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test } from 'vitest';
 import { freePort } from '../support/ports.ts';
+import { startServerProcess, type ServerProcess } from './server-process.ts';
 
 const CACHE = join(homedir(), '.cache', 'millrace-peers');
 const MINIO = join(CACHE, 'bin', 'minio');
@@ -53,13 +54,9 @@ export function describeWithS3(peer: S3Peer, name: string, body: () => void): vo
   } else describe.skip(`${name} (skipped: ${peer} is missing, ${howToGet[peer]})`, body);
 }
 
-export interface S3Server {
+/** A restart is on the same port; MinIO holds what it held. */
+export interface S3Server extends ServerProcess {
   readonly endpoint: string;
-  /** kill -9. */
-  kill(): Promise<void>;
-  /** On the same port; MinIO with what it held. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export async function startS3(peer: S3Peer): Promise<S3Server> {
@@ -70,30 +67,12 @@ export async function startS3(peer: S3Peer): Promise<S3Server> {
   const endpoint = `http://127.0.0.1:${port}`;
   const args = peer === 'minio' ? ['server', '--quiet', '--address', `127.0.0.1:${port}`, directory] : ['-H', '127.0.0.1', '-p', String(port)];
   const env = { ...process.env, MINIO_BROWSER: 'off', MINIO_ROOT_USER: S3_KEYS.accessKeyId, MINIO_ROOT_PASSWORD: S3_KEYS.secretAccessKey };
-  let child: ChildProcess | null = null;
-  const kill = async (): Promise<void> => {
-    const dying = child;
-    child = null;
-    if (dying === null || dying.exitCode !== null || dying.signalCode !== null) return;
-    const gone = new Promise((resolve) => dying.once('exit', resolve));
-    dying.kill('SIGKILL');
-    await gone;
-  };
-  const launch = async (): Promise<void> => {
-    child = spawn(command, args, { stdio: 'ignore', env });
-    await answers(peer === 'minio' ? `${endpoint}/minio/health/ready` : `${endpoint}/moto-api/data.json`);
-  };
-  const stop = async (): Promise<void> => {
-    await kill();
-    rmSync(directory, { recursive: true, force: true });
-  };
-  try {
-    await launch();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { endpoint, kill, restart: launch, stop };
+  const server = await startServerProcess({
+    spawn: () => spawn(command, args, { stdio: 'ignore', env }),
+    ready: () => answers(peer === 'minio' ? `${endpoint}/minio/health/ready` : `${endpoint}/moto-api/data.json`),
+    directory,
+  });
+  return { endpoint, ...server };
 }
 
 /** What happens to a request; the server sees nothing of those that are answered or reset. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { claimDirectory, lockDirectory } from '../../../engine/runtime/directory-lock.ts';
 import { temporaryDirectory } from '../../support/daemon.ts';
+import { kill } from '../../support/kill.ts';
 import { OTHER_NETWORK, canUnshare } from '../../support/namespaces.ts';
 import { transpile } from '../log/transpile.ts';
 
@@ -41,13 +42,6 @@ function wants(wrap: readonly string[] = []): Promise<{ said: string; process: C
       resolve({ said: chunk.toString().trim(), process: process_ });
     });
   });
-}
-
-async function kill(dying: ChildProcess): Promise<void> {
-  if (dying.exitCode !== null || dying.signalCode !== null) return;
-  const gone = new Promise((resolve) => dying.once('exit', resolve));
-  dying.kill('SIGKILL');
-  await gone;
 }
 
 describe('the lock of a data directory', () => {
