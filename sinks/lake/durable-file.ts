@@ -5,55 +5,33 @@
  * Asynchronous for the main thread, synchronous for the pool (whose encoder hands files out one by one).
  */
 
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { DirectFiles, Files } from './files.ts';
 
 /** Matched by no reader of Parquet files. */
 const temporaryOf = (path: string): string => join(dirname(path), `.${basename(path)}.tmp`);
 export const isTemporary = (name: string): boolean => name.startsWith('.') && name.endsWith('.tmp');
 
-export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeDurably(files: Files, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = temporaryOf(path);
-  const file = await open(temporary, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  await syncDirectory(dirname(path));
+  await files.writeSynced(temporary, bytes);
+  await files.rename(temporary, path);
+  await files.syncFolder(dirname(path));
 }
 
-/** The same without the directory's fsync: the caller owes it before the name counts. */
-export function writeFileSynced(path: string, bytes: Uint8Array): void {
+/** The same without the folder's sync: the caller owes it before the name counts. */
+export function writeFileSynced(files: DirectFiles, path: string, bytes: Uint8Array): void {
   const temporary = temporaryOf(path);
-  const descriptor = openSync(temporary, 'w');
-  try {
-    for (let at = 0; at < bytes.byteLength; ) at += writeSync(descriptor, bytes, at);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, path);
-}
-
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  files.writeSynced(temporary, bytes);
+  files.rename(temporary, path);
 }
 
 /**
  * Creates what is missing of a path; each new name is durable in its parent. One call after another: two at once would each see half of
  * what the other makes, and one could return before the other has synced their common parent.
  */
-export function makeDirectoryDurably(path: string): Promise<void> {
-  const made = making.then(() => make(path));
+export function makeDirectoryDurably(files: Files, path: string): Promise<void> {
+  const made = making.then(() => make(files, path));
   making = made.catch(() => undefined);
   return made;
 }
@@ -61,19 +39,19 @@ export function makeDirectoryDurably(path: string): Promise<void> {
 let making: Promise<void> = Promise.resolve();
 
 /** Not mkdir's own `recursive`: under /proc Node 20 loops in it forever. */
-async function make(path: string): Promise<void> {
+async function make(files: Files, path: string): Promise<void> {
   try {
-    await mkdir(path);
+    await files.makeFolder(path);
   } catch (error) {
-    if (systemCode(error) === 'EEXIST' && (await isDirectory(path))) return;
-    if (!isMissing(error) || (await isDirectory(dirname(path)))) throw error;
-    await make(dirname(path));
-    return make(path);
+    if (systemCode(error) === 'EEXIST' && (await isFolder(files, path))) return;
+    if (!isMissing(error) || (await isFolder(files, dirname(path)))) throw error;
+    await make(files, dirname(path));
+    return make(files, path);
   }
-  await syncDirectory(dirname(path));
+  await files.syncFolder(dirname(path));
 }
 
-const isDirectory = (path: string): Promise<boolean> => stat(path).then((entry) => entry.isDirectory(), () => false);
+const isFolder = (files: Files, path: string): Promise<boolean> => files.look(path).then((entry) => entry.isFolder, () => false);
 
 /** The code of a file system error, or an empty text. */
 export const systemCode = (thrown: unknown): string => {

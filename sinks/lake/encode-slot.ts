@@ -5,7 +5,6 @@
  * stepped over. So rows are in (partition, offset) order and files are a function of the log. Pool thread; the wiring passes the journal in.
  */
 
-import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fingerprintHex } from '../../engine/core/hash.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
@@ -17,6 +16,8 @@ import { readVerdictLog } from '../../engine/core/verdict-log.ts';
 import type { TableData } from './column-builder.ts';
 import { writeFileSynced } from './durable-file.ts';
 import { createEventsEncoder, DEFAULT_EVENTS_BOUNDS, type EventsEncoder, type EventsEncoderBounds, type EventsFile } from './events-encoder.ts';
+import type { DirectFiles } from './files.ts';
+import { nodeFiles } from './node-files.ts';
 import { spoolError, spoolFileName, stagingDirectory } from './spool.ts';
 
 /** Reads single batches of the log. The batch is valid until the next call. */
@@ -104,6 +105,9 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
 export interface EncodeSlotToSpoolOptions<Event, DomainRules> extends Omit<EncodeSlotOptions<Event, DomainRules>, 'bounds' | 'encodeTable' | 'emit'> {
   readonly spoolDirectory: string;
   readonly rowsPerFile: number;
+  /** By default Parquet, on the file system of the machine; a simulator passes its own. */
+  readonly encodeTable?: (table: TableData) => Uint8Array;
+  readonly files?: DirectFiles;
 }
 
 /**
@@ -112,8 +116,9 @@ export interface EncodeSlotToSpoolOptions<Event, DomainRules> extends Omit<Encod
  * when idle, and the caller's backoff grows longer than that.
  */
 export async function encodeSlotToSpool<Event, DomainRules>(options: EncodeSlotToSpoolOptions<Event, DomainRules>): Promise<SlotFiles> {
+  const { files = nodeFiles.direct } = options;
   // Loaded here and not above: whoever imports this folder's index on the main thread must not pay for 5 MB of WebAssembly.
-  const { encodeParquet } = await import('./parquet.ts');
+  const encode = options.encodeTable ?? (await import('./parquet.ts')).encodeParquet;
   const staging = stagingDirectory(options.spoolDirectory, options.slot);
   const write = (action: () => void): void => {
     try {
@@ -123,14 +128,14 @@ export async function encodeSlotToSpool<Event, DomainRules>(options: EncodeSlotT
     }
   };
   write(() => {
-    rmSync(staging, { recursive: true, force: true });
-    mkdirSync(staging, { recursive: true });
+    files.removeTree(staging);
+    files.makeFolders(staging);
   });
   return encodeSlot({
     ...options,
     bounds: { ...DEFAULT_EVENTS_BOUNDS, rowsPerFile: options.rowsPerFile },
-    encodeTable: encodeParquet,
-    emit: ({ path, bytes }) => write(() => writeFileSynced(join(staging, spoolFileName(path)), bytes)),
+    encodeTable: encode,
+    emit: ({ path, bytes }) => write(() => writeFileSynced(files, join(staging, spoolFileName(path)), bytes)),
   });
 }
 

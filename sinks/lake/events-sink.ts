@@ -17,7 +17,9 @@ import type { SinkHealth } from '../../engine/core/feed.ts';
 import { assert } from '../../engine/core/types.ts';
 import type { SlotFiles } from './encode-slot.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import type { Files } from './files.ts';
 import { HeldShares } from './held-shares.ts';
+import { nodeFiles } from './node-files.ts';
 import { RetryLoop, type RetryWorld } from './retry-loop.ts';
 import { HELD, Spool } from './spool.ts';
 import type { LakeTarget } from './target.ts';
@@ -56,6 +58,7 @@ export interface EventsSinkOptions {
   readonly onSpooled: (slot: SlotId) => void;
   readonly warn: (message: string, details: Record<string, string | number>) => void;
   readonly world?: RetryWorld;
+  readonly files?: Files;
   readonly heldBytesMax?: number;
   readonly backoffMinMs?: number;
   readonly backoffMaxMs?: number;
@@ -91,9 +94,9 @@ export class EventsSink {
   constructor(options: EventsSinkOptions) {
     this.#options = options;
     this.#world = options.world ?? systemWorld;
-    const { spoolDirectory: directory, partitionCount, target } = options;
-    this.#spool = new Spool({ directory, bytesMax: options.spoolBytesMax });
-    this.#held = new HeldShares({ partitionCount, memoryBytesMax: options.heldBytesMax ?? HELD_BYTES_MAX, directory: join(directory, HELD) });
+    const { spoolDirectory: directory, partitionCount, target, files = nodeFiles } = options;
+    this.#spool = new Spool({ directory, bytesMax: options.spoolBytesMax, files });
+    this.#held = new HeldShares({ partitionCount, memoryBytesMax: options.heldBytesMax ?? HELD_BYTES_MAX, directory: join(directory, HELD), files: files.direct });
     this.#uploader = new Uploader({ spool: this.#spool, target, now: () => this.#world.monotonicMs() });
     this.#encoding = this.#loop('encode', () => this.#encodeOldest());
     this.#uploading = this.#loop('upload', () => this.#uploadOldest());

@@ -5,11 +5,12 @@
  * after the object: a crash between the two leaves a version that is too low, which only lets the same content be written again.
  */
 
-import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { isMissing, isTemporary, makeDirectoryDurably, systemCode, writeDurably } from './durable-file.ts';
+import type { Files } from './files.ts';
+import { nodeFiles } from './node-files.ts';
 import { isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion } from './target.ts';
 
 const SCHEME = 'file:';
@@ -37,17 +38,19 @@ export function directoryOf(url: string): string {
 export class FileTarget implements LakeTarget {
   readonly url: string;
   readonly #root: string;
+  readonly #files: Files;
 
-  constructor(url: string) {
+  constructor(url: string, files: Files = nodeFiles) {
     this.url = url;
+    this.#files = files;
     this.#root = directoryOf(url);
   }
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
     await this.#attempt(name, async () => {
       const path = join(this.#root, name);
-      await makeDirectoryDurably(dirname(path));
-      await writeDurably(path, bytes);
+      await makeDirectoryDurably(this.#files, dirname(path));
+      await writeDurably(this.#files, path, bytes);
     });
   }
 
@@ -64,9 +67,9 @@ export class FileTarget implements LakeTarget {
     return this.#attempt(name, async () => {
       const path = join(this.#root, name);
       try {
-        const { size } = await stat(path);
-        if (size > bytesMax) throw refused(`${name} has ${size} bytes, more than ${bytesMax}`, { file: path }, undefined, `look at what wrote ${path}`);
-        return await readFile(path);
+        const { sizeBytes } = await this.#files.look(path);
+        if (sizeBytes > bytesMax) throw refused(`${name} has ${sizeBytes} bytes, more than ${bytesMax}`, { file: path }, undefined, `look at what wrote ${path}`);
+        return await this.#files.read(path);
       } catch (error) {
         if (isMissing(error)) return null;
         throw error;
@@ -79,7 +82,7 @@ export class FileTarget implements LakeTarget {
     const start = basename(prefix.slice(folder.length));
     return this.#attempt(prefix, async () => {
       try {
-        const names = await readdir(join(this.#root, folder));
+        const names = await this.#files.list(join(this.#root, folder));
         return names.filter((name) => name.startsWith(start) && !isTemporary(name)).slice(0, limit).map((name) => folder + name);
       } catch (error) {
         if (isMissing(error)) return [];
@@ -92,7 +95,7 @@ export class FileTarget implements LakeTarget {
 
   /** Null when the object or its version is missing or unreadable: what somebody removed or replaced is written anew. */
   async #storedVersion(name: string): Promise<ObjectVersion | null> {
-    const exists = await this.#attempt(name, () => stat(join(this.#root, name)).then((entry) => entry.isFile(), () => false));
+    const exists = await this.#attempt(name, () => this.#files.look(join(this.#root, name)).then((entry) => !entry.isFolder, () => false));
     const bytes = exists ? await this.get(versionName(name), VERSION_BYTES_MAX) : null;
     if (bytes === null) return null;
     try {

@@ -6,10 +6,10 @@
  * start. A share that comes again (its thread was replaced) takes the place of the first, whose content it has. Main thread.
  */
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import { assert } from '../../engine/core/types.ts';
+import type { DirectFiles } from './files.ts';
 import { compareSlots } from './spool.ts';
 
 interface Held {
@@ -27,6 +27,7 @@ export interface HeldSharesOptions {
   readonly memoryBytesMax: number;
   /** Exists; nobody else writes there. */
   readonly directory: string;
+  readonly files: DirectFiles;
 }
 
 export class HeldShares {
@@ -74,7 +75,7 @@ export class HeldShares {
     const held = this.#slots.get(slotName(slot));
     assert(held !== undefined, `slot ${slotName(slot)} is held`);
     return [...held.shares.values()]
-      .map(({ share, entries }) => ({ ...share, entries: entries instanceof Uint8Array ? entries : new Uint8Array(readFileSync(entries.file)) }))
+      .map(({ share, entries }) => ({ ...share, entries: entries instanceof Uint8Array ? entries : new Uint8Array(this.#options.files.read(entries.file)) }))
       .sort((a, b) => a.partition - b.partition);
   }
 
@@ -91,7 +92,7 @@ export class HeldShares {
     if (this.#memoryBytes + entries.byteLength > this.#options.memoryBytesMax) {
       const file = join(this.#options.directory, `${name}.p${partition}`);
       try {
-        writeFileSync(file, entries);
+        this.#options.files.write(file, entries);
         return { file };
       } catch {
         // No room on disk either: memory takes it. What can gather is bounded by the journal, which then closes the door.
@@ -103,6 +104,6 @@ export class HeldShares {
 
   #forget(held: Held): void {
     if (held.entries instanceof Uint8Array) this.#memoryBytes -= held.entries.byteLength;
-    else rmSync(held.entries.file, { force: true });
+    else this.#options.files.removeTree(held.entries.file);
   }
 }

@@ -18,6 +18,9 @@ export interface S3TargetOptions {
   /** For one request with its body and answer. Milliseconds. */
   readonly requestTimeoutMs: number;
   readonly warn: (message: string, details: Record<string, string | number>) => void;
+  /** By default the SDK's client and the system's timers; a simulator passes its own. */
+  readonly client?: Pick<S3Client, 'send' | 'destroy'>;
+  readonly abortAfter?: (delayMs: number) => AbortSignal;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -48,7 +51,7 @@ interface Stored {
 export class S3Target implements LakeTarget {
   readonly url: string;
   readonly #address: S3Address;
-  readonly #client: S3Client;
+  readonly #client: Pick<S3Client, 'send' | 'destroy'>;
   readonly #options: S3TargetOptions;
   #conditional = true;
 
@@ -56,7 +59,7 @@ export class S3Target implements LakeTarget {
     this.#options = options;
     this.url = options.url;
     this.#address = parseS3Address(options.url);
-    this.#client = new S3Client(clientConfig(this.#address, options));
+    this.#client = options.client ?? new S3Client(clientConfig(this.#address, options));
   }
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
@@ -141,13 +144,14 @@ export class S3Target implements LakeTarget {
   }
 
   async #attempt<Result>(name: string, action: (abortSignal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const signal = AbortSignal.timeout(this.#options.requestTimeoutMs);
+    const { requestTimeoutMs, abortAfter = (delayMs: number) => AbortSignal.timeout(delayMs) } = this.#options;
+    const signal = abortAfter(requestTimeoutMs);
     try {
       return await action(signal);
     } catch (error) {
       if (error instanceof EngineError) throw error;
       const where = this.#where(name);
-      if (signal.aborted) throw unavailable(`no answer within ${this.#options.requestTimeoutMs} ms`, where, error, FIX_OF_TIMEOUT);
+      if (signal.aborted) throw unavailable(`no answer within ${requestTimeoutMs} ms`, where, error, FIX_OF_TIMEOUT);
       const status = statusOf(error);
       const fix = FIX_OF_STATUS[status];
       const text = `${nameOf(error)}: ${messageOf(error)}${status === 0 ? '' : ` (HTTP ${status})`}`;

@@ -11,12 +11,13 @@
  * reads progress.json before ready/ (savepoints do, by name) is consistent. Object names are percent-encoded into file names. Main thread.
  */
 
-import { readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { slotName, type SlotId } from '../../engine/core/lake-slot.ts';
 import { assert } from '../../engine/core/types.ts';
-import { isMissing, isTemporary, makeDirectoryDurably, syncDirectory, systemCode, writeDurably } from './durable-file.ts';
+import { isMissing, isTemporary, makeDirectoryDurably, systemCode, writeDurably } from './durable-file.ts';
+import type { Files } from './files.ts';
+import { nodeFiles } from './node-files.ts';
 
 const READY = 'ready';
 const STAGING = 'staging';
@@ -49,12 +50,14 @@ export function parseSlotName(name: string): SlotId | null {
 export class Spool {
   readonly directory: string;
   readonly bytesMax: number;
+  readonly #files: Files;
   #progress: SlotId | null = null;
   #bytes = 0;
 
-  constructor(options: { readonly directory: string; readonly bytesMax: number }) {
+  constructor(options: { readonly directory: string; readonly bytesMax: number; readonly files?: Files }) {
     this.directory = options.directory;
     this.bytesMax = options.bytesMax;
+    this.#files = options.files ?? nodeFiles;
   }
 
   /** Every slot up to and including this one is spooled; null before the first. */
@@ -78,10 +81,10 @@ export class Spool {
   /** Reads what is there and removes what a crash left half done. Raises DATA_DIR_UNUSABLE, DATA_VERSION or STATE_CORRUPT. */
   async open(): Promise<void> {
     try {
-      await rm(join(this.directory, STAGING), { recursive: true, force: true });
-      await rm(join(this.directory, HELD), { recursive: true, force: true });
-      for (const folder of [READY, STAGING, HELD]) await makeDirectoryDurably(join(this.directory, folder));
-      this.#progress = await readSpoolProgress(this.directory);
+      await this.#files.removeTree(join(this.directory, STAGING));
+      await this.#files.removeTree(join(this.directory, HELD));
+      for (const folder of [READY, STAGING, HELD]) await makeDirectoryDurably(this.#files, join(this.directory, folder));
+      this.#progress = await readSpoolProgress(this.directory, this.#files);
       this.#bytes = 0;
       for (const slot of await this.#slotFolders()) {
         for (const file of await this.files(slot)) this.#bytes += file.sizeBytes;
@@ -100,11 +103,11 @@ export class Spool {
       if (staged.files > 0) {
         const staging = stagingDirectory(this.directory, slot);
         const ready = join(this.directory, READY, slotName(slot));
-        await syncDirectory(staging);
+        await this.#files.syncFolder(staging);
         // Left by an attempt that failed after its rename; not covered yet, so nothing of it was uploaded.
-        await rm(ready, { recursive: true, force: true });
-        await rename(staging, ready);
-        await syncDirectory(join(this.directory, READY));
+        await this.#files.removeTree(ready);
+        await this.#files.rename(staging, ready);
+        await this.#files.syncFolder(join(this.directory, READY));
       }
       await this.#advance(slot);
       this.#bytes += staged.bytes;
@@ -120,17 +123,25 @@ export class Spool {
   async files(slot: SlotId): Promise<SpooledFile[]> {
     const folder = join(this.directory, READY, slotName(slot));
     const files: SpooledFile[] = [];
-    for (const entry of (await readdir(folder)).sort()) {
+    for (const entry of (await this.#files.list(folder)).sort()) {
       if (isTemporary(entry)) continue;
       const path = join(folder, entry);
-      files.push({ name: decodeURIComponent(entry), path, sizeBytes: (await stat(path)).size });
+      files.push({ name: decodeURIComponent(entry), path, sizeBytes: (await this.#files.look(path)).sizeBytes });
     }
     return files;
   }
 
+  /** The content of a spooled file; null when it has been uploaded and removed meanwhile. */
+  async read(file: SpooledFile): Promise<Uint8Array | null> {
+    return this.#files.read(file.path).catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+  }
+
   /** After its upload. Need not be durable: a file that comes back is uploaded again, over itself. */
   async remove(file: SpooledFile): Promise<void> {
-    await unlink(file.path).catch((error: unknown) => {
+    await this.#files.unlink(file.path).catch((error: unknown) => {
       if (!isMissing(error)) throw error;
     });
     this.#bytes -= file.sizeBytes;
@@ -138,12 +149,12 @@ export class Spool {
 
   /** After the last file's upload. */
   async removeSlot(slot: SlotId): Promise<void> {
-    await rm(join(this.directory, READY, slotName(slot)), { recursive: true, force: true });
+    await this.#files.removeTree(join(this.directory, READY, slotName(slot)));
   }
 
   async #slotFolders(): Promise<SlotId[]> {
     const slots: SlotId[] = [];
-    for (const name of await readdir(join(this.directory, READY))) {
+    for (const name of await this.#files.list(join(this.directory, READY))) {
       const slot = parseSlotName(name);
       if (slot === null) throw new EngineError('STATE_CORRUPT', `${name} in the lake's spool is no slot`, { where: { directory: join(this.directory, READY) }, fix: 'move it away' });
       slots.push(slot);
@@ -152,7 +163,7 @@ export class Spool {
   }
 
   async #advance(slot: SlotId): Promise<void> {
-    await writeDurably(join(this.directory, PROGRESS_FILE), Buffer.from(`${JSON.stringify({ version: PROGRESS_VERSION, slot: slotName(slot) })}\n`));
+    await writeDurably(this.#files, join(this.directory, PROGRESS_FILE), Buffer.from(`${JSON.stringify({ version: PROGRESS_VERSION, slot: slotName(slot) })}\n`));
     this.#progress = slot;
   }
 
@@ -166,14 +177,14 @@ export class Spool {
 }
 
 /** The slot up to which all is or was in a spool's `ready/`; null before the first. Raises DATA_VERSION or STATE_CORRUPT. */
-export async function readSpoolProgress(spoolDirectory: string): Promise<SlotId | null> {
+export async function readSpoolProgress(spoolDirectory: string, files: Files = nodeFiles): Promise<SlotId | null> {
   const path = join(spoolDirectory, PROGRESS_FILE);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const bytes = await files.read(path).catch((error: unknown) => {
     if (isMissing(error)) return null;
     throw error;
   });
-  if (text === null) return null;
-  const { version, slot } = parseProgress(text);
+  if (bytes === null) return null;
+  const { version, slot } = parseProgress(Buffer.from(bytes).toString('utf8'));
   if (version > PROGRESS_VERSION) throw new EngineError('DATA_VERSION', `the lake's spool is of version ${version}, newer than this program`, { where: { file: path }, fix: 'run the newer program' });
   const parsed = parseSlotName(slot);
   if (parsed === null) throw new EngineError('STATE_CORRUPT', `${PROGRESS_FILE} of the lake's spool is unreadable`, { where: { file: path }, fix: 'restore it from a savepoint; without it, slots that were uploaded are written again over themselves' });

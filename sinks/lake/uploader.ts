@@ -3,8 +3,6 @@
  * by one until a slot got through: on a slow link files that share it may all outlast their timeout, and each would begin anew. Main thread.
  */
 
-import { readFile } from 'node:fs/promises';
-import { isMissing } from './durable-file.ts';
 import { inLanes } from './lanes.ts';
 import type { Spool, SpooledFile } from './spool.ts';
 import type { LakeTarget } from './target.ts';
@@ -55,10 +53,7 @@ export class Uploader {
   }
 
   async #upload(file: SpooledFile): Promise<void> {
-    const bytes = await readFile(file.path).catch((error: unknown) => {
-      if (isMissing(error)) return null;
-      throw error;
-    });
+    const bytes = await this.#spool.read(file);
     if (bytes === null) return;
     await this.#target.put(file.name, bytes);
     await this.#spool.remove(file);

@@ -11,6 +11,7 @@ import { EventsSink, type EncodeSlotJob, type EventsSinkOptions } from '../../..
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
 import { parseSlotName, Spool, spoolFileName, stagingDirectory } from '../../../sinks/lake/spool.ts';
 import { writeFileSynced } from '../../../sinks/lake/durable-file.ts';
+import { nodeFiles } from '../../../sinks/lake/node-files.ts';
 import type { LakeTarget } from '../../../sinks/lake/target.ts';
 import { eventually } from '../../peers/redis.ts';
 
@@ -26,7 +27,7 @@ async function writeSlot({ slot, shares, spoolDirectory }: EncodeSlotJob): Promi
   rmSync(staging, { recursive: true, force: true });
   mkdirSync(staging, { recursive: true });
   const bytes = Buffer.from(`${slotName(slot)}:${shares.map((share) => `${share.partition}${share.entries[0]}`).join(',')}`);
-  writeFileSynced(join(staging, spoolFileName(`events/event_date=2026-11-22/${slotName(slot)}-part0000.parquet`)), bytes);
+  writeFileSynced(nodeFiles.direct, join(staging, spoolFileName(`events/event_date=2026-11-22/${slotName(slot)}-part0000.parquet`)), bytes);
   return { files: 1, bytes: bytes.byteLength, rows: shares.length, undecodable: 0 };
 }
 
@@ -230,7 +231,7 @@ describe('slots on their way into events/', () => {
     const fourFiles = async (job: EncodeSlotJob): Promise<SlotFiles> => {
       const made = await writeSlot(job);
       const staging = stagingDirectory(job.spoolDirectory, job.slot);
-      for (const part of [1, 2, 3]) writeFileSynced(join(staging, spoolFileName(`events/event_date=2026-11-22/${slotName(job.slot)}-part000${part}.parquet`)), Buffer.from('more'));
+      for (const part of [1, 2, 3]) writeFileSynced(nodeFiles.direct, join(staging, spoolFileName(`events/event_date=2026-11-22/${slotName(job.slot)}-part000${part}.parquet`)), Buffer.from('more'));
       return { ...made, files: 4, bytes: made.bytes + 12 };
     };
     const told: unknown[] = [];
