@@ -2,13 +2,12 @@
  * A disk in memory that behaves as badly as a real one may.
  *
  * Nothing is durable before a sync. At a power cut each unsynced write is lost, kept, cut at any byte or kept in part by sectors,
- * and of the unsynced changes to the directory a prefix survives. A failed sync forgets what it was to write and leaves the pages
- * looking clean. Short writes and errors come from hooks. After a cut, files opened before are dead.
+ * and of the unsynced changes to each folder a prefix survives (faulty-folders.ts). A failed sync forgets what it was to write and leaves
+ * the pages looking clean. Short writes and errors come from hooks. After a cut, files opened before are dead.
  */
 
-import { dirname } from 'node:path';
-
 import type { Disk, DiskFile, DiskOpenMode } from '../../../engine/core/disk.ts';
+import { FaultyFolders } from './faulty-folders.ts';
 
 export type Random = () => number;
 
@@ -27,13 +26,50 @@ export type DiskOperation = 'open' | 'read' | 'write' | 'sync' | 'truncate' | 'r
 
 type Change = { readonly position: number; readonly bytes: Buffer } | { readonly size: number };
 
-interface Inode {
-  cached: Buffer;
-  durable: Buffer;
-  pending: Change[];
+/** Bytes of a file, in a buffer that may be larger. */
+class Content {
+  #buffer: Buffer;
+  size: number;
+
+  constructor(bytes: Buffer = Buffer.alloc(0)) {
+    this.#buffer = bytes;
+    this.size = bytes.byteLength;
+  }
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.size);
+  }
+
+  copy(): Content {
+    return new Content(Buffer.from(this.bytes));
+  }
+
+  apply(change: Change): void {
+    if ('size' in change) {
+      this.#resize(change.size);
+      return;
+    }
+    const end = change.position + change.bytes.byteLength;
+    if (end > this.size) this.#resize(end);
+    change.bytes.copy(this.#buffer, change.position);
+  }
+
+  #resize(size: number): void {
+    if (size > this.#buffer.byteLength) {
+      const larger = Buffer.alloc(Math.max(size, 2 * this.#buffer.byteLength));
+      this.#buffer.copy(larger, 0, 0, this.size);
+      this.#buffer = larger;
+    } else if (size < this.size) this.#buffer.fill(0, size, this.size);
+    this.size = size;
+  }
 }
 
-type NameChange = { readonly kind: 'set'; readonly path: string; readonly inode: Inode } | { readonly kind: 'remove'; readonly path: string } | { readonly kind: 'rename'; readonly from: string; readonly to: string };
+/** As programs see it, as it is after a power cut, and what lies between. Both contents may be the same one. */
+export interface Inode {
+  cached: Content;
+  durable: Content;
+  pending: Change[];
+}
 
 const SECTOR_BYTES = 512;
 
@@ -42,6 +78,8 @@ export const diskError = (code: string): Error => Object.assign(new Error(`${cod
 export class FaultyDisk implements Disk {
   /** Raises or returns an error to inject; called before each operation. */
   fault: ((operation: DiskOperation, path: string) => Error | null) | null = null;
+  /** Called before each operation of a living disk; the world may end in it. */
+  onStep: (() => void) | null = null;
   /** Bytes a write takes of those it was given. */
   shortWrite: ((length: number) => number) | null = null;
   /** Whether a sync says that it is done and does nothing: no disk that durability can be built on. */
@@ -52,9 +90,7 @@ export class FaultyDisk implements Disk {
   operationsLeft = Infinity;
   operations = 0;
   readonly log: string[] = [];
-  #names = new Map<string, Inode>();
-  #durableNames = new Map<string, Inode>();
-  #nameChanges: NameChange[] = [];
+  #folders = new FaultyFolders();
   #life = 0;
   #dead = false;
 
@@ -64,15 +100,12 @@ export class FaultyDisk implements Disk {
 
   /** The power is cut, if it is not off yet, and comes back. */
   powerCut(random: Random): void {
-    const kept = Math.floor(random() * (this.#nameChanges.length + 1));
-    for (const change of this.#nameChanges.slice(0, kept)) applyName(this.#durableNames, change);
-    for (const inode of new Set([...this.#names.values(), ...this.#durableNames.values()])) {
-      for (const change of inode.pending) inode.durable = tear(inode.durable, change, random);
+    for (const inode of this.#folders.powerCut(random)) {
+      unshare(inode);
+      for (const change of inode.pending) tear(inode.durable, change, random);
       inode.pending = [];
-      inode.cached = Buffer.from(inode.durable);
+      inode.cached = inode.durable;
     }
-    this.#names = new Map(this.#durableNames);
-    this.#nameChanges = [];
     this.#restart();
   }
 
@@ -93,48 +126,51 @@ export class FaultyDisk implements Disk {
   /** A copy that shares nothing, for trying several ends of one story. */
   clone(): FaultyDisk {
     const copies = new Map<Inode, Inode>();
-    const copyOf = (inode: Inode): Inode => {
-      const copy = copies.get(inode) ?? { cached: Buffer.from(inode.cached), durable: Buffer.from(inode.durable), pending: [...inode.pending] };
+    const disk = new FaultyDisk();
+    disk.#folders = this.#folders.clone((inode) => {
+      const copy = copies.get(inode) ?? { cached: inode.cached.copy(), durable: inode.durable.copy(), pending: [...inode.pending] };
       copies.set(inode, copy);
       return copy;
-    };
-    const disk = new FaultyDisk();
-    for (const [path, inode] of this.#names) disk.#names.set(path, copyOf(inode));
-    for (const [path, inode] of this.#durableNames) disk.#durableNames.set(path, copyOf(inode));
-    disk.#nameChanges = this.#nameChanges.map((change) => (change.kind === 'set' ? { ...change, inode: copyOf(change.inode) } : change));
+    });
     return disk;
   }
 
   /** The bytes of a file as programs see them; changes to them are there and durable at once. */
   bytesOf(path: string): Buffer {
-    const inode = this.#names.get(path);
-    if (inode === undefined) throw diskError('ENOENT');
-    for (const change of inode.pending) inode.durable = apply(inode.durable, change);
+    const inode = this.#folders.file(path);
     inode.pending = [];
-    inode.cached = inode.durable;
-    return inode.durable;
+    inode.durable = inode.cached;
+    return inode.cached.bytes;
   }
 
   resize(path: string, size: number): void {
-    const inode = this.#names.get(path);
-    if (inode === undefined) throw diskError('ENOENT');
+    const inode = this.#folders.file(path);
     inode.pending = [];
-    inode.cached = inode.durable = apply(inode.cached, { size });
+    inode.cached = inode.cached.copy();
+    inode.cached.apply({ size });
+    inode.durable = inode.cached;
   }
 
+  /** Of all files, sorted. */
   get paths(): string[] {
-    return [...this.#names.keys()].sort();
+    return this.#folders.paths;
   }
 
-  /** The disk as one process sees it: dead once that process or the power is gone, though its promises may still run. */
-  session(): Disk {
+  /** Names as programs see them: for ports that know folders. Each call that changes or asks is one step. */
+  folders(operation: DiskOperation, path: string): FaultyFolders {
+    this.#step(operation, path);
+    return this.#folders;
+  }
+
+  /** The disk as one process or thread sees it: dead once that one or the power is gone, though its promises may still run. */
+  session(isAlive: () => boolean = () => true): Disk {
     const life = this.#life;
     const alive = (): FaultyDisk => {
-      if (life !== this.#life) throw diskError('EBADF');
+      if (life !== this.#life || !isAlive()) throw diskError('EBADF');
       return this;
     };
     return {
-      open: (path, mode) => alive().open(path, mode),
+      open: (path, mode) => alive().#open(path, mode, () => void alive()),
       list: (directory) => alive().list(directory),
       makeDirectory: () => undefined,
       rename: (from, to) => alive().rename(from, to),
@@ -152,35 +188,23 @@ export class FaultyDisk implements Disk {
   }
 
   open(path: string, mode: DiskOpenMode): DiskFile {
-    this.#step('open', path);
-    let inode = this.#names.get(path);
-    if (mode === 'create') {
-      if (inode !== undefined) throw diskError('EEXIST');
-      inode = { cached: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] };
-      this.#changeName({ kind: 'set', path, inode });
-    }
-    if (inode === undefined) throw diskError('ENOENT');
-    return this.#file(path, inode, this.#life);
+    return this.#open(path, mode, () => undefined);
   }
 
   list(directory: string): string[] {
-    return [...this.#names.keys()].filter((path) => dirname(path) === directory).map((path) => path.slice(directory.length + 1));
+    return this.#folders.look(directory) === null ? [] : this.#folders.list(directory);
   }
 
   makeDirectory(): void {
-    // Directories are as good as their files here.
+    // The journal's folder is made on the way, and is durable.
   }
 
   rename(from: string, to: string): void {
-    this.#step('rename', from);
-    if (!this.#names.has(from)) throw diskError('ENOENT');
-    this.#changeName({ kind: 'rename', from, to });
+    this.folders('rename', from).rename(from, to);
   }
 
   unlink(path: string): void {
-    this.#step('unlink', path);
-    if (!this.#names.has(path)) throw diskError('ENOENT');
-    this.#changeName({ kind: 'remove', path });
+    this.folders('unlink', path).remove(path);
   }
 
   async unlinkAsync(path: string): Promise<void> {
@@ -189,9 +213,7 @@ export class FaultyDisk implements Disk {
   }
 
   syncDirectory(directory: string): void {
-    this.#step('syncDirectory', directory);
-    for (const change of this.#nameChanges) applyName(this.#durableNames, change);
-    this.#nameChanges = [];
+    this.folders('syncDirectory', directory).sync(directory);
   }
 
   async syncDirectoryAsync(directory: string): Promise<void> {
@@ -199,17 +221,26 @@ export class FaultyDisk implements Disk {
     this.syncDirectory(directory);
   }
 
-  #file(path: string, inode: Inode, life: number): DiskFile {
+  #open(path: string, mode: DiskOpenMode, alive: () => void): DiskFile {
+    this.#step('open', path);
+    if (mode === 'create') {
+      if (this.#folders.look(path) !== null) throw diskError('EEXIST');
+      this.#folders.addFile(path, { cached: new Content(), durable: new Content(), pending: [] });
+    }
+    return this.#file(path, this.#folders.file(path), alive);
+  }
+
+  #file(path: string, inode: Inode, isAlive: () => void): DiskFile {
+    const life = this.#life;
     const alive = (operation: DiskOperation): void => {
       if (life !== this.#life) throw diskError('EBADF');
+      isAlive();
       this.#step(operation, path);
     };
     const write = (from: Uint8Array, fromStart: number, length: number, position: number): number => {
       alive('write');
       const taken = Math.min(length, this.shortWrite?.(length) ?? length);
-      const change = { position, bytes: Buffer.from(from.subarray(fromStart, fromStart + taken)) };
-      inode.cached = inode.cached === inode.durable ? apply(inode.cached, change) : overwrite(inode.cached, change);
-      inode.pending.push(change);
+      change(inode, { position, bytes: Buffer.from(from.subarray(fromStart, fromStart + taken)) });
       return taken;
     };
     const sync = (): void => {
@@ -220,13 +251,13 @@ export class FaultyDisk implements Disk {
         throw error;
       }
       if (this.lies?.() === true) return;
-      for (const change of inode.pending) inode.durable = inode.cached === inode.durable ? apply(inode.durable, change) : overwrite(inode.durable, change);
+      for (const unsynced of inode.pending) inode.durable.apply(unsynced);
       inode.pending = [];
     };
     return {
       read: (into, intoStart, length, position) => {
         alive('read');
-        return inode.cached.copy(into, intoStart, position, position + length);
+        return inode.cached.bytes.copy(into, intoStart, position, position + length);
       },
       write,
       writeAsync: async (from, fromStart, length, position) => {
@@ -240,16 +271,18 @@ export class FaultyDisk implements Disk {
       },
       truncate: (size) => {
         alive('truncate');
-        inode.cached = apply(inode.cached, { size });
-        inode.pending.push({ size });
+        change(inode, { size });
       },
-      sizeBytes: () => inode.cached.byteLength,
+      sizeBytes: () => inode.cached.size,
       close: () => undefined,
     };
   }
 
   #step(operation: DiskOperation, path: string): void {
     if (this.#dead) throw diskError('EPOWER');
+    const life = this.#life;
+    this.onStep?.();
+    if (life !== this.#life) throw diskError('EBADF');
     this.operations++;
     if (this.operationsLeft-- <= 0) {
       this.#dead = true;
@@ -259,57 +292,29 @@ export class FaultyDisk implements Disk {
     const error = this.fault?.(operation, path) ?? null;
     if (error !== null) throw error;
   }
-
-  #changeName(change: NameChange): void {
-    applyName(this.#names, change);
-    this.#nameChanges.push(change);
-  }
 }
 
-function applyName(names: Map<string, Inode>, change: NameChange): void {
-  if (change.kind === 'set') names.set(change.path, change.inode);
-  else if (change.kind === 'remove') names.delete(change.path);
-  else {
-    const inode = names.get(change.from);
-    if (inode === undefined) throw new Error('the model of the directory is wrong');
-    names.delete(change.from);
-    names.set(change.to, inode);
-  }
+/** What is durable must not change with what is cached. */
+function unshare(inode: Inode): void {
+  if (inode.cached === inode.durable) inode.cached = inode.durable.copy();
 }
 
-function apply(content: Buffer, change: Change): Buffer {
-  if ('size' in change) {
-    const resized = Buffer.alloc(change.size);
-    content.copy(resized);
-    return resized;
-  }
-  const end = change.position + change.bytes.byteLength;
-  // Always a copy: bytes that were handed out or are kept as durable must not change behind their holder's back.
-  const written = Buffer.alloc(Math.max(content.byteLength, end));
-  content.copy(written);
-  change.bytes.copy(written, change.position);
-  return written;
+function change(inode: Inode, made: Change): void {
+  unshare(inode);
+  inode.cached.apply(made);
+  inode.pending.push(made);
 }
 
-/** The same where nobody else holds the content: in place, unless it grows. */
-function overwrite(content: Buffer, change: Change): Buffer {
-  if ('size' in change || change.position + change.bytes.byteLength > content.byteLength) return apply(content, change);
-  change.bytes.copy(content, change.position);
-  return content;
-}
-
-function tear(content: Buffer, change: Change, random: Random): Buffer {
+function tear(content: Content, change: Change, random: Random): void {
   const fate = random();
-  if (fate < 0.25) return content;
-  if (fate < 0.5 || 'size' in change) return apply(content, change);
-  if (fate < 0.75) {
-    return apply(content, { position: change.position, bytes: change.bytes.subarray(0, Math.floor(random() * (change.bytes.byteLength + 1))) });
+  if (fate < 0.25) return;
+  if (fate < 0.5 || 'size' in change) content.apply(change);
+  else if (fate < 0.75) content.apply({ position: change.position, bytes: change.bytes.subarray(0, Math.floor(random() * (change.bytes.byteLength + 1))) });
+  else {
+    for (let at = 0; at < change.bytes.byteLength; ) {
+      const end = Math.min(change.bytes.byteLength, (Math.floor((change.position + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - change.position);
+      if (random() < 0.5) content.apply({ position: change.position + at, bytes: change.bytes.subarray(at, end) });
+      at = end;
+    }
   }
-  let torn = content;
-  for (let at = 0; at < change.bytes.byteLength; ) {
-    const end = Math.min(change.bytes.byteLength, (Math.floor((change.position + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - change.position);
-    if (random() < 0.5) torn = apply(torn, { position: change.position + at, bytes: change.bytes.subarray(at, end) });
-    at = end;
-  }
-  return torn;
 }
