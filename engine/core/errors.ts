@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   DATA_VERSION: { domain: 'config', retryable: false, meaning: 'a stored format is newer than this program' },
   DISK_FULL: { domain: 'external', retryable: true, meaning: 'no space is left where the daemon must write' },
   JOURNAL_WRITE_FAILED: { domain: 'external', retryable: true, meaning: 'a batch could not be made durable; its senders must resend' },
+  JOURNAL_DISK_FAILED: { domain: 'external', retryable: true, meaning: 'the disk failed while the journal was read or opened; nothing was cut' },
   JOURNAL_CORRUPT: { domain: 'external', retryable: false, meaning: 'damage lies before the highest durable offset' },
   CHECKPOINT_BEYOND_LOG: { domain: 'external', retryable: false, meaning: 'a checkpoint covers an offset that the journal does not have' },
   CHECKPOINT_BEFORE_LOG: { domain: 'external', retryable: false, meaning: 'the journal no longer holds what a checkpoint needs next' },

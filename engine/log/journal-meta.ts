@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 
 import { diskErrorCode, readFully, writeFully, type Disk } from '../core/disk.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
-import { outOfResources } from './damage.ts';
+import { diskFailed, outOfResources } from './damage.ts';
 
 export const META_FILE_NAME = 'journal.json';
 const META_TEMPORARY_NAME = 'journal.json.new';
@@ -90,6 +90,7 @@ export function unusable(directory: string, cause: unknown): unknown {
   }
   const passing = outOfResources(cause, { directory });
   if (passing !== null) return passing;
+  if (code === 'EIO') return diskFailed(cause, { directory });
   return new EngineError('DATA_DIR_UNUSABLE', `the journal directory cannot be used: ${messageOf(cause)}`, {
     cause,
     where: { directory },

@@ -28,7 +28,7 @@ import {
 import { copyControls, JournalBatch, laneSlices, type Lane } from './journal-batch.ts';
 import { readMeta, type JournalMeta } from './journal-meta.ts';
 import { nodeDisk } from './node-disk.ts';
-import { corrupt, outOfResources } from './damage.ts';
+import { corrupt, notRead } from './damage.ts';
 import { readSegmentHeader } from './segment-chain.ts';
 import { offsetOf, positionOf, SEGMENT_HEADER_BYTES, segmentFileName, segmentNumbers, segmentOf } from './segment-format.ts';
 
@@ -227,7 +227,7 @@ class JournalReader implements LogReader {
   /** JOURNAL_CORRUPT, or CHECKPOINT_BEFORE_LOG where retention took the segment from under a reader that nobody waited for. */
   #damage(what: string, cause?: unknown): EngineError {
     const name = segmentFileName(this.#segment.number);
-    const passing = outOfResources(cause, { file: join(this.#directory, name) });
+    const passing = notRead(cause, { file: join(this.#directory, name) });
     if (passing !== null) return passing;
     if (!this.#disk.list(this.#directory).includes(name)) return before(this.position, this.#directory);
     return corrupt(`damaged: ${what}`, { file: join(this.#directory, name), position: this.#at, offset: this.position }, cause);

@@ -10,7 +10,8 @@ import type { LiveStore } from '../../sinks/live/index.ts';
 import type { MemorySystem } from '../conformance/memory-sink.ts';
 import type { Model } from '../model/model.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
-import { JOURNAL, openPartition, type SimulatedActor } from './life.ts';
+import { lanesOf } from '../../engine/runtime/lanes.ts';
+import { openPartition, type SimulatedActor } from './threads.ts';
 
 const MEASURES = appsflyerPipeline.measures.map(({ name }) => name);
 const CAMPAIGN = appsflyerPipeline.dimensions.findIndex(({ name }) => name === 'campaign_id');
@@ -94,21 +95,39 @@ export function checkSink(live: LiveStore, system: MemorySystem): void {
   }
 }
 
-/** A fold of the journal from where the stores stand, in one thread and undisturbed, gives the same state. With new stores: of the whole journal. */
-export function checkReplay(disk: FaultyDisk, durable: Offset, stores: readonly MemoryStore[], hashes: readonly string[]): void {
-  const actors = stores.map((store, id) => openPartition(id, store, stores.length));
-  const from = offset(Math.min(...actors.map((actor) => actor.offset)));
-  const reader = openLogReader({ directory: JOURNAL, lane: { first: 0, count: actors.length }, from, disk: disk.session() });
-  const cursor = createRecordCursor();
-  for (let batch = reader.read(durable); batch !== null; batch = reader.read(durable)) {
-    for (const actor of actors) {
-      if (batch.offset >= actor.offset) actor.fold(batch, batch.slices.find(({ partition }) => partition === partitionId(actor.id)) ?? null, cursor);
+export interface ReplayCheck {
+  readonly disk: FaultyDisk;
+  readonly journal: string;
+  readonly instance: string;
+  readonly durable: Offset;
+  readonly oldest: number;
+  /** Of some moment of the story, or new ones. */
+  readonly stores: readonly MemoryStore[];
+  /** Of the daemon, by partition. */
+  readonly hashes: readonly string[];
+  readonly threads: number;
+}
+
+/** A fold of the journal from where the stores stand, undisturbed and on so many threads, gives the same state. False where the journal no longer reaches back. */
+export function checkReplay({ disk, journal, instance, durable, oldest, stores, hashes, threads }: ReplayCheck): boolean {
+  const actors = stores.map((store, id) => openPartition({ id, store, partitionCount: stores.length, instance }));
+  if (actors.some((actor) => actor.offset < oldest)) return false;
+  for (const lane of lanesOf(stores.length, threads)) {
+    const own = actors.slice(lane.first, lane.first + lane.count);
+    const from = offset(Math.min(...own.map((actor) => actor.offset)));
+    const reader = openLogReader({ directory: journal, lane, from, disk: disk.session() });
+    const cursor = createRecordCursor();
+    for (let batch = reader.read(durable); batch !== null; batch = reader.read(durable)) {
+      for (const actor of own) {
+        if (batch.offset >= actor.offset) actor.fold(batch, batch.slices.find(({ partition }) => partition === partitionId(actor.id)) ?? null, cursor);
+      }
     }
+    reader.close();
   }
-  reader.close();
   actors.forEach((actor, id) => {
-    if (actor.stateHash() !== hashes[id]) throw new Error(`replay: partition ${id} has another state after an undisturbed replay ${from === 0 ? 'of the whole log' : 'from its checkpoint'}`);
+    if (actor.stateHash() !== hashes[id]) throw new Error(`replay: partition ${id} has another state after an undisturbed replay on ${threads} threads`);
   });
+  return true;
 }
 
 /** At every checkpoint; `received` comes from batch indexes, the verdicts from the fold. */

@@ -1,175 +1,274 @@
 /**
- * The lake: takes the partitions' shares of each slot, has the production encoder read the rows again from the journal, and keeps what it
- * makes, durable from that moment. A slot that comes again must become the same files, to the byte.
+ * The lake of one life: the production sinks of `events/` and `hourly/`, their spool on the faulty disk, and behind them a bucket or a
+ * directory on that disk. What outlives a life is in {@link LakeMemory}: what was written where, for the checkers.
  */
 
 import { createHash } from 'node:crypto';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
-import { diskErrorCode } from '../../engine/core/disk.ts';
-import { EngineError } from '../../engine/core/errors.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
+import type { ResultFeed } from '../../engine/core/feed.ts';
 import { createRecordCursor, openLogLookup } from '../../engine/log/index.ts';
 import type { TableData } from '../../sinks/lake/column-builder.ts';
-import { encodeSlot } from '../../sinks/lake/encode-slot.ts';
-import { DEFAULT_EVENTS_BOUNDS } from '../../sinks/lake/events-encoder.ts';
-import { compareSlots } from '../../sinks/lake/spool.ts';
+import { encodeSlotToSpool, type SlotFiles } from '../../sinks/lake/encode-slot.ts';
+import { EventsSink, type EncodeSlotJob } from '../../sinks/lake/events-sink.ts';
+import { FileTarget } from '../../sinks/lake/file-target.ts';
+import { HourlySink, HOURLY_SINK_NAME } from '../../sinks/lake/hourly-sink.ts';
+import { S3Target } from '../../sinks/lake/s3-target.ts';
+import type { LakeTarget } from '../../sinks/lake/target.ts';
+import { SinkWriter, type SinkNotice } from '../../sinks/sink-writer.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
+import type { SimulatedBucket } from './bucket.ts';
+import { faultyFiles } from './faulty-files.ts';
+import type { Plant } from './plants.ts';
+import type { LifeSettings } from './settings.ts';
+import type { World } from './world.ts';
 
-interface Spooled {
+export const SPOOL = '/data/spool';
+export const LAKE = '/lake';
+const REQUEST_MS_MAX = 30_000;
+const POOL_MS_MAX = 20;
+
+export interface SpooledSlot {
   readonly slot: SlotId;
   readonly shares: readonly SlotShare[];
   readonly rowsPerFile: number;
-  /** By name, a digest of the content. */
-  readonly files: ReadonlyMap<string, string>;
-  readonly rows: number;
 }
 
-interface Encoded {
-  readonly files: Map<string, string>;
-  readonly eventIds: string[];
-}
-
-export interface SimulatedLakeOptions {
-  readonly disk: FaultyDisk;
-  readonly journal: string;
-  readonly partitionCount: number;
-}
-
-export class SimulatedLake {
-  /** Takes nothing while it is. */
+/** What checkers know of the lake, over all lives. */
+export class LakeMemory {
+  /** A lake in a directory does not answer. */
   away = false;
-  /** What the encoder cannot read may be damage that was done to it. */
-  damaged = false;
-  /** Of the life at hand. */
-  rowsPerFile = 100;
-  /** A bug to plant: rows are written as they are encoded, with this added to what the file holds. */
-  disturb: ((name: string, attempt: number) => string) | null = null;
-  readonly #options: SimulatedLakeOptions;
-  readonly #held = new Map<string, { slot: SlotId; shares: Map<number, SlotShare>; spooled: (slot: SlotId) => void }>();
-  readonly #spooled = new Map<string, Spooled>();
-  readonly #eventIds = new Set<string>();
-  #progress: SlotId | null = null;
-  #encodings = 0;
+  /** In a bucket, else in a directory. */
+  readonly bucket: SimulatedBucket | null;
+  readonly disk: FaultyDisk;
+  /** By slot name. */
+  readonly slots = new Map<string, SpooledSlot>();
+  /** By object name, the digest of its first content. */
+  readonly #contents = new Map<string, string>();
+  #rows = 0;
 
-  constructor(options: SimulatedLakeOptions) {
-    this.#options = options;
+  constructor(disk: FaultyDisk, bucket: SimulatedBucket | null) {
+    this.disk = disk;
+    this.bucket = bucket;
   }
 
-  get rowCount(): number {
-    let count = 0;
-    for (const { rows } of this.#spooled.values()) count += rows;
-    return count;
+  /** Rows of `events/` that were handed to the lake, each name once. */
+  get rows(): number {
+    return this.#rows;
   }
 
-  /** For the message of a story that does not settle. */
-  toString(): string {
-    const held = [...this.#held].map(([name, { shares }]) => `${name} has the shares of ${[...shares.keys()].join(' ')}`);
-    return `${this.rowCount} rows, spooled up to ${this.#progress === null ? 'nothing' : slotName(this.#progress)}; held: ${held.join(', ') || 'nothing'}`;
+  /** Raises where a file comes again with another content. */
+  saw(name: string, bytes: Uint8Array): void {
+    if (!name.startsWith('events/')) return;
+    const digest = createHash('sha1').update(bytes).digest('hex');
+    const before = this.#contents.get(name);
+    if (before !== undefined && before !== digest) throw new Error(`lake: ${name} became another file when it was written again`);
+    this.#contents.set(name, digest);
   }
 
-  get slotCount(): number {
-    return this.#spooled.size;
+  acknowledged(name: string, bytes: Uint8Array): void {
+    if (!name.startsWith('events/') || this.#acknowledgedNames.has(name)) return;
+    this.#acknowledgedNames.add(name);
+    this.#rows += idsIn(bytes).length;
   }
 
-  /** The shares that wait are gone with their life; partitions hand them out again. */
-  newLife(rowsPerFile: number): void {
-    this.#held.clear();
-    this.rowsPerFile = rowsPerFile;
-  }
+  readonly #acknowledgedNames = new Set<string>();
 
-  /** `spooled`: every partition may drop its share of the slot. Raises what the encoder finds wrong. */
-  accept(share: SlotShare, spooled: (slot: SlotId) => void): void {
-    const name = slotName(share.slot);
-    const done = this.#spooled.get(name);
-    if (done !== undefined) {
-      const known = done.shares[share.partition] as SlotShare;
-      if (known.rowCount !== share.rowCount || !Buffer.from(known.entries).equals(share.entries)) throw new Error(`lake: slot ${name} of partition ${share.partition} came again with other rows (${known.rowCount} and ${share.rowCount})`);
-    }
-    if (this.#progress !== null && compareSlots(share.slot, this.#progress) <= 0) {
-      spooled(share.slot);
-      return;
-    }
-    const held = this.#held.get(name) ?? { slot: share.slot, shares: new Map<number, SlotShare>(), spooled };
-    held.spooled = spooled;
-    this.#held.set(name, held);
-    held.shares.set(share.partition, share);
-    this.pump();
-  }
-
-  /** Encodes what is whole, oldest first. */
-  pump(): void {
-    for (;;) {
-      const [name, next] = [...this.#held].sort(([, left], [, right]) => compareSlots(left.slot, right.slot)).find(([, { shares }]) => shares.size === this.#options.partitionCount) ?? [];
-      if (this.away || name === undefined || next === undefined) return;
-      const shares = [...next.shares.values()].sort((left, right) => left.partition - right.partition);
-      const encoded = this.#encode(next.slot, shares, this.rowsPerFile);
-      if (encoded === null) return;
-      this.#held.delete(name);
-      for (const id of encoded.eventIds) {
-        if (this.#eventIds.has(id)) throw new Error(`lake: event ${id} is there twice, again in slot ${name}`);
-        this.#eventIds.add(id);
-      }
-      this.#spooled.set(name, { slot: next.slot, shares, rowsPerFile: this.rowsPerFile, files: encoded.files, rows: encoded.eventIds.length });
-      this.#progress = next.slot;
-      next.spooled(next.slot);
-    }
-  }
-
-  /** Every slot whose journal is still there becomes the same files again. */
-  checkRewrites(oldestOffset: number, firstOffsetOf: (share: SlotShare) => number): void {
-    for (const { slot, shares, rowsPerFile, files } of this.#spooled.values()) {
-      if (shares.some((share) => firstOffsetOf(share) < oldestOffset)) continue;
-      const again = this.#encode(slot, shares, rowsPerFile);
-      if (again === null) throw new Error(`lake: slot ${slotName(slot)} cannot be encoded again`);
-      if (again.files.size !== files.size || [...files].some(([name, digest]) => again.files.get(name) !== digest)) throw new Error(`lake: slot ${slotName(slot)} became other files when it was written again`);
-    }
-  }
-
-  /** Null where the disk could not be read just now. */
-  #encode(slot: SlotId, shares: readonly SlotShare[], rowsPerFile: number): Encoded | null {
-    const { disk, journal } = this.#options;
-    const encoded: Encoded = { files: new Map(), eventIds: [] };
-    const attempt = ++this.#encodings;
-    try {
-      const lookup = openLogLookup({ directory: journal, disk: disk.session() });
-      try {
-        encodeSlot({
-          slot,
-          shares,
-          pipeline: appsflyerPipeline,
-          lookup,
-          cursor: createRecordCursor(),
-          bounds: { ...DEFAULT_EVENTS_BOUNDS, rowsPerFile },
-          encodeTable: (table) => {
-            encoded.eventIds.push(...textsOf(table, 'event_id'));
-            return Buffer.from(digestOf(table));
-          },
-          emit: ({ path, bytes }) => encoded.files.set(path, `${Buffer.from(bytes).toString()}${this.disturb?.(path, attempt) ?? ''}`),
-        });
-      } finally {
-        lookup.close();
-      }
-      return encoded;
-    } catch (error) {
-      if (error instanceof EngineError ? error.retryable || (this.damaged && error.code === 'JOURNAL_CORRUPT') : diskErrorCode(error) !== '') return null;
-      throw error;
-    }
+  /** All objects, by name. */
+  objects(): ReadonlyMap<string, Uint8Array> {
+    if (this.bucket !== null) return this.bucket.objects;
+    return new Map(this.disk.paths.filter((path) => path.startsWith(`${LAKE}/`) && !path.endsWith('.tmp')).map((path) => [path.slice(LAKE.length + 1), this.disk.bytesOf(path)]));
   }
 }
 
-function textsOf(table: TableData, name: string): string[] {
-  const text = table.columns.find((column) => column.name === name)?.text;
-  if (text === null || text === undefined) throw new Error(`the lake has no text column ${name}`);
-  return Array.from({ length: table.rowCount }, (_, row) => Buffer.from(text.bytes.subarray(text.offsets[row], text.offsets[row + 1])).toString());
-}
-
-function digestOf(table: TableData): string {
-  const hash = createHash('sha1');
-  hash.update(String(table.rowCount));
+/** Stands for Parquet: the ids of the rows, where there are any, and a digest of every column. */
+export function encodeAsText(table: TableData): Uint8Array {
+  const ids = table.columns.find(({ name }) => name === 'event_id')?.text ?? null;
+  const rows = ids === null ? [] : Array.from({ length: table.rowCount }, (_, row) => Buffer.from(ids.bytes.subarray(ids.offsets[row], ids.offsets[row + 1])).toString());
+  const hash = createHash('sha1').update(String(table.rowCount));
   for (const { name, nullCount, validity, values, text } of table.columns) {
     hash.update(`${name} ${nullCount}`).update(validity);
     if (values !== null) hash.update(values);
     if (text !== null) hash.update(text.offsets).update(text.bytes);
   }
-  return hash.digest('hex');
+  return Buffer.from(JSON.stringify({ digest: hash.digest('hex'), rows: table.rowCount, ids: rows }));
+}
+
+export const idsIn = (bytes: Uint8Array): string[] => (JSON.parse(Buffer.from(bytes).toString()) as { ids: string[] }).ids;
+
+export interface SimulatedLakeOptions {
+  readonly world: World;
+  readonly memory: LakeMemory;
+  readonly settings: LifeSettings;
+  readonly partitionCount: number;
+  readonly instance: string;
+  readonly journal: string;
+  readonly feed: ResultFeed;
+  readonly plant: Plant | null;
+  readonly isAlive: () => boolean;
+  readonly schedule: (delayMs: number, callback: () => void) => () => void;
+  readonly onSpooled: (slot: SlotId) => void;
+  readonly onNotice: (notice: SinkNotice) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+export class SimulatedLake {
+  readonly #options: SimulatedLakeOptions;
+  readonly #events: EventsSink;
+  readonly #hourly: SinkWriter;
+  readonly #latest = new Map<string, SpooledSlot>();
+  #encodings = 0;
+  #openedBytes = 0;
+  #largestSlotBytes = 0;
+
+  constructor(options: SimulatedLakeOptions) {
+    this.#options = options;
+    const { world, memory, settings, partitionCount, instance, feed, schedule, isAlive, plant } = options;
+    const files = faultyFiles(memory.disk, isAlive, (path) => memory.away && path.startsWith(LAKE));
+    const warn = (): void => undefined;
+    const target = this.#observed(
+      memory.bucket === null
+        ? new FileTarget(`file:${LAKE}`, files)
+        : new S3Target({
+            url: 's3://lake?region=eu-central-1',
+            credentials: null,
+            requestTimeoutMs: REQUEST_MS_MAX,
+            warn,
+            client: memory.bucket.client(isAlive),
+            abortAfter: (delayMs) => {
+              const controller = new AbortController();
+              void schedule(delayMs, () => {
+                controller.abort();
+              });
+              return controller.signal;
+            },
+          }),
+    );
+    this.#events = new EventsSink({
+      target,
+      spoolDirectory: SPOOL,
+      spoolBytesMax: plant?.spoolHasNoLimit === true ? Infinity : settings.spoolBytesMax,
+      partitionCount,
+      files,
+      encode: (job) => this.#encode(job, files.direct),
+      onSpooled: (slot) => {
+        this.#spooled(slot);
+      },
+      warn,
+      world: { monotonicMs: () => world.clock.monotonicMs(), random: () => world.random(), schedule },
+      heldBytesMax: settings.heldBytesMax,
+    });
+    const hourly = new HourlySink({
+      target,
+      instance,
+      intervalMs: settings.hourlyIntervalMs,
+      cellsPerHourMax: 10_000,
+      encodeTable: async (table) => {
+        await this.#pause(world.pick(0, POOL_MS_MAX));
+        return encodeAsText(table);
+      },
+      warn,
+      pause: () => this.#pause(0),
+    });
+    this.#hourly = new SinkWriter({
+      sink: plant?.hourly?.(hourly) ?? hourly,
+      feed,
+      world: { clock: world.clock, random: () => world.random(), schedule },
+      timings: { markerCheckMs: settings.markerCheckMs },
+      onNotice: options.onNotice,
+    });
+  }
+
+  /** Rejects what the disk raises. */
+  async open(): Promise<void> {
+    await this.#events.open();
+    this.#openedBytes = this.#events.health().spoolBytes;
+  }
+
+  start(): void {
+    this.#events.start();
+    this.#hourly.start();
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    await Promise.all([this.#hourly.close(deadlineMs), this.#events.close(deadlineMs)]);
+  }
+
+  accept(share: SlotShare): void {
+    const known = this.#options.memory.slots.get(slotName(share.slot))?.shares.find(({ partition }) => partition === share.partition);
+    if (known !== undefined && (known.rowCount !== share.rowCount || !Buffer.from(known.entries).equals(share.entries))) {
+      throw new Error(`lake: slot ${slotName(share.slot)} of partition ${share.partition} came again with other rows (${known.rowCount} and ${share.rowCount})`);
+    }
+    this.#events.accept(share);
+  }
+
+  /** Whole slots have nothing to wait for. */
+  get isSettled(): boolean {
+    const { spoolBytes } = this.#events.health();
+    const { feed } = this.#options;
+    return spoolBytes === 0 && this.#hourly.health().healthy && feed.settledMark(HOURLY_SINK_NAME) === feed.latest;
+  }
+
+  /** Tells of a bug when what waits is more than the settings allow. */
+  checkBounds(): void {
+    const { spoolBytes } = this.#events.health();
+    const allowed = Math.max(this.#options.settings.spoolBytesMax, this.#openedBytes) + this.#largestSlotBytes;
+    if (spoolBytes > allowed) this.#options.onBug(new Error(`bounds: the spool holds ${spoolBytes} bytes, at most ${allowed} may be there: its limit or what a life before has left, and one slot`));
+  }
+
+  toString(): string {
+    const { spoolBytes, slotsHeld, lastError } = this.#events.health();
+    const hourly = this.#hourly.health();
+    return `spool ${spoolBytes} bytes, ${slotsHeld} slots held, ${String(lastError)}; hourly at ${hourly.settledMark}, ${String(hourly.lastError)}`;
+  }
+
+  async #encode(job: EncodeSlotJob, files: ReturnType<typeof faultyFiles>['direct']): Promise<SlotFiles> {
+    const { world, memory, settings, journal, isAlive, plant } = this.#options;
+    await this.#pause(world.pick(0, POOL_MS_MAX));
+    const attempt = ++this.#encodings;
+    const lookup = openLogLookup({ directory: journal, disk: memory.disk.session(isAlive) });
+    try {
+      const encodeTable = (table: TableData): Uint8Array => plant?.encode?.(encodeAsText(table), attempt) ?? encodeAsText(table);
+      const made = await encodeSlotToSpool({ ...job, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor(), rowsPerFile: settings.rowsPerFile, encodeTable, files });
+      this.#largestSlotBytes = Math.max(this.#largestSlotBytes, made.bytes);
+      this.#latest.set(slotName(job.slot), { slot: job.slot, shares: job.shares, rowsPerFile: settings.rowsPerFile });
+      return made;
+    } finally {
+      lookup.close();
+    }
+  }
+
+  #spooled(slot: SlotId): void {
+    const { isAlive, memory, onSpooled } = this.#options;
+    if (!isAlive()) return;
+    const name = slotName(slot);
+    const encoded = this.#latest.get(name);
+    if (encoded !== undefined && !memory.slots.has(name)) memory.slots.set(name, encoded);
+    onSpooled(slot);
+  }
+
+  /** The files of `events/` tell the memory what they hold. */
+  #observed(target: LakeTarget): LakeTarget {
+    const { memory, onBug, plant } = this.#options;
+    return {
+      url: target.url,
+      put: async (name, bytes) => {
+        try {
+          memory.saw(name, bytes);
+        } catch (error) {
+          onBug(error);
+        }
+        if (plant?.skipsUpload?.(name) !== true) await target.put(name, bytes);
+        memory.acknowledged(name, bytes);
+      },
+      putVersioned: (name, bytes, version) => target.putVersioned(name, bytes, version),
+      get: (name, bytesMax) => target.get(name, bytesMax),
+      list: (prefix, limit) => target.list(prefix, limit),
+      close: () => target.close(),
+    };
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.schedule(delayMs, resolve));
+  }
 }

@@ -9,8 +9,9 @@ import type { LogBatch } from '../../engine/core/log.ts';
 import { Verdict } from '../../engine/core/record.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import { readVerdictLog, VerdictLogWriter } from '../../engine/core/verdict-log.ts';
-import type { SimulatedActor } from './life.ts';
 import type { SimulatedSystem } from './sink.ts';
+import { altered } from './store.ts';
+import type { SimulatedActor } from './threads.ts';
 
 export interface Plant {
   /** Which checkers may find it. */
@@ -28,8 +29,13 @@ export interface Plant {
   readonly store?: (store: OrderedStore) => OrderedStore;
   readonly sink?: (sink: Sink, system: SimulatedSystem) => Sink;
   readonly actor?: (actor: SimulatedActor) => SimulatedActor;
-  /** What is added to a file of the lake at its n-th encoding. */
-  readonly lake?: (name: string, attempt: number) => string;
+  /** Changes a file of the lake at the n-th encoding of a life. */
+  readonly encode?: (bytes: Uint8Array, attempt: number) => Uint8Array;
+  /** A file of the lake is not sent, and counts as sent. */
+  readonly skipsUpload?: (name: string) => boolean;
+  readonly hourly?: (sink: Sink) => Sink;
+  readonly spoolHasNoLimit?: boolean;
+  readonly deadLettersHaveNoLimit?: boolean;
 }
 
 const withHeadOf = ({ sequence, offset, watermarkMs, closedUpToMs, received, accepted, duplicate, late, rejected }: PartitionStats, { partition, cells }: PartitionReport): PartitionReport => ({
@@ -45,16 +51,6 @@ const withHeadOf = ({ sequence, offset, watermarkMs, closedUpToMs, received, acc
   rejected,
   cells,
 });
-
-/** The object with some of its methods replaced; the others are its own, private fields included. */
-function altered<Value extends object>(value: Value, changes: Partial<Value>): Value {
-  return new Proxy(value, {
-    get: (target, name) => {
-      const own: unknown = name in changes ? changes[name as keyof Value] : Reflect.get(target, name, target);
-      return typeof own === 'function' && !(name in changes) ? (own as (...all: unknown[]) => unknown).bind(target) : own;
-    },
-  });
-}
 
 const withoutTable = (store: OrderedStore, table: string): OrderedStore => altered(store, { commit: (operations) => store.commit(operations.filter((operation) => operation.table !== table)) });
 
@@ -127,5 +123,10 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
     finders: ['lake'],
     actor: (actor) => altered(actor, { takeShares: () => actor.takeShares().map(withRepeats) }),
   },
-  'lake-file-differs': { finders: ['lake'], lake: (_name, attempt) => ` ${attempt}` },
+  'lake-file-differs': { finders: ['lake'], encode: (bytes, attempt) => Buffer.from(Buffer.from(bytes).toString().replace('"digest":"', `"digest":"${attempt}`)) },
+  'lake-file-not-sent': { finders: ['lake'], skipsUpload: (name) => name.startsWith('events/') && name.endsWith('0001.parquet') },
+  /** The mark goes on although hours were not written. */
+  'lake-hour-not-written': { finders: ['hours'], hourly: (sink) => altered(sink, { write: (changed, feed) => (changed.mark % 4 === 0 ? Promise.resolve() : sink.write(changed, feed)) }) },
+  'spool-has-no-limit': { finders: ['bounds'], spoolHasNoLimit: true },
+  'dead-letters-have-no-limit': { finders: ['bounds'], deadLettersHaveNoLimit: true },
 };

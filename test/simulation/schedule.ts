@@ -4,12 +4,15 @@ import { seededRandom } from '../unit/log/faulty-disk.ts';
 
 /** By kind: how often it comes, and what it is. */
 export const MISFORTUNES = {
-  'process-death': { weight: 10, meaning: 'the process dies' },
-  'power-cut': { weight: 14, meaning: 'the power goes: unsynced writes are lost or torn, unflushed transactions roll back' },
+  'process-death': { weight: 10, meaning: 'the process dies, at once or before its n-th step' },
+  'power-cut': { weight: 14, meaning: 'the power goes, at once or before the n-th step: unsynced writes are lost or torn, unflushed transactions roll back' },
   'orderly-stop': { weight: 6, meaning: 'the daemon drains, and starts again with other settings' },
-  'thread-death': { weight: 14, meaning: 'an actor thread dies and is replaced' },
+  'thread-death': { weight: 14, meaning: 'an actor thread dies, at once or before the n-th step, and is replaced' },
+  'door-death': { weight: 8, meaning: 'the ingress thread dies, at once or before the n-th step, and is replaced' },
   'write-error': { weight: 5, meaning: 'the next writes fail (EIO or ENOSPC)' },
   'sync-error': { weight: 6, meaning: 'the next syncs fail, and leave the pages looking clean' },
+  'read-error': { weight: 4, meaning: 'the next reads fail (EIO)' },
+  'folder-error': { weight: 4, meaning: 'the next renames, removals and syncs of folders fail (EIO)' },
   'short-writes': { weight: 4, meaning: 'the disk takes fewer bytes than it is given' },
   'full-disk': { weight: 3, meaning: 'every write fails with ENOSPC for a while' },
   'slow-disk': { weight: 6, meaning: 'syncs take up to half a second for a while' },
@@ -21,9 +24,14 @@ export const MISFORTUNES = {
   'sink-hangs': { weight: 4, meaning: 'the sink takes longer than the writer waits; what it was given lands late' },
   'sink-forgets': { weight: 3, meaning: 'the sink is flushed' },
   'sink-restored': { weight: 3, meaning: 'the sink is put back to an older copy of itself' },
-  'lake-away': { weight: 3, meaning: 'the lake takes nothing for a while' },
+  'lake-away': { weight: 4, meaning: 'the lake does not answer for a while' },
+  'lake-errors': { weight: 3, meaning: 'the bucket answers 500 or 503 for a while' },
+  'lake-mute': { weight: 4, meaning: 'the bucket does what it is told and fails to say so' },
+  'lake-hangs': { weight: 4, meaning: 'what is sent to the bucket lands late and out of order' },
+  'lake-forgets': { weight: 3, meaning: 'the hours of the lake, and its marker, are gone' },
+  'lake-restored': { weight: 3, meaning: 'the hours of the lake, and its marker, are put back to an older copy' },
   'clock-jump': { weight: 7, meaning: 'the wall clock steps by up to three hours' },
-  silence: { weight: 3, meaning: 'no sender sends for some minutes' },
+  silence: { weight: 3, meaning: 'no sender sends for some minutes, in a long story for hours' },
 } as const;
 export type MisfortuneKind = keyof typeof MISFORTUNES;
 
@@ -38,7 +46,7 @@ export interface Misfortune {
   readonly choice: number;
 }
 
-const COUNT_MAX = 16;
+const COUNT_MAX = 18;
 
 export function scheduleOf(seed: number): Misfortune[] {
   const random = seededRandom(seed ^ 0x6d697366);

@@ -3,7 +3,7 @@
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import type { MergeLimits } from '../../actors/merge/index.ts';
 import type { Rules } from '../../engine/core/rules.ts';
-import { MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';
+import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';
 import { seededRandom } from '../unit/log/faulty-disk.ts';
 
 /** Fixed for the life of a data directory. */
@@ -12,6 +12,12 @@ export interface StorySettings {
   readonly segmentBytes: number;
   /** Whether old segments go; without it the whole log can be replayed at the end. */
   readonly retains: boolean;
+  /** Whether the lake is in a bucket, else in a directory. */
+  readonly inBucket: boolean;
+  /** Silences last hours, in which fingerprints move to their table on disk and others expire. */
+  readonly isLong: boolean;
+  readonly dedupeHorizonMs: number;
+  readonly deadLetterBytesMax: number;
 }
 
 export interface LifeSettings {
@@ -25,25 +31,42 @@ export interface LifeSettings {
   readonly checkpointIntervalMs: number;
   readonly checkpointBytesMax: number;
   readonly dedupeMemoryBytesMax: number;
+  readonly deadLetterBytesMax: number;
+  readonly tickAfterMs: number;
   readonly markerCheckMs: number;
   readonly retentionMs: number;
   readonly rowsPerFile: number;
+  readonly slotBytesMax: number;
+  readonly spoolBytesMax: number;
+  readonly heldBytesMax: number;
+  readonly hourlyIntervalMs: number;
   readonly reportCellsMax: number;
   readonly mergeLimits: Partial<MergeLimits>;
 }
 
 const KIB = 1024;
+/** They cost as much as ten others. */
+const LONG_STORIES_ARE_ONE_OF = 40;
 const pickOf = (random: () => number) => (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));
 
 export function storySettings(seed: number): StorySettings {
   const pick = pickOf(seededRandom(seed ^ 0x73746f72));
-  return { partitionCount: pick(1, 6), segmentBytes: pick(1, 3) * 64 * KIB, retains: pick(0, 2) === 0 };
+  return {
+    partitionCount: pick(1, 6),
+    segmentBytes: pick(1, 3) * 64 * KIB,
+    retains: pick(0, 2) === 0,
+    inBucket: pick(0, 1) === 0,
+    isLong: pick(1, LONG_STORIES_ARE_ONE_OF) === 1,
+    dedupeHorizonMs: pick(0, 1) === 0 ? MS_PER_DAY : 2 * MS_PER_HOUR,
+    deadLetterBytesMax: pick(1, 16) * 512,
+  };
 }
 
 export function lifeSettings(seed: number, life: number, story: StorySettings, dedupe: Rules['dedupe']): LifeSettings {
   const random = seededRandom((seed ^ 0x6c696665) + life * 7_919);
   const pick = pickOf(random);
   const slotMs = pick(5, 60) * MS_PER_SECOND;
+  const slotBytesMax = pick(8, 64) * KIB;
   return {
     threads: pick(1, Math.min(3, story.partitionCount)),
     rules: {
@@ -53,12 +76,12 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
       futureSkewMs: 5 * MS_PER_MINUTE,
       idleAfterMs: pick(2, 60) * MS_PER_SECOND,
       dedupe,
-      dedupeHorizonMs: MS_PER_DAY,
+      dedupeHorizonMs: story.dedupeHorizonMs,
       cellRetentionMs: 40 * MS_PER_DAY,
       dimensionLimits: {},
       cellsPerDayMax: 10_000,
       slotMs,
-      slotBytesMax: pick(8, 64) * KIB,
+      slotBytesMax,
       domain: null,
     },
     batchBytesMax: pick(4, 32) * KIB,
@@ -69,10 +92,16 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     checkpointIntervalMs: pick(1, 20) * 100,
     checkpointBytesMax: pick(2, 64) * KIB,
     dedupeMemoryBytesMax: pick(16, 64) * KIB,
+    deadLetterBytesMax: story.deadLetterBytesMax,
+    tickAfterMs: story.isLong ? 2_000 : pick(2, 10) * 100,
     markerCheckMs: pick(5, 60) * MS_PER_SECOND,
     retentionMs: pick(1, 30) * MS_PER_SECOND,
     rowsPerFile: pick(3, 40),
+    slotBytesMax,
+    spoolBytesMax: pick(1, 64) * 512,
+    heldBytesMax: pick(0, 4) * 64,
+    hourlyIntervalMs: pick(1, 20) * MS_PER_SECOND,
     reportCellsMax: pick(1, 8),
-    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10), pendingCellsMax: pick(1, 40) },
+    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10), pendingCellsMax: pick(1, 10) },
   };
 }

@@ -1,7 +1,8 @@
 /**
  * The simulated world: one queue of timers, a wall clock that may jump, dice. Nothing else moves anything, so that a seed repeats exactly.
  *
- * Promises run to their end between two timers; what production code awaits is either settled by them or by a timer of this world.
+ * Promises run to their end between two timers; what production code awaits is either settled by them or by a timer of this world. Each call
+ * to a disk, a store or a bucket is a step, and so is each message: a death may come before any of them, in the middle of such a run.
  */
 
 import type { Clock, Schedule } from '../../engine/core/clock.ts';
@@ -14,6 +15,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
+const AMBUSH_MS_MAX = 3_000;
 /** A whole hour, so that windows close soon after the start of most runs. */
 const START_MS = Date.UTC(2026, 10, 22, 9, 0, 0);
 
@@ -24,6 +26,8 @@ export class World {
   #wallOffsetMaxMs = START_MS;
   #timers: Timer[] = [];
   #nextNumber = 0;
+  /** What happens once so many more steps were made. */
+  #ambushes: { stepsLeft: number; readonly strike: () => void }[] = [];
   readonly clock: Clock = { nowMs: () => this.#monotonicMs + this.#wallOffsetMs, monotonicMs: () => this.#monotonicMs };
 
   constructor(seed: number) {
@@ -40,6 +44,27 @@ export class World {
       if (index >= 0) this.#timers.splice(index, 1);
     };
   };
+
+  /** Production code is about to reach out. */
+  readonly step = (): void => {
+    if (this.#ambushes.length === 0) return;
+    for (const ambush of this.#ambushes) ambush.stepsLeft--;
+    const due = this.#ambushes.filter(({ stepsLeft }) => stepsLeft <= 0);
+    if (due.length === 0) return;
+    this.#ambushes = this.#ambushes.filter(({ stepsLeft }) => stepsLeft > 0);
+    for (const { strike } of due) strike();
+  };
+
+  /** Strikes before the n-th step from now, or after a while where so many are not made. */
+  ambush(steps: number, strike: () => void): void {
+    const ambush = { stepsLeft: Math.max(1, steps), strike };
+    this.#ambushes.push(ambush);
+    void this.schedule(AMBUSH_MS_MAX, () => {
+      if (!this.#ambushes.includes(ambush)) return;
+      this.#ambushes.splice(this.#ambushes.indexOf(ambush), 1);
+      strike();
+    });
+  }
 
   chance(share: number): boolean {
     return this.random() < share;
@@ -65,6 +90,7 @@ export class World {
   channel(delayMsMax: number): (deliver: () => void) => void {
     let lastMs = 0;
     return (deliver) => {
+      this.step();
       lastMs = Math.max(lastMs, this.#monotonicMs + this.pick(0, delayMsMax));
       void this.schedule(lastMs - this.#monotonicMs, deliver);
     };

@@ -151,6 +151,10 @@ export class FaultyDisk implements Disk {
     inode.durable = inode.cached;
   }
 
+  erase(path: string): void {
+    this.#folders.erase(path);
+  }
+
   /** Of all files, sorted. */
   get paths(): string[] {
     return this.#folders.paths;

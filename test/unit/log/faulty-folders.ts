@@ -70,6 +70,14 @@ export class FaultyFolders {
     this.#change([{ path, entry: null }]);
   }
 
+  /** Somebody else takes it away, with all that is in it, for good. */
+  erase(path: string): void {
+    const folder = this.#find(dirname(path));
+    if (!(folder instanceof Folder)) return;
+    folder.cached.delete(basename(path));
+    folder.durable.delete(basename(path));
+  }
+
   sync(path: string): void {
     const folder = this.#find(path);
     if (!(folder instanceof Folder) || this.#pending.length === 0) return;

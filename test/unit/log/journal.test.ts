@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LogReader } from '../../../engine/core/log.ts';
 import { offset, type Offset } from '../../../engine/core/types.ts';
 import { createRecordCursor, inspectJournal, openLogLookup, openLogReader, type JournalWriter } from '../../../engine/log/index.ts';
-import { FaultyDisk, seededRandom } from './faulty-disk.ts';
+import { diskError, FaultyDisk, seededRandom } from './faulty-disk.ts';
 import { appendText, BATCH_BYTES, commitTexts, DIRECTORY, drain, open, PARTITIONS, plainBatch, readAll, SEGMENT_BYTES, TestClock, texts } from './journal-fixture.ts';
 
 const settle = async (): Promise<void> => {
@@ -300,6 +300,23 @@ describe('retention', () => {
     await writer.close();
     const reopened = await open(disk, { sparesMax: 2 });
     expect(texts(readAll(disk, reopened.writer.durableOffset))).toHaveLength(14);
+  });
+});
+
+describe('a disk that fails while the journal is read', () => {
+  it.each(['EIO', 'EMFILE'])('is no damage, and the same read goes on later: %s', async (code) => {
+    const disk = new FaultyDisk();
+    const { writer } = await open(disk);
+    await commitTexts(writer, 'a', 'b');
+    const log = reader(disk);
+    const retryable: unknown = expect.objectContaining({ retryable: true });
+    disk.fault = (operation) => (operation === 'read' || operation === 'open' ? diskError(code) : null);
+    expect(() => log.read(writer.durableOffset)).toThrow(retryable);
+    await writer.close();
+    await expect(open(disk)).rejects.toEqual(retryable);
+    disk.fault = null;
+    const reopened = await open(disk);
+    expect(texts(readAll(disk, reopened.writer.durableOffset))).toEqual(['a', 'b']);
   });
 });
 

@@ -1,0 +1,136 @@
+/** Senders: messages of the generator, in requests that are sent again until they are answered, and some of them once more hours later. */
+
+import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
+import type { EngineError } from '../../engine/core/errors.ts';
+import { RecordFlag, RecordSource } from '../../engine/core/record.ts';
+import type { BatchMember } from '../../ingress/batcher.ts';
+import type { Door } from './door.ts';
+import type { World } from './world.ts';
+
+/** One request: done with once all of its records are durable, sent again when anything else happens to it. */
+class Client implements BatchMember {
+  appending = true;
+  batchesPending = 0;
+  lastBatch = 0;
+  failure: EngineError | null = null;
+  readonly bodies: readonly Buffer[];
+  readonly #done: (client: Client) => void;
+
+  constructor(bodies: readonly Buffer[], done: (client: Client) => void) {
+    this.bodies = bodies;
+    this.#done = done;
+  }
+
+  settled(): void {
+    this.#done(this);
+  }
+
+  resume(): void {
+    throw new Error('bug: no client was parked');
+  }
+}
+
+export interface SendersOptions {
+  readonly world: World;
+  readonly seed: number;
+  readonly count: number;
+  /** Nothing older is sent once more: running time never passes faster than this. */
+  readonly repeatMsMax: number;
+  /** A bug to plant: what failed counts as answered. */
+  readonly acknowledgesFailures: boolean;
+  /** Null while there is nobody to send to. */
+  readonly door: () => Door | null;
+  readonly onAnswered: (body: string, atMs: number) => void;
+}
+
+export class Senders {
+  readonly #options: SendersOptions;
+  /** Bodies that have no answer yet and are not under way. */
+  readonly #unanswered: Buffer[] = [];
+  readonly #underWay = new Set<Client>();
+  readonly #made: { readonly body: Buffer; readonly atMs: number }[] = [];
+  #toMake: number;
+  messages = 0;
+  refused = 0;
+  silentUntilMs = 0;
+
+  constructor(options: SendersOptions) {
+    this.#options = options;
+    this.#toMake = options.count;
+  }
+
+  get unansweredCount(): number {
+    return this.#toMake + this.#unanswered.length + this.#underWay.size;
+  }
+
+  async run(): Promise<void> {
+    const { world, seed } = this.#options;
+    const startMs = world.clock.nowMs();
+    const generator = createGenerator({ seed, ratePerMinute: 60_000, startMs, users: 50, campaigns: 4, apps: 2, garbageShare: 0.06, resendShare: 0.1, followsClock: true });
+    for (;;) {
+      if (this.#toMake > 0 && world.chance(0.7)) this.#make(() => generator.next(startMs + this.messages * 10));
+      this.#send();
+      const silentMs = this.silentUntilMs - world.clock.monotonicMs();
+      if (silentMs > 0) await world.sleep(silentMs);
+      else await world.sleep(world.chance(0.1) ? world.pick(100, 5_000) : world.pick(1, 60));
+    }
+  }
+
+  /** Their connections are gone. */
+  abandon(): void {
+    for (const client of [...this.#underWay]) this.#again(client);
+  }
+
+  #make(next: () => { readonly method: string; readonly body: string }): void {
+    const { world, repeatMsMax } = this.#options;
+    const nowMs = world.clock.monotonicMs();
+    for (let count = world.pick(1, 6); count > 0 && this.#toMake > 0; count--, this.#toMake--) {
+      const message = next();
+      if (message.method !== 'POST') continue;
+      this.messages++;
+      const body = Buffer.from(message.body);
+      this.#made.push({ body, atMs: nowMs });
+      this.#unanswered.push(body);
+    }
+    // AppsFlyer sends some of what was answered long ago once more.
+    const repeated = this.#made[world.pick(0, this.#made.length)];
+    if (repeated !== undefined && world.chance(0.15) && nowMs - repeated.atMs < repeatMsMax) this.#unanswered.push(repeated.body);
+  }
+
+  #send(): void {
+    const { world } = this.#options;
+    for (let requests = world.pick(1, 4); requests > 0 && this.#unanswered.length > 0; requests--) {
+      const door = this.#options.door();
+      const batcher = door?.batcher ?? null;
+      if (door === null || batcher === null) return;
+      const bodies: Buffer[] = [];
+      for (let count = world.pick(1, 5); count > 0 && this.#unanswered.length > 0; count--) bodies.push(this.#unanswered.splice(world.pick(0, this.#unanswered.length - 1), 1)[0] as Buffer);
+      const client = new Client(bodies, this.#answered);
+      this.#underWay.add(client);
+      const taken = bodies.every((body) => {
+        door.partitioner.locate(body, 0, body.byteLength);
+        const { partition, flags } = door.partitioner;
+        return batcher.append(client, partition, RecordSource.push, flags === RecordFlag.none ? 0 : flags, body, 0, body.byteLength);
+      });
+      if (!taken) this.#again(client);
+      client.appending = false;
+    }
+  }
+
+  readonly #answered = (client: Client): void => {
+    if (!this.#underWay.delete(client)) return;
+    const { world, acknowledgesFailures, onAnswered } = this.#options;
+    if (client.failure !== null && !acknowledgesFailures) {
+      this.#again(client);
+      return;
+    }
+    for (const body of client.bodies) onAnswered(body.toString(), world.clock.nowMs());
+  };
+
+  /** Some of it may be durable all the same. */
+  #again(client: Client): void {
+    this.#underWay.delete(client);
+    this.refused++;
+    this.#unanswered.push(...client.bodies);
+  }
+}
