@@ -103,7 +103,14 @@ export class HeldShares {
   }
 
   #forget(held: Held): void {
-    if (held.entries instanceof Uint8Array) this.#memoryBytes -= held.entries.byteLength;
-    else this.#options.files.removeTree(held.entries.file);
+    if (held.entries instanceof Uint8Array) {
+      this.#memoryBytes -= held.entries.byteLength;
+      return;
+    }
+    try {
+      this.#options.files.removeTree(held.entries.file);
+    } catch {
+      // What a disk does not give up now goes with the folder at the next start.
+    }
   }
 }

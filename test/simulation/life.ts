@@ -276,11 +276,13 @@ export class Life {
     // Reports on their way, and what partitions tell of themselves while they recover, are taken all the same.
     if (this.#merge.pendingCount > pendingMax + PENDING_CELLS_BESIDE) onBug(new Error(`bounds: ${this.#merge.pendingCount} cells wait in the merge, whose limit is ${pendingMax}`));
     this.lake.checkBounds();
-    for (const actor of this.threads.actors) {
-      const { dedupeMemoryBytes, deadLetterBytes } = actor.stats();
-      if (deadLetterBytes > 2 * (settings.deadLetterBytesMax + LETTER_BYTES_MAX)) onBug(new Error(`bounds: partition ${actor.id} keeps ${deadLetterBytes} bytes of dead letters, whose limit is ${settings.deadLetterBytesMax}`));
-      if (dedupeMemoryBytes > settings.dedupeMemoryBytesMax + DEDUPE_BYTES_BESIDE) onBug(new Error(`bounds: partition ${actor.id} keeps ${dedupeMemoryBytes} bytes of fingerprints in memory, whose limit is ${settings.dedupeMemoryBytesMax}`));
-    }
+  }
+
+  #checkActor(actor: SimulatedActor): void {
+    const { onBug, settings } = this.#options;
+    const { dedupeMemoryBytes, deadLetterBytes } = actor.stats();
+    if (deadLetterBytes > 2 * (settings.deadLetterBytesMax + LETTER_BYTES_MAX)) onBug(new Error(`bounds: partition ${actor.id} keeps ${deadLetterBytes} bytes of dead letters, whose limit is ${settings.deadLetterBytesMax}`));
+    if (dedupeMemoryBytes > settings.dedupeMemoryBytesMax + DEDUPE_BYTES_BESIDE) onBug(new Error(`bounds: partition ${actor.id} keeps ${dedupeMemoryBytes} bytes of fingerprints in memory, whose limit is ${settings.dedupeMemoryBytesMax}`));
   }
 
   /** What main waits for, as long as this life lasts. */
@@ -309,7 +311,9 @@ export class Life {
       case 'flushed': {
         this.need.set(message.partition, message.needed);
         const actor = this.threads.actors.find(({ id }) => id === message.partition);
-        if (actor !== undefined) this.#options.onCheckpoint(actor);
+        if (actor === undefined) break;
+        this.#checkActor(actor);
+        this.#options.onCheckpoint(actor);
         break;
       }
       case 'restored':

@@ -98,6 +98,7 @@ class Simulation {
     this.#dedupe = plant?.forgetsRepeats === true ? 'none' : 'push-ms';
     const disk = new FaultyDisk();
     disk.onStep = world.step;
+    disk.isLogging = false;
     if (plant?.syncLies === true) disk.lies = () => world.chance(0.2);
     const { partitionCount, inBucket, isLong, dedupeHorizonMs } = this.#story;
     this.#durable = { disk, ...newStores(partitionCount), lake: new LakeMemory(disk, inBucket ? new SimulatedBucket(world) : null), system: new SimulatedSystem() };

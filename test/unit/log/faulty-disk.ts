@@ -89,7 +89,9 @@ export class FaultyDisk implements Disk {
   /** After this many operations the power goes. */
   operationsLeft = Infinity;
   operations = 0;
+  /** Every operation with its path, unless nobody looks. */
   readonly log: string[] = [];
+  isLogging = true;
   #folders = new FaultyFolders();
   #life = 0;
   #dead = false;
@@ -292,7 +294,7 @@ export class FaultyDisk implements Disk {
       this.#dead = true;
       throw diskError('EPOWER');
     }
-    this.log.push(`${operation} ${path}`);
+    if (this.isLogging) this.log.push(`${operation} ${path}`);
     const error = this.fault?.(operation, path) ?? null;
     if (error !== null) throw error;
   }
