@@ -1,0 +1,15 @@
+/** All guards, by section of the design, and what has none. */
+
+import { DOOR } from './door.ts';
+import { FOLD } from './fold.ts';
+import type { Guard } from './guard.ts';
+import { JOURNAL } from './journal.ts';
+import { PROMISES } from './promises.ts';
+import { RECOVERY } from './recovery.ts';
+import { RESULTS } from './results.ts';
+import { STATE } from './state.ts';
+import { TIME } from './time.ts';
+
+export { GAPS } from './gaps.ts';
+
+export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...RECOVERY, ...STATE, ...TIME];
