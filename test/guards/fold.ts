@@ -17,7 +17,7 @@ export const FOLD: readonly Guard[] = [
     file: 'engine/log/tail-rewrite.ts',
     find: 'const receivedAtMs = proven?.receivedAtMs ?? 0;',
     replace: 'const receivedAtMs = proven === null ? 0 : 1;',
-    test: { file: 'unit/log/journal.test.ts', name: 'holds times that never go back and counts gaps of at most two seconds as running time' },
+    test: { file: 'unit/log/journal.test.ts', name: 'goes on with the times of the life before though nothing of that has to be written anew' },
   },
   {
     section: 'fold',

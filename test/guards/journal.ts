@@ -41,7 +41,7 @@ export const JOURNAL: readonly Guard[] = [
     file: 'engine/log/segment-catalog.ts',
     find: 'const sparePath = entry.fileBytes === segmentBytes && spares.wanted ? spares.freshPath() : null;',
     replace: 'const sparePath = entry.fileBytes === segmentBytes && spares.wanted && segmentBytes < 0 ? spares.freshPath() : null;',
-    test: { file: 'unit/log/journal.test.ts', name: 'recycles retired files, whose stale bytes never read as records' },
+    test: { file: 'unit/log/journal.test.ts', name: 'fills no spare while segments fill within seconds, and recycles those that grew' },
   },
   {
     section: 'journal',
@@ -82,7 +82,7 @@ export const JOURNAL: readonly Guard[] = [
     file: 'engine/log/journal-reader.ts',
     find: 'if (this.#chain >= 0 && facts.previousCrc !== this.#chain)',
     replace: 'if (this.#chain < -1)',
-    test: { file: 'unit/log/journal.test.ts', name: 'is told by the reader when a header or the chain is damaged' },
+    test: { file: 'unit/log/journal.test.ts', name: 'is told by the reader when a sound batch names another predecessor than stands before it' },
   },
   {
     section: 'journal',
@@ -209,11 +209,11 @@ export const JOURNAL: readonly Guard[] = [
   },
   {
     section: 'journal',
-    rule: 'the need is the lowest of all partitions, nothing before each has told it',
+    rule: 'the need is the lowest of all partitions',
     file: 'engine/runtime/retention-need.ts',
-    find: 'this.#needs.every((need) => need !== null)',
-    replace: 'this.#needs.some((need) => need !== null)',
-    test: { file: 'unit/runtime/retention-need.test.ts', name: 'is everything until each partition has told its need' },
+    find: 'Math.min(...(this.#needs))',
+    replace: 'Math.max(...(this.#needs as number[]))',
+    test: { file: 'unit/runtime/retention-need.test.ts', name: 'begins at the lowest need' },
   },
   {
     section: 'journal',

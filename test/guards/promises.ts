@@ -73,7 +73,7 @@ export const PROMISES: readonly Guard[] = [
     file: 'actors/partition/dead-letters.ts',
     find: 'kept.set(bytes.subarray(start, start + kept.byteLength));',
     replace: 'kept.set(bytes.subarray(0, kept.byteLength));',
-    test: { file: 'unit/partition/dead-letters.test.ts', name: 'keep code, place and bytes, and are paged from the newest, stored or not' },
+    test: { file: 'unit/partition/dead-letters.test.ts', name: 'hold the bytes of their own record, and none of what lies around it' },
   },
   {
     section: 'promises',

@@ -41,7 +41,7 @@ export const RECOVERY: readonly Guard[] = [
     file: 'engine/runtime/egress.ts',
     find: 'if (!this.#wasReady && merge.ready && this.#holdsRecovery()) {',
     replace: 'if (!this.#wasReady && merge.ready) {',
-    test: { file: 'unit/runtime/egress.test.ts', name: 'is ready once the store holds the last piece of every recovery' },
+    test: { file: 'unit/runtime/egress.test.ts', name: 'is not ready while a part of what a recovery has told waits for another output' },
   },
   {
     section: 'recovery',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CellKind } from '../../../engine/core/cell.ts';
 import type { MergedCell } from '../../../engine/core/cell.ts';
+import { pack, unpack } from '../../../engine/core/codec.ts';
 import { memoryStore } from '../../../engine/state/index.ts';
 import { LIVE_TABLES } from '../../../sinks/live/index.ts';
 import { DAY_MS, DAY_START_MS, HOUR_MS, merged, name, openLive, output, schema } from './helpers.ts';
@@ -171,6 +172,10 @@ describe('LiveStore', () => {
     expect(() => openLive(store, { generation: 999 })).toThrow(expect.objectContaining({ code: 'DATA_DIR_FOREIGN' }));
     expect(() => openLive(store, { schema: { ...schema, dimensions: ['country'] } })).toThrow(expect.objectContaining({ code: 'DATA_VERSION' }));
     expect(() => openLive(store, { schema: { ...schema, measures: [...schema.measures].reverse() } })).toThrow(expect.objectContaining({ code: 'DATA_VERSION' }));
+    const newer = store.fork();
+    const identity = new TextEncoder().encode('identity');
+    await newer.commit([{ table: 'meta', key: identity, value: pack({ ...unpack<object>(newer.get('meta', identity) as Uint8Array), version: 99 }) }]);
+    expect(() => openLive(newer)).toThrow(expect.objectContaining({ code: 'DATA_VERSION' }));
     expect(openLive(store, { generation: 1_001 }).generation).toBe(1_001);
     const more = openLive(store, { schema: { ...schema, measures: [...schema.measures, { name: 'clicks', unit: 'count' }] } });
     expect(more.cell(merged())?.measures).toEqual([1, 0, 0]);

@@ -165,6 +165,20 @@ describe('the journal', () => {
     expect(readAll(disk, reopened.writer.durableOffset).at(-1)).toMatchObject({ receivedAtMs: started + 500, runningTimeMs: 2_643 });
   });
 
+  it('goes on with the times of the life before though nothing of that has to be written anew', async () => {
+    const disk = new FaultyDisk();
+    const clock = new TestClock();
+    const { writer } = await open(disk, { clock });
+    clock.advance(700);
+    await commitTexts(writer, 'before');
+    const [before] = readAll(disk, writer.durableOffset);
+    clock.wallMs -= 86_400_000;
+    const reopened = await open(disk, { clock, provenOffset: writer.durableOffset });
+    expect(reopened.recovery).toMatchObject({ rewrittenBatches: 0, receivedAtMs: before?.receivedAtMs });
+    await commitTexts(reopened.writer, 'after');
+    expect(readAll(disk, reopened.writer.durableOffset).at(-1)).toMatchObject({ receivedAtMs: before?.receivedAtMs, runningTimeMs: 700 });
+  });
+
   it('looks up single batches by offset', async () => {
     const disk = new FaultyDisk();
     const { writer } = await open(disk);
@@ -354,5 +368,24 @@ describe('the record cursor', () => {
     const log = reader(disk);
     expect(texts([plainBatch(log.read(writer.durableOffset) as never)])).toEqual(['a']);
     expect(() => log.read(writer.durableOffset)).toThrow(expect.objectContaining({ code: 'JOURNAL_CORRUPT' }));
+  });
+
+  it('is told by the reader when a sound batch names another predecessor than stands before it', async () => {
+    const disk = new FaultyDisk();
+    const { writer, published } = await open(disk);
+    await commitTexts(writer, 'common');
+    await commitTexts(writer, 'one', 'two');
+    // The same segment, place and sequence of the same journal, but not what was written there.
+    const strange = new FaultyDisk();
+    const second = await open(strange);
+    await commitTexts(second.writer, 'common');
+    appendText(second.writer, 2, 'oNe');
+    await second.writer.commit();
+    const [from, to] = [published[1], published[2]].map((end) => (end as number) % SEGMENT_BYTES) as [number, number];
+    const file = `${DIRECTORY}/0000000000.segment`;
+    strange.bytesOf(file).copy(disk.bytesOf(file), from, from, to);
+    const log = reader(disk);
+    expect(texts([1, 2].map(() => plainBatch(log.read(writer.durableOffset) as never)))).toEqual(['common', 'oNe']);
+    expect(() => log.read(writer.durableOffset)).toThrow(expect.objectContaining({ code: 'JOURNAL_CORRUPT', message: expect.stringContaining('the chain of batches') as unknown }));
   });
 });

@@ -32,6 +32,14 @@ describe('dead letters', () => {
     expect(stored.newest(9)[2]?.bytes).toEqual(Uint8Array.of(3, 3, 3, 3));
   });
 
+  it('hold the bytes of their own record, and none of what lies around it', () => {
+    const letters = new DeadLetters(newStore(), 2 ** 20);
+    const bytes = Buffer.from('before{"its":"own"}behind');
+    letters.add({ code: 'NOT_JSON', receivedAtMs: 5, source: 1, batchSequence: 1, index: 2 }, bytes, 6, 19);
+    bytes.fill(0);
+    expect(letters.newest(1).map((letter) => Buffer.from(letter.bytes).toString())).toEqual(['{"its":"own"}']);
+  });
+
   it('are whole up to a mebibyte and cut beyond, with the full size on record', async () => {
     const own = newStore();
     const letters = new DeadLetters(own, 2 ** 22);

@@ -77,6 +77,16 @@ describe('time', () => {
     expect(verdicts(folded(closed))).toEqual(['accepted', 'late']);
   });
 
+  it('never opens a closed hour again when a day expires under a longer lateness', () => {
+    const log = logWith();
+    log.batch(TEN + 1, [sale({ t: TEN })]);
+    // Days go sooner now: one expires at the next record, and hours are looked at with it.
+    log.batch(TEN + 2, [], [rulesControl({ allowedLatenessMs: 20 * MS_PER_HOUR, cellRetentionMs: MS_PER_HOUR })]);
+    log.batch(TEN + 3, [sale({ t: TEN })]);
+    log.batch(TEN + 4, [sale({ t: TEN - 2 * MS_PER_HOUR })]);
+    expect(verdicts(folded(log))).toEqual(['accepted', 'accepted', 'late']);
+  });
+
   it('counts late records beside their hour and in their day, and those of expired days in the lake alone', () => {
     const log = logWith({ cellRetentionMs: 2 * MS_PER_HOUR });
     log.batch(TEN + 1, [sale({ t: TEN }), sale({ t: TEN - 4 * MS_PER_HOUR }), sale({ t: TEN - 10 * MS_PER_HOUR - 1 })]);

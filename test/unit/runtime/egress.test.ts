@@ -18,6 +18,9 @@ class Harness {
   readonly egress: Egress;
   /** Writes wait for {@link write}. */
   holds = false;
+  /** A write keeps the thread for so long before it waits for the disk. */
+  workMs = 0;
+  workedMs = 0;
   #nowMs = 0;
   #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
   #write: (() => void) | null = null;
@@ -29,6 +32,8 @@ class Harness {
       merge: this.merge,
       store: {
         apply: async (output) => {
+          this.#nowMs += this.workMs;
+          this.workedMs += this.workMs;
           if (this.holds) await new Promise<void>((resolve) => (this.#write = resolve));
           this.outputs.push(output);
           this.store.apply(output);
@@ -56,6 +61,10 @@ class Harness {
     for (let thread = 0; thread < threads; thread++) this.egress.recovering(thread);
   }
 
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   report(thread: number, sequence: number, cells: readonly PartialCell[], change: { complete?: boolean; answered?: readonly number[] } = {}): void {
     this.egress.report(thread, { type: 'report', reports: packMessage([report(thread, sequence, cells)]), answered: change.answered ?? [], complete: change.complete ?? false, oldestReceivedAtMs: 0 });
   }
@@ -72,7 +81,7 @@ class Harness {
       next.callback();
       await turn();
     }
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
   async write(): Promise<void> {
@@ -173,6 +182,40 @@ describe('egress', () => {
     expect(harness.egress.ready).toBe(true);
     expect(harness.store.cells.size).toBe(9);
     expect(harness.outputs[0]?.settledSequences).toEqual(new Map([[0, 4], [1, 7]]));
+  });
+
+  it('is not ready while a part of what a recovery has told waits for another output', async () => {
+    const harness = new Harness(1, { outputCellsMax: 4 });
+    harness.report(0, 9, cells(10), { complete: true });
+    const readyAfter: [written: number, ready: boolean][] = [];
+    for (let step = 0; step < 20 && !harness.egress.ready; step++) {
+      await harness.pass(25);
+      readyAfter.push([harness.writtenCount, harness.egress.ready]);
+    }
+    expect(readyAfter.filter(([written]) => written < 10).length).toBeGreaterThan(0);
+    expect(readyAfter.filter(([written, ready]) => ready && written < 10)).toEqual([]);
+    expect(harness.egress.ready).toBe(true);
+  });
+
+  it('rests as long as its work asks for, so that it stays under a quarter of its thread', async () => {
+    const harness = new Harness(1);
+    harness.report(0, 1, cells(1), { complete: true });
+    await harness.pass(100);
+    harness.taken(0, 'credit');
+    harness.workMs = 20;
+    const startMs = harness.nowMs;
+    let sequence = 1;
+    while (harness.nowMs < startMs + 4_000) {
+      await harness.pass(1);
+      // A thread that has a report of changes ready whenever it may send one.
+      for (let credits = harness.taken(0, 'credit').length; credits > 0; credits--) {
+        sequence++;
+        harness.report(0, sequence, [partial({ dimensions: `c${sequence}\u001fDE`, revision: sequence })]);
+      }
+      if (sequence === 1) harness.report(0, ++sequence, [partial({ dimensions: 'first\u001fDE', revision: sequence })]);
+    }
+    expect(harness.workedMs).toBeGreaterThan(100);
+    expect(harness.workedMs / (harness.nowMs - startMs)).toBeLessThan(0.25);
   });
 
   it('writes all of a backlog when it closes', async () => {

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
+import { rulesOf } from '../../engine/rules-of.ts';
+import { settingsSchema } from '../../engine/settings.ts';
+
+const rules = (settings: Record<string, unknown>) => rulesOf(settingsSchema.parse(settings));
+
+describe('the journaled rules', () => {
+  it('hold every setting that the fold obeys', () => {
+    const { dimensionLimits, ...others } = rules({
+      partitions: 8,
+      windows: { allowed_lateness_seconds: 61, future_skew_seconds: 62, idle_after_seconds: 63 },
+      dedupe: { mode: 'push+pull-seconds', horizon_hours: 72 },
+      cells: { retention_days: 3, per_day_max: 80_001, dimension_limits: { country: 5 } },
+      lake: { slot_minutes: 7, slot_bytes_max: 2 ** 30 },
+      metrics: { conversion_events: ['level_up'] },
+    });
+    expect(others).toEqual({
+      pipelineVersion: appsflyerPipeline.version,
+      allowedLatenessMs: 61_000,
+      futureSkewMs: 62_000,
+      idleAfterMs: 63_000,
+      dedupe: 'push+pull-seconds',
+      dedupeHorizonMs: 72 * MS_PER_HOUR,
+      cellRetentionMs: 3 * MS_PER_DAY,
+      cellsPerDayMax: 10_001,
+      slotMs: 7 * MS_PER_MINUTE,
+      slotBytesMax: 2 ** 30,
+      domain: { conversionEvents: ['level_up'] },
+    });
+    expect(Object.keys(dimensionLimits).sort()).toEqual(appsflyerPipeline.dimensions.map(({ name }) => name).sort());
+    expect(dimensionLimits['country']).toBe(5);
+  });
+
+  it('name a dimension that there is not', () => {
+    expect(() => rules({ cells: { dimension_limits: { contry: 5 } } })).toThrow(/cells\.dimension_limits\.contry.*country/);
+  });
+});

@@ -1,0 +1,136 @@
+/** The loop's checkpoints: in turn, one at a time, and what they say of the log. What it folds and reports is tried by the simulation. */
+
+import { describe, expect, it } from 'vitest';
+import type { OrderedStore } from '../../../engine/core/store.ts';
+import { partitionId, type Epoch, type Offset } from '../../../engine/core/types.ts';
+import { ActorLoop, type PartitionActor } from '../../../engine/runtime/actor-loop.ts';
+import { memoryStore } from '../../../engine/state/index.ts';
+import type { ActorToMain } from '../../../engine/threads/messages.ts';
+import { PROGRESS_WORDS, Progress } from '../../../engine/threads/progress.ts';
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+const STEP_MS = 10;
+
+interface LoopTest {
+  readonly loop: ActorLoop;
+  readonly posted: ActorToMain[];
+  /** Partitions in the order in which they were asked for a checkpoint, with the time. */
+  readonly taken: { readonly partition: number; readonly atMs: number }[];
+  /** Partitions whose checkpoint was committed. */
+  readonly committed: number[];
+  readonly words: { stopping: boolean };
+  readonly nowMs: () => number;
+}
+
+/** A loop over partitions that always have something to save, and an empty log. A wait for work takes {@link STEP_MS}. */
+function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (partition: number) => Partial<OrderedStore> = () => ({})): LoopTest {
+  let nowMs = 0;
+  const posted: ActorToMain[] = [];
+  const taken: { partition: number; atMs: number }[] = [];
+  const committed: number[] = [];
+  const words = { durableOffset: 0 as Offset, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
+    nowMs += STEP_MS;
+    await turn();
+  } };
+  const entries = Array.from({ length: partitions }, (_, id) => {
+    const store = Object.assign(memoryStore([]), { commit: () => Promise.resolve() }, storeOf(id));
+    const actor = {
+      id: partitionId(id),
+      offset: 0 as Offset,
+      sequence: 0,
+      hasChanges: false,
+      checkpointPressure: 0,
+      checkpoint: () => {
+        taken.push({ partition: id, atMs: nowMs });
+        return { operations: [], offset: 500 as Offset, epoch: taken.length as Epoch };
+      },
+      checkpointCommitted: () => void committed.push(id),
+      checkpointFailed: () => undefined,
+      settled: () => undefined,
+      report: () => ({ cells: [] }),
+      takeShares: () => [],
+      pendingSlotOffset: () => 300 as Offset,
+      stats: () => ({}),
+    } as unknown as PartitionActor;
+    return { actor, store };
+  });
+  const loop = new ActorLoop({
+    partitions: entries,
+    openReader: () => ({ position: 0 as Offset, read: () => null, close: () => undefined }),
+    cursor: {} as never,
+    words,
+    progress: new Progress(new Int32Array(PROGRESS_WORDS)),
+    post: (message) => void posted.push(message),
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    emitIntervalMs: 25,
+    checkpointIntervalMs,
+    checkpointBytesMax: 1,
+  });
+  loop.onMessage({ type: 'go', durable: 0, settled: [], finalUpToMs: 0 });
+  return { loop, posted, taken, committed, words, nowMs: () => nowMs };
+}
+
+const until = async (isMet: () => boolean): Promise<void> => {
+  for (let turns = 0; !isMet(); turns++) {
+    if (turns > 10_000) throw new Error('it never comes to that');
+    await turn();
+  }
+};
+
+describe('an actor loop', () => {
+  it('checkpoints its partitions in turn, one at a time, each once in the interval', async () => {
+    let [inFlight, inFlightMax] = [0, 0];
+    const store = (partition: number): Partial<OrderedStore> => ({
+      commit: async () => {
+        inFlightMax = Math.max(inFlightMax, ++inFlight);
+        // One takes longer than the time between two checkpoints.
+        for (let turns = 0; turns < (partition === 1 ? 15 : 1); turns++) await turn();
+        inFlight--;
+      },
+    });
+    const { loop, taken, words, nowMs } = loopOver(4, 400, store);
+    const running = loop.run();
+    await until(() => nowMs() >= 1_700);
+    const inTurn = [...taken];
+    words.stopping = true;
+    await running;
+    expect(inTurn.map(({ partition }) => partition)).toEqual(inTurn.map((_, index) => index % 4));
+    expect(inTurn.length).toBeGreaterThan(11);
+    expect(inFlightMax).toBe(1);
+    const times = inTurn.filter(({ partition }) => partition === 0).map(({ atMs }) => atMs);
+    const pausesMs = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0));
+    for (const pauseMs of pausesMs) expect(Math.abs(pauseMs - 400)).toBeLessThanOrEqual(5 * STEP_MS);
+  });
+
+  it('tells what the log must keep once a checkpoint is flushed, and not when it is committed', async () => {
+    let flush: () => void = () => undefined;
+    const flushed = new Promise<void>((resolve) => (flush = resolve));
+    const { loop, posted, committed, words } = loopOver(1, 100, () => ({ flushed: () => flushed }));
+    const running = loop.run();
+    await until(() => committed.length > 0);
+    for (let turns = 0; turns < 50; turns++) await turn();
+    expect(committed).toEqual([0]);
+    expect(posted.filter(({ type }) => type === 'flushed')).toEqual([]);
+    flush();
+    await until(() => posted.some(({ type }) => type === 'flushed'));
+    // A slot that is not spooled needs more of the log than the checkpoint does.
+    expect(posted.find(({ type }) => type === 'flushed')).toEqual({ type: 'flushed', partition: 0, offset: 500, needed: 300 });
+    words.stopping = true;
+    await running;
+  });
+
+  it('checkpoints every partition before it ends, when it is told to stop', async () => {
+    const flushed: number[] = [];
+    const closed: number[] = [];
+    const { loop, taken, committed, words } = loopOver(3, 1_000_000, (partition) => ({
+      flushed: async () => void flushed.push(partition),
+      close: async () => void closed.push(partition),
+    }));
+    const running = loop.run();
+    for (let turns = 0; turns < 20; turns++) await turn();
+    expect(taken).toEqual([]);
+    words.stopping = true;
+    await running;
+    expect({ committed, flushed, closed }).toEqual({ committed: [0, 1, 2], flushed: [0, 1, 2], closed: [0, 1, 2] });
+  });
+});
