@@ -140,7 +140,7 @@ export const TIME: readonly Guard[] = [
     rule: 'emission: changed cells alone',
     file: 'actors/partition/reports.ts',
     find: 'return { scope: \'changed\', head, cells: this.#changes.takeChanged(), passed: 0, stored: null };',
-    replace: 'for (const cell of this.#table.all()) cell.isChanged = true;\n    this.#changes.takeChanged();\n    return { scope: \'changed\', head, cells: [...this.#table.all()], passed: 0, stored: null };',
+    replace: 'const changed = this.#changes.takeChanged();\n    for (const cell of this.#table.all()) cell.isChanged = true;\n    return { scope: \'changed\', head, cells: [...new Set([...changed, ...this.#table.all()])], passed: 0, stored: null };',
     test: { file: 'unit/partition/reports.test.ts', name: 'hold each changed cell once, with absolute totals, and nothing when nothing changed' },
   },
   {
