@@ -62,6 +62,14 @@ export const FOLD: readonly Guard[] = [
   },
   {
     section: 'fold',
+    rule: 'a control record is for all partitions',
+    file: 'engine/log/journal-reader.ts',
+    find: 'const controls = copyControls(this.#window, body, facts, this.#segment.seed);',
+    replace: 'const controls = this.#lane.first > 0 ? [] : copyControls(this.#window, body, facts, this.#segment.seed);',
+    test: { file: 'unit/log/journal.test.ts', name: 'shows each lane its own slices, the controls, and every batch as a tick' },
+  },
+  {
+    section: 'fold',
     rule: 'a rule takes effect at its offset',
     file: 'actors/partition/partition.ts',
     find: 'this.#obey(record.rules);\n        this.#areRulesDirty = true;',

@@ -45,6 +45,14 @@ export const PROMISES: readonly Guard[] = [
   },
   {
     section: 'promises',
+    rule: 'P2: accepted and late records are rows of the lake, each once',
+    file: 'actors/partition/partition.ts',
+    find: 'if (verdict === Verdict.accepted || verdict === Verdict.late) rows++;',
+    replace: 'if (verdict === Verdict.accepted) rows++;',
+    test: { file: 'unit/partition/outbox.test.ts', name: 'ends with its stretch of log time and is handed out once, also without rows' },
+  },
+  {
+    section: 'promises',
     rule: 'P3: every record ends in one verdict: a repeat counts as duplicate',
     file: 'actors/partition/judge.ts',
     find: 'this.conservation.duplicate++;',
@@ -89,7 +97,7 @@ export const PROMISES: readonly Guard[] = [
     file: 'engine/runtime/reporter.ts',
     find: 'Math.max(startMs + emitIntervalMs,',
     replace: 'Math.max(startMs + 100 * emitIntervalMs,',
-    test: { file: 'integration/daemon/smoke.test.ts', name: 'counts install, purchase, refund, duplicate and organic as documented, within a second' },
+    test: { file: 'integration/daemon/redis.test.ts', name: 'shows an event within a second of its acknowledgement' },
   },
   {
     section: 'promises',
@@ -109,11 +117,19 @@ export const PROMISES: readonly Guard[] = [
   },
   {
     section: 'promises',
+    rule: 'P5: nothing is dropped inside: what the open batch cannot hold waits, or is refused',
+    file: 'ingress/batcher.ts',
+    find: 'for (const member of parked) member.resume();',
+    replace: '',
+    test: { file: 'unit/ingress/batcher.test.ts', name: 'refuses what the open batch cannot hold, and resumes the parked in order once there is room' },
+  },
+  {
+    section: 'promises',
     rule: 'P5: distinct values of a dimension are limited; further ones count as other',
     file: 'actors/partition/day-limits.ts',
     find: 'value === OTHER || known.has(value) || known.size < (valuesMax[index] as number) ? value : OTHER',
     replace: 'value === OTHER || known.has(value) || known.size <= (valuesMax[index] as number) ? value : OTHER',
-    test: { file: 'unit/partition/bounds.test.ts', name: 's limit as other, by day, and says so' },
+    test: { file: 'unit/partition/bounds.test.ts', name: 'limit as other, by day, and says so' },
   },
   {
     section: 'promises',
@@ -182,6 +198,14 @@ export const PROMISES: readonly Guard[] = [
   },
   {
     section: 'promises',
+    rule: 'P5: a full disk never corrupts: the store begins no transaction near its end',
+    file: 'engine/state/lmdb-store.ts',
+    find: 'if (isShortOf(this.#path, needed)) throw',
+    replace: 'if (needed < 0) throw',
+    test: { file: 'integration/state/lmdb-store.test.ts', name: 'says so before the last byte is met: what lmdb does there damages the process' },
+  },
+  {
+    section: 'promises',
     rule: 'P6: the fold sees no clock but that of the log',
     file: 'actors/partition/judge.ts',
     find: 'if (timeMs > batch.receivedAtMs + rules.futureSkewMs)',
@@ -195,5 +219,13 @@ export const PROMISES: readonly Guard[] = [
     find: 'value: pack({ format: FORMAT_VERSION, ...state } satisfies CheckpointState),',
     replace: 'value: pack({ format: FORMAT_VERSION, ...state, time: { ...state.time, lastRecordAtMs: 0 } } satisfies CheckpointState),',
     test: { file: 'unit/partition/partition.property.test.ts', name: 'comes to the same state, reports and shares through crashes, evictions and settlements' },
+  },
+  {
+    section: 'promises',
+    rule: 'P6: the order in which partitions are merged does not matter, for labels either',
+    file: 'actors/merge/entry.ts',
+    find: 'label.timeMs > than.timeMs || (label.timeMs === than.timeMs && label.text > than.text)',
+    replace: 'label.timeMs > than.timeMs',
+    test: { file: 'unit/merge/merge.test.ts', name: 'takes the greater text of labels with equal time, whatever the order' },
   },
 ];

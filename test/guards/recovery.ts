@@ -17,7 +17,7 @@ export const RECOVERY: readonly Guard[] = [
     file: 'engine/runtime/actor-loop.ts',
     find: 'if (!this.#complete && this.#recoveryEnd !== null && reader.position >= this.#recoveryEnd) {',
     replace: 'if (!this.#complete && this.#recoveryEnd !== null) {',
-    test: { seeds: 60, finders: ['visible', 'merge', 'totals', 'day', 'bounds'] },
+    test: { file: 'unit/runtime/actor-loop.test.ts', name: 'reports nothing before it has replayed to the durable end that it was given, however long that takes' },
   },
   {
     section: 'recovery',
@@ -42,6 +42,14 @@ export const RECOVERY: readonly Guard[] = [
     find: 'if (!this.#wasReady && merge.ready && this.#holdsRecovery()) {',
     replace: 'if (!this.#wasReady && merge.ready) {',
     test: { file: 'unit/runtime/egress.test.ts', name: 'is not ready while a part of what a recovery has told waits for another output' },
+  },
+  {
+    section: 'recovery',
+    rule: 'queries answer 503 before',
+    file: 'engine/admin-routes.ts',
+    find: 'if (!view.state.ready) throw new EngineError(\'NOT_READY\',',
+    replace: 'if (view.state.draining) throw new EngineError(\'NOT_READY\',',
+    test: { file: 'integration/runtime/readiness.test.ts', name: 'queries and the stream answer 503 with Retry-After until recovery is complete, and readiness says why' },
   },
   {
     section: 'recovery',

@@ -79,6 +79,14 @@ export const RESULTS: readonly Guard[] = [
   },
   {
     section: 'results',
+    rule: 'the lake refuses a lower (generation, revision)',
+    file: 'sinks/lake/file-target.ts',
+    find: 'if (stored !== null && isOlder(version, stored)) return \'refused\';',
+    replace: '',
+    test: { file: 'integration/lake/file-target.test.ts', name: 'a lower revision or generation is refused, over a restart too' },
+  },
+  {
+    section: 'results',
     rule: 'a refusal counts as settled',
     file: 'sinks/redis/sink.ts',
     find: 'this.#counts.valuesRefused += refused;',
@@ -155,7 +163,7 @@ export const RESULTS: readonly Guard[] = [
     file: 'engine/runtime/egress.ts',
     find: 'await store.flushed();\n    } catch',
     replace: 'await Promise.resolve();\n    } catch',
-    test: { seeds: 60, finders: ['visible', 'totals', 'day', 'liveness', 'merge', 'sink'] },
+    test: { file: 'unit/runtime/egress.test.ts', name: 'tells the threads what is settled once the store has flushed it, and not when it is written' },
   },
   {
     section: 'results',
@@ -221,6 +229,14 @@ export const RESULTS: readonly Guard[] = [
     replace: 'return this.#mark;',
     keepsAway: 'a change number given twice after a power cut',
     test: { file: 'unit/sink-writer.test.ts', name: 'a marker names no change that a power cut could take back: cells are written at once, the marker follows' },
+  },
+  {
+    section: 'results',
+    rule: 'what was written before a connection broke, and not marked, is written again',
+    file: 'sinks/sink-writer.ts',
+    find: 'this.#mark = this.#marked;\n    await this.#resume(marker);',
+    replace: 'await this.#resume(marker);',
+    test: { file: 'unit/sink-writer.test.ts', name: 'what a sink took and holds no mark of is written again after a failure: it may have gone with the connection' },
   },
   {
     section: 'results',

@@ -39,6 +39,14 @@ export const TIME: readonly Guard[] = [
   },
   {
     section: 'time',
+    rule: 'watermark shown: the lowest of all partitions',
+    file: 'actors/merge/merge.ts',
+    find: 'watermarkMs = Math.min(watermarkMs, latest.watermarkMs);',
+    replace: 'watermarkMs = latest.watermarkMs;',
+    test: { file: 'unit/merge/merge.test.ts', name: 'shows the lowest watermark and the lowest closed hour of all partitions' },
+  },
+  {
+    section: 'time',
     rule: 'allowed lateness: an hour takes records until the watermark has passed its end by so much',
     file: 'actors/partition/partition-time.ts',
     find: 'this.#allowedLatenessMs = rules.allowedLatenessMs;',

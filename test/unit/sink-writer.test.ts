@@ -154,6 +154,24 @@ describe('the sink writer', () => {
     }
   });
 
+  test('what a sink took and holds no mark of is written again after a failure: it may have gone with the connection', async () => {
+    const { world, feed, sink, writer, system } = setUp();
+    feed.put(cell('a'));
+    writer.start();
+    await world.advance(10);
+    const failOver = system.takeCopy();
+    sink.hook = (step) => {
+      if (step === 'mark') throw unavailable();
+    };
+    feed.put(cell('b'));
+    await world.advance(1);
+    expect(system.cells.size).toBe(2);
+    failOver();
+    sink.hook = () => undefined;
+    await world.advance(10_000);
+    expect([system.cells.size, system.marker?.settled]).toEqual([2, 2]);
+  });
+
   test('a step that hangs counts as failed after the timeout, and no second write runs beside it', async () => {
     const { world, feed, sink, writer } = setUp({ timings: { attemptTimeoutMs: 1_000, backoffMinMs: 10, backoffMaxMs: 100 } });
     feed.put(cell('a'));

@@ -211,6 +211,17 @@ describe('Merge', () => {
     expect(merge.alarms.saturatedMeasures).toBe(1);
   });
 
+  it('shows the lowest watermark and the lowest closed hour of all partitions', () => {
+    const { merge, step } = start(3);
+    merge.accept(report(0, 1, [partial()], { watermarkMs: 500, closedUpToMs: 0 }));
+    merge.accept(report(1, 1, [], { watermarkMs: 300, closedUpToMs: HOUR_MS }));
+    merge.accept(report(2, 1, [], { watermarkMs: 900, closedUpToMs: 2 * HOUR_MS }));
+    expect(step()).toMatchObject({ watermarkMs: 300, finalUpToMs: 0 });
+    merge.accept(report(1, 2, [], { watermarkMs: 800, closedUpToMs: 2 * HOUR_MS }));
+    merge.accept(report(0, 2, [], { watermarkMs: 600, closedUpToMs: HOUR_MS }));
+    expect(step()).toMatchObject({ watermarkMs: 600, finalUpToMs: HOUR_MS });
+  });
+
   it('takes the greater text of labels with equal time, whatever the order', () => {
     for (const order of [['x', 'y'], ['y', 'x']]) {
       const { merge, step } = start(2);

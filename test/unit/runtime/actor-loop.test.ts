@@ -1,6 +1,7 @@
-/** The loop's checkpoints: in turn, one at a time, and what they say of the log. What it folds and reports is tried by the simulation. */
+/** The loop's checkpoints, what they say of the log, and when it begins to report. What it folds and tells is tried by the simulation. */
 
 import { describe, expect, it } from 'vitest';
+import type { LogBatch } from '../../../engine/core/log.ts';
 import type { OrderedStore } from '../../../engine/core/store.ts';
 import { partitionId, type Epoch, type Offset } from '../../../engine/core/types.ts';
 import { ActorLoop, type PartitionActor } from '../../../engine/runtime/actor-loop.ts';
@@ -20,15 +21,19 @@ interface LoopTest {
   readonly committed: number[];
   readonly words: { stopping: boolean };
   readonly nowMs: () => number;
+  /** Offsets of the batches that were folded. */
+  readonly folded: readonly number[];
 }
 
-/** A loop over partitions that always have something to save, and an empty log. A wait for work takes {@link STEP_MS}. */
-function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (partition: number) => Partial<OrderedStore> = () => ({})): LoopTest {
+/** A loop over partitions that always have something to save, and a log of `batches`, each of which takes a millisecond. A wait for work takes {@link STEP_MS}. */
+function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (partition: number) => Partial<OrderedStore> = () => ({}), batches = 0): LoopTest {
   let nowMs = 0;
+  let position = 0;
+  const folded: number[] = [];
   const posted: ActorToMain[] = [];
   const taken: { partition: number; atMs: number }[] = [];
   const committed: number[] = [];
-  const words = { durableOffset: 0 as Offset, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
+  const words = { durableOffset: batches as Offset, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
     nowMs += STEP_MS;
     await turn();
   } };
@@ -38,7 +43,13 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
       id: partitionId(id),
       offset: 0 as Offset,
       sequence: 0,
-      hasChanges: false,
+      hasChanges: true,
+      isMidReport: false,
+      owesAnswer: false,
+      fold: (batch: { readonly offset: number }) => {
+        nowMs++;
+        folded.push(batch.offset);
+      },
       checkpointPressure: 0,
       checkpoint: () => {
         taken.push({ partition: id, atMs: nowMs });
@@ -47,7 +58,7 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
       checkpointCommitted: () => void committed.push(id),
       checkpointFailed: () => undefined,
       settled: () => undefined,
-      report: () => ({ cells: [] }),
+      report: () => ({ partition: id, cells: [] }),
       takeShares: () => [],
       pendingSlotOffset: () => 300 as Offset,
       stats: () => ({}),
@@ -56,7 +67,13 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
   });
   const loop = new ActorLoop({
     partitions: entries,
-    openReader: () => ({ position: 0 as Offset, read: () => null, close: () => undefined }),
+    openReader: () => ({
+      get position() {
+        return position as Offset;
+      },
+      read: () => (position < batches ? ({ offset: position++, receivedAtMs: 0, slices: [] } as unknown as LogBatch) : null),
+      close: () => undefined,
+    }),
     cursor: {} as never,
     words,
     progress: new Progress(new Int32Array(PROGRESS_WORDS)),
@@ -66,8 +83,8 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
     checkpointIntervalMs,
     checkpointBytesMax: 1,
   });
-  loop.onMessage({ type: 'go', durable: 0, settled: [], finalUpToMs: 0 });
-  return { loop, posted, taken, committed, words, nowMs: () => nowMs };
+  loop.onMessage({ type: 'go', durable: batches, settled: [], finalUpToMs: 0 });
+  return { loop, posted, taken, committed, words, nowMs: () => nowMs, folded };
 }
 
 const until = async (isMet: () => boolean): Promise<void> => {
@@ -100,6 +117,16 @@ describe('an actor loop', () => {
     const times = inTurn.filter(({ partition }) => partition === 0).map(({ atMs }) => atMs);
     const pausesMs = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0));
     for (const pauseMs of pausesMs) expect(Math.abs(pauseMs - 400)).toBeLessThanOrEqual(5 * STEP_MS);
+  });
+
+  it('reports nothing before it has replayed to the durable end that it was given, however long that takes', async () => {
+    const { loop, posted, words, folded } = loopOver(1, 1_000_000, () => ({}), 300);
+    const running = loop.run();
+    await until(() => posted.some(({ type }) => type === 'report'));
+    expect(folded.length).toBe(300);
+    expect(posted.find((message) => message.type === 'report')).toMatchObject({ complete: true });
+    words.stopping = true;
+    await running;
   });
 
   it('tells what the log must keep once a checkpoint is flushed, and not when it is committed', async () => {

@@ -21,6 +21,8 @@ class Harness {
   /** A write keeps the thread for so long before it waits for the disk. */
   workMs = 0;
   workedMs = 0;
+  /** Until when what is written may be taken back by a power cut. */
+  flushing: Promise<void> = Promise.resolve();
   #nowMs = 0;
   #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
   #write: (() => void) | null = null;
@@ -38,7 +40,7 @@ class Harness {
           this.outputs.push(output);
           this.store.apply(output);
         },
-        flushed: () => Promise.resolve(),
+        flushed: () => this.flushing,
         settledSequences: () => this.outputs.at(-1)?.settledSequences ?? new Map<number, number>(),
         finalUpToMs: () => 0,
       },
@@ -195,6 +197,20 @@ describe('egress', () => {
     expect(readyAfter.filter(([written]) => written < 10).length).toBeGreaterThan(0);
     expect(readyAfter.filter(([written, ready]) => ready && written < 10)).toEqual([]);
     expect(harness.egress.ready).toBe(true);
+  });
+
+  it('tells the threads what is settled once the store has flushed it, and not when it is written', async () => {
+    const harness = new Harness(1);
+    let flush: () => void = () => undefined;
+    harness.flushing = new Promise<void>((resolve) => (flush = resolve));
+    await harness.pass(1_000);
+    harness.report(0, 5, cells(1), { complete: true });
+    await harness.pass(1_000);
+    expect(harness.outputs).toHaveLength(1);
+    expect(harness.taken(0, 'settled')).toEqual([]);
+    flush();
+    await turn();
+    expect(harness.taken(0, 'settled')).toEqual([{ type: 'settled', settled: [{ partition: 0, sequence: 5 }], finalUpToMs: 0 }]);
   });
 
   it('rests as long as its work asks for, so that it stays under a quarter of its thread', async () => {
