@@ -37,6 +37,14 @@ export const JOURNAL: readonly Guard[] = [
   },
   {
     section: 'journal',
+    rule: 'of a large batch a lane reads its own part alone',
+    file: 'engine/log/journal-reader.ts',
+    find: 'const slices = laneSlices(this.#window, index, facts, this.#lane, -from);',
+    replace: 'const slices = laneSlices(this.#window, index, facts, this.#lane, 0);',
+    test: { file: 'unit/log/journal.test.ts', name: 'reads the lane alone of a batch that is too large for the read-ahead' },
+  },
+  {
+    section: 'journal',
     rule: 'a retired segment is recycled: renamed and overwritten',
     file: 'engine/log/segment-catalog.ts',
     find: 'const sparePath = entry.fileBytes === segmentBytes && spares.wanted ? spares.freshPath() : null;',

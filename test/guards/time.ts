@@ -137,6 +137,14 @@ export const TIME: readonly Guard[] = [
   },
   {
     section: 'time',
+    rule: 'emission: changed cells after at most the emit interval, which is 25 ms',
+    file: 'engine/runtime/reporter.ts',
+    find: 'Math.max(startMs + emitIntervalMs,',
+    replace: 'Math.max(startMs + 2 * emitIntervalMs,',
+    test: { file: 'unit/runtime/reporter.test.ts', name: 'may send again once the emit interval has passed, and not before' },
+  },
+  {
+    section: 'time',
     rule: 'emission: nothing when nothing changed',
     file: 'actors/merge/merge.ts',
     find: 'if (!this.#touched || this.#inFlight !== null || !this.ready) return null;',

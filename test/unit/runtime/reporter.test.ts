@@ -88,6 +88,16 @@ describe('a reporter', () => {
     expect(next()?.cells).toEqual([[0, 10]]);
   });
 
+  it('may send again once the emit interval has passed, and not before', () => {
+    const { actors, reporter, next } = start(1);
+    actors[0].changed = 1;
+    expect(next()).toEqual({ ...plain, cells: [[0, 1]] });
+    reporter.credited(false);
+    actors[0].changed = 1;
+    expect([49, 50].map((nowMs) => reporter.mayReport(nowMs))).toEqual([false, true]);
+    expect(reporter.idleMs(40)).toBe(10);
+  });
+
   it('sends nothing without credit', () => {
     const { actors, reporter, messages } = start(1);
     actors[0].changed = 1;
