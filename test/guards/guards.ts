@@ -5,11 +5,13 @@ import { FOLD } from './fold.ts';
 import type { Guard } from './guard.ts';
 import { JOURNAL } from './journal.ts';
 import { PROMISES } from './promises.ts';
+import { RECORDS } from './records.ts';
 import { RECOVERY } from './recovery.ts';
 import { RESULTS } from './results.ts';
+import { SINKS } from './sinks.ts';
 import { STATE } from './state.ts';
 import { TIME } from './time.ts';
 
 export { GAPS } from './gaps.ts';
 
-export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...RECOVERY, ...STATE, ...TIME];
+export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...TIME];

@@ -39,6 +39,12 @@ if (chosen.length === 0) {
 }
 const workshop = new Workshop(root);
 process.exitCode = 1;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    workshop.close();
+    process.exit(1);
+  });
+}
 try {
   const isSound = await checkUndisturbed(chosen);
   const isGuarded = await plantAll(chosen);

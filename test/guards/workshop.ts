@@ -37,6 +37,8 @@ const broken = (reason: string): Outcome => ({ passed: [], failed: [], broken: r
 export class Workshop {
   readonly #root: string;
   readonly #directory = mkdtempSync(join(tmpdir(), 'millrace-guards-'));
+  /** Leads the group of all that the run under way has started. */
+  #leader: number | null = null;
 
   /** `root`: a checkout that is built. */
   constructor(root: string) {
@@ -45,7 +47,9 @@ export class Workshop {
     symlinkSync(realpathSync(join(root, 'node_modules')), join(this.#directory, 'node_modules'));
   }
 
+  /** Ends what runs, and leaves nothing behind. */
   close(): void {
+    this.#end();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -93,10 +97,19 @@ export class Workshop {
     writeFileSync(join(this.#directory, 'dist/.built'), '');
   }
 
+  #end(): void {
+    try {
+      if (this.#leader !== null) process.kill(-this.#leader, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
   #node(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string; readonly timedOut: boolean }> {
     return new Promise((resolve) => {
       // A group of its own, so that what the run has started ends with it.
       const child = spawn(process.execPath, args, { cwd: this.#directory, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+      this.#leader = child.pid ?? null;
       let output = '';
       let timedOut = false;
       const keep = (bytes: Buffer): void => {
@@ -106,10 +119,11 @@ export class Workshop {
       child.stderr.on('data', keep);
       const limit = setTimeout(() => {
         timedOut = true;
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+        this.#end();
       }, RUN_LIMIT_MS);
       child.on('close', (code) => {
         clearTimeout(limit);
+        this.#leader = null;
         resolve({ code, output, timedOut });
       });
     });
