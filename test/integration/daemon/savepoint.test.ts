@@ -76,6 +76,28 @@ describe('a savepoint', () => {
     expect(conservation).toEqual({ received: 4, accepted: 2, duplicate: 1, late: 0, rejected: 1 });
   });
 
+  it('goes on from checkpoints of its own, so that it needs no log of before them', async () => {
+    const offsetsIn = async (path: string): Promise<number[]> => {
+      const { partitions } = JSON.parse((await runCli(['inspect', '--json'], { MILLRACE_DATA_DIR: path })).stdout) as { partitions: readonly { offset: number }[] };
+      return partitions.map(({ offset }) => offset);
+    };
+    const source = await started({ dataDir: scratch.path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '500' } });
+    await source.push(message());
+    await source.settled(1);
+    let covered: number[] = [];
+    await source.until(async () => {
+      covered = await offsetsIn(scratch.path);
+      return covered.length === 32 && covered.every((offset) => offset > 0);
+    }, 30_000, 'every partition to have a checkpoint');
+    const [savepoint, target] = [join(scratch.path, 'savepoint'), join(scratch.path, 'restored')];
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    expect(await source.stop()).toBe(0);
+    expect((await runCli(['savepoint', 'restore', savepoint, '--into', target])).code).toBe(0);
+    const held = await offsetsIn(target);
+    expect(held.filter((offset, partition) => offset < (covered[partition] ?? Infinity))).toEqual([]);
+    expect(held).toHaveLength(32);
+  });
+
   it('names the files of the lake that were written after it: without them a new life writes every event once', { timeout: 300_000 }, async () => {
     // A slot also ends with its day: here only what is sent may end one.
     await awayFromBoundary(MS_PER_DAY, 90_000);
