@@ -129,7 +129,7 @@ export const RECORDS: readonly Guard[] = [
     section: 'state',
     rule: 'a file of the lake counts with its whole slot: what was being written at a crash is worth nothing',
     file: 'sinks/lake/spool.ts',
-    find: 'await rm(join(this.directory, STAGING), { recursive: true, force: true });',
+    find: 'await this.#files.removeTree(join(this.directory, STAGING));',
     replace: '',
     keepsAway: 'unfinished lake files at shutdown',
     test: { file: 'integration/lake/events-sink.test.ts', name: 'staged files of a slot that was not committed are gone' },
