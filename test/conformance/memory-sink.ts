@@ -67,8 +67,10 @@ export class MemorySink implements Sink {
   }
 
   async mark(marker: SinkMarker): Promise<void> {
+    // What is expected goes with the request, however late it lands.
+    const expected = this.#held;
     await this.#step('mark');
-    if (this.system.marker !== this.#held) throw new EngineError('SINK_REFUSED', 'memory no longer holds the marker written last');
+    if (this.system.marker !== expected) throw new EngineError('SINK_REFUSED', 'memory no longer holds the marker written last');
     this.system.marker = this.#held = marker;
   }
 

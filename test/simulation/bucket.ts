@@ -37,6 +37,8 @@ export class SimulatedBucket {
   mute = false;
   /** What is sent takes so long to land; 0 for none. */
   hangMs = 0;
+  /** Requests that have not landed. */
+  inFlight = 0;
   readonly #world: World;
   readonly #objects = new Map<string, Stored>();
   #copy = new Map<string, Stored>();
@@ -83,11 +85,13 @@ export class SimulatedBucket {
 
   #send(command: Request, signal: AbortSignal | undefined): Promise<unknown> {
     const { away, status, mute, hangMs } = this;
+    this.inFlight++;
     return new Promise((resolve, reject) => {
       signal?.addEventListener('abort', () => {
         reject(Object.assign(new Error('aborted'), { name: 'AbortError' }));
       });
       void this.#world.schedule(this.#world.pick(0, LATENCY_MS_MAX) + (hangMs === 0 ? 0 : this.#world.pick(1, hangMs)), () => {
+        this.inFlight--;
         try {
           if (away) throw Object.assign(new Error('ECONNREFUSED'), { name: 'Error' });
           if (status > 0) throw s3Error(status === 503 ? 'SlowDown' : 'InternalError', status);

@@ -25,7 +25,6 @@ import type { World } from './world.ts';
 
 export const SPOOL = '/data/spool';
 export const LAKE = '/lake';
-const REQUEST_MS_MAX = 30_000;
 const POOL_MS_MAX = 20;
 
 export interface SpooledSlot {
@@ -132,7 +131,7 @@ export class SimulatedLake {
         : new S3Target({
             url: 's3://lake?region=eu-central-1',
             credentials: null,
-            requestTimeoutMs: REQUEST_MS_MAX,
+            requestTimeoutMs: settings.patienceMs,
             warn,
             client: memory.bucket.client(isAlive),
             abortAfter: (delayMs) => {
@@ -174,7 +173,7 @@ export class SimulatedLake {
       sink: plant?.hourly?.(hourly) ?? hourly,
       feed,
       world: { clock: world.clock, random: () => world.random(), schedule },
-      timings: { markerCheckMs: settings.markerCheckMs },
+      timings: { markerCheckMs: settings.markerCheckMs, attemptTimeoutMs: 2 * settings.patienceMs },
       onNotice: options.onNotice,
     });
   }

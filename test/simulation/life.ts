@@ -259,7 +259,7 @@ export class Life {
       sink: plant?.sink?.(sink, durable.system) ?? sink,
       feed: this.live,
       world: { clock: world.clock, random: () => world.random(), schedule: this.#schedule },
-      timings: { markerCheckMs: settings.markerCheckMs },
+      timings: { markerCheckMs: settings.markerCheckMs, attemptTimeoutMs: settings.patienceMs },
       onNotice: this.#onNotice,
     });
   }

@@ -116,7 +116,7 @@ export class Misfortunes {
         this.#after(lastsMs, () => (system.mute = false));
         break;
       case 'sink-hangs':
-        system.hangMs = Math.floor(choice * 150_000);
+        system.hangMs = 1 + Math.floor(choice * 30_000);
         this.#after(lastsMs, () => (system.hangMs = 0));
         break;
       case 'sink-forgets':
@@ -145,7 +145,7 @@ export class Misfortunes {
         break;
       case 'lake-hangs':
         if (bucket === null) break;
-        bucket.hangMs = 1 + Math.floor(choice * 100_000);
+        bucket.hangMs = 1 + Math.floor(choice * 30_000);
         this.#after(lastsMs, () => (bucket.hangMs = 0));
         break;
       case 'lake-forgets':

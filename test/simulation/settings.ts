@@ -34,6 +34,8 @@ export interface LifeSettings {
   readonly deadLetterBytesMax: number;
   readonly tickAfterMs: number;
   readonly markerCheckMs: number;
+  /** For a step of a sink, and for a request to the bucket. */
+  readonly patienceMs: number;
   readonly retentionMs: number;
   readonly rowsPerFile: number;
   readonly slotBytesMax: number;
@@ -65,7 +67,7 @@ export function storySettings(seed: number): StorySettings {
 export function lifeSettings(seed: number, life: number, story: StorySettings, dedupe: Rules['dedupe']): LifeSettings {
   const random = seededRandom((seed ^ 0x6c696665) + life * 7_919);
   const pick = pickOf(random);
-  const slotMs = pick(5, 60) * MS_PER_SECOND;
+  const slotMs = pick(3, 30) * MS_PER_SECOND;
   const slotBytesMax = pick(8, 64) * KIB;
   return {
     threads: pick(1, Math.min(3, story.partitionCount)),
@@ -74,7 +76,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
       pipelineVersion: Math.min(appsflyerPipeline.version, life),
       allowedLatenessMs: pick(0, 5) * MS_PER_MINUTE,
       futureSkewMs: 5 * MS_PER_MINUTE,
-      idleAfterMs: pick(2, 60) * MS_PER_SECOND,
+      idleAfterMs: pick(2, 25) * MS_PER_SECOND,
       dedupe,
       dedupeHorizonMs: story.dedupeHorizonMs,
       cellRetentionMs: 40 * MS_PER_DAY,
@@ -94,13 +96,14 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     dedupeMemoryBytesMax: pick(16, 64) * KIB,
     deadLetterBytesMax: story.deadLetterBytesMax,
     tickAfterMs: story.isLong ? 2_000 : pick(2, 10) * 100,
-    markerCheckMs: pick(5, 60) * MS_PER_SECOND,
+    markerCheckMs: pick(2, 20) * MS_PER_SECOND,
+    patienceMs: pick(2, 15) * MS_PER_SECOND,
     retentionMs: pick(1, 30) * MS_PER_SECOND,
     rowsPerFile: pick(3, 40),
     slotBytesMax,
     spoolBytesMax: pick(1, 64) * 512,
     heldBytesMax: pick(0, 4) * 64,
-    hourlyIntervalMs: pick(1, 20) * MS_PER_SECOND,
+    hourlyIntervalMs: pick(1, 10) * MS_PER_SECOND,
     reportCellsMax: pick(1, 8),
     mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10), pendingCellsMax: pick(1, 10) },
   };

@@ -264,6 +264,8 @@ class Simulation {
     const world = this.#world;
     const deadlineMs = world.clock.monotonicMs() + SETTLE_LIMIT_MS;
     await this.#settled(deadlineMs);
+    const { system, lake } = this.#durable;
+    while (system.inFlight + (lake.bucket?.inFlight ?? 0) > 0) await world.sleep(500);
     // A sink that lost its values notices by its marker, and only then has something to do again.
     await world.sleep(2 * this.#settings.markerCheckMs + 1_000);
     await this.#settled(deadlineMs);

@@ -18,6 +18,8 @@ export class SimulatedSystem extends MemorySystem {
   mute = false;
   /** What is written takes so long to land; 0 for none. */
   hangMs = 0;
+  /** Requests that have not landed. */
+  inFlight = 0;
   /** Connections of before are closed. */
   connection = 0;
   #copy: Copy = { cells: new Map(), marker: null };
@@ -55,6 +57,7 @@ export class SimulatedSink implements Sink {
     this.#world = options.world;
     this.#isAlive = options.isAlive;
     this.#inner = new MemorySink(options.system);
+    this.#inner.hook = () => this.#onTheWay();
   }
 
   open(): Promise<SinkMarker | null> {
@@ -79,12 +82,20 @@ export class SimulatedSink implements Sink {
   }
 
   async #step<Value>(work: () => Promise<Value>): Promise<Value> {
+    this.#world.step();
     if (!this.#isAlive()) throw new Error('the process is gone');
-    const { connection, hangMs, mute } = this.#system;
+    const { connection, mute } = this.#system;
     if (connection !== this.#connection) throw new EngineError('SINK_UNAVAILABLE', 'the connection was closed');
-    if (hangMs > 0) await this.#world.sleep(hangMs);
     const value = await work();
     if (mute) throw new EngineError('SINK_UNAVAILABLE', 'no answer');
     return value;
+  }
+
+  async #onTheWay(): Promise<void> {
+    const { hangMs } = this.#system;
+    if (hangMs === 0) return;
+    this.#system.inFlight++;
+    await this.#world.sleep(this.#world.pick(1, hangMs));
+    this.#system.inFlight--;
   }
 }
