@@ -27,7 +27,7 @@ export interface Disk {
   open(path: string, mode: DiskOpenMode): DiskFile;
   /** Names in a directory, in no order. */
   list(directory: string): string[];
-  /** Creates a directory and its missing parents; fine when it exists. */
+  /** Creates a directory and its missing parents, each durable in its own; fine when it exists. */
   makeDirectory(path: string): void;
   /** Replaces `to` when it exists. Durable once the directory is synced. */
   rename(from: string, to: string): void;

@@ -55,15 +55,25 @@ class NodeFile implements DiskFile {
 
 /** Not mkdir's own `recursive`: Node 20 loops forever where a parent exists and still answers ENOENT, as /proc does. */
 function makeDirectory(path: string): void {
+  const parent = dirname(path);
   try {
     fs.mkdirSync(path);
   } catch (error) {
     const code = diskErrorCode(error);
     if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return;
-    const parent = dirname(path);
     if (code !== 'ENOENT' || fs.existsSync(parent)) throw error;
     makeDirectory(parent);
     fs.mkdirSync(path);
+  }
+  syncDirectory(parent);
+}
+
+function syncDirectory(directory: string): void {
+  const descriptor = fs.openSync(directory, 'r');
+  try {
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
   }
 }
 
@@ -78,14 +88,7 @@ export const nodeDisk: Disk = {
     fs.unlinkSync(path);
   },
   unlinkAsync: (path) => fs.promises.unlink(path),
-  syncDirectory: (directory) => {
-    const descriptor = fs.openSync(directory, 'r');
-    try {
-      fs.fsyncSync(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
-  },
+  syncDirectory,
   syncDirectoryAsync: async (directory) => {
     const handle = await fs.promises.open(directory, 'r');
     try {

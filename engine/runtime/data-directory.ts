@@ -9,7 +9,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
 import { nodeDisk } from '../log/index.ts';
@@ -200,6 +200,16 @@ function prepare(path: string): void {
     throw unusable(path, error);
   }
   refuseNetwork(path);
+  syncAbove(path);
+}
+
+/** Whoever made the directory may have died before its name was durable. What is above need not be ours to read. */
+function syncAbove(path: string): void {
+  try {
+    nodeDisk.syncDirectory(dirname(path));
+  } catch {
+    // It was there when the daemon came: its own first sync has been another's duty.
+  }
 }
 
 function refuseNetwork(path: string): void {

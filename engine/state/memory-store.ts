@@ -14,8 +14,8 @@ export interface MemoryStore extends OrderedStore {
   failNextCommit(code: ErrorCode): void;
   /** Of the transactions since the last flush the first `kept` survive, none unless told; the file has no others to offer. */
   powerLoss(kept?: (transactions: number) => number): void;
-  /** An independent copy of what is committed. */
-  fork(): MemoryStore;
+  /** An independent copy of what is committed, or of that only which is flushed. */
+  fork(what?: 'committed' | 'flushed'): MemoryStore;
 }
 
 export const memoryStore = (tables: readonly string[]): MemoryStore => new MemoryTables(new Map(tables.map((name) => [name, new MemoryTable()])));
@@ -108,13 +108,14 @@ class MemoryTables implements MemoryStore {
     this.#undo = [];
   }
 
-  fork(): MemoryStore {
+  fork(what: 'committed' | 'flushed' = 'committed'): MemoryStore {
     const tables = new Map<string, MemoryTable>();
     for (const [name, { values }] of this.#tables) {
       const copy = new MemoryTable();
       for (const [key, value] of values) copy.put(key, value.slice());
       tables.set(name, copy);
     }
+    if (what === 'flushed') for (const changes of this.#undo.slice().reverse()) for (const { table, key, before } of changes.slice().reverse()) (tables.get(table) as MemoryTable).put(key, before);
     return new MemoryTables(tables);
   }
 

@@ -26,29 +26,84 @@ export function writeFileSynced(files: DirectFiles, path: string, bytes: Uint8Ar
   files.rename(temporary, path);
 }
 
+/** Names that are known to be durable; beyond it they are looked at again. Chosen: hours of five months. */
+const KNOWN_MAX = 4_096;
+
 /**
- * Creates what is missing of a path; each new name is durable in its parent. One call after another: two at once would each see half of
- * what the other makes, and one could return before the other has synced their common parent.
+ * Folders under a root, made with what is missing of their path, each name durable in its parent. A folder that is found proves nothing: who
+ * made it may have died before its parent was synced, or that sync failed. So each is synced once in a life, and made anew where that fails.
+ * One call after another: two at once would each see half of what the other makes.
  */
-export function makeDirectoryDurably(files: Files, path: string): Promise<void> {
-  const made = making.then(() => make(files, path));
-  making = made.catch(() => undefined);
-  return made;
-}
+export class DurableFolders {
+  readonly #files: Files;
+  readonly #root: string;
+  readonly #known = new Set<string>();
+  #making: Promise<void> = Promise.resolve();
 
-let making: Promise<void> = Promise.resolve();
-
-/** Not mkdir's own `recursive`: under /proc Node 20 loops in it forever. */
-async function make(files: Files, path: string): Promise<void> {
-  try {
-    await files.makeFolder(path);
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST' && (await isFolder(files, path))) return;
-    if (!isMissing(error) || (await isFolder(files, dirname(path)))) throw error;
-    await make(files, dirname(path));
-    return make(files, path);
+  constructor(files: Files, root: string) {
+    this.#files = files;
+    this.#root = root;
   }
-  await files.syncFolder(dirname(path));
+
+  /** `path`: the root or below it. */
+  make(path: string): Promise<void> {
+    const made = this.#making.then(() => this.#ensure(path));
+    this.#making = made.catch(() => undefined);
+    return made;
+  }
+
+  /** Folders that were there may be gone. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  async #ensure(path: string): Promise<void> {
+    if (this.#known.has(path)) return;
+    if (path === this.#root) await this.#ensureRoot(path);
+    else {
+      await this.#ensure(dirname(path));
+      const isNew = await this.#makeOne(path);
+      await this.#syncParent(path, isNew);
+    }
+    if (this.#known.size >= KNOWN_MAX) this.#known.clear();
+    this.#known.add(path);
+  }
+
+  /** Above the root nothing is ours: what is there already need not be readable. */
+  async #ensureRoot(path: string): Promise<void> {
+    let isNew: boolean;
+    try {
+      isNew = await this.#makeOne(path);
+    } catch (error) {
+      if (!isMissing(error) || (await isFolder(this.#files, dirname(path)))) throw error;
+      await this.#ensureRoot(dirname(path));
+      isNew = await this.#makeOne(path);
+    }
+    await this.#syncParent(path, isNew).catch((error: unknown) => {
+      if (isNew) throw error;
+    });
+  }
+
+  /** Not mkdir's own `recursive`: under /proc Node 20 loops in it forever. */
+  async #makeOne(path: string): Promise<boolean> {
+    try {
+      await this.#files.makeFolder(path);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST' && (await isFolder(this.#files, path))) return false;
+      throw error;
+    }
+  }
+
+  async #syncParent(path: string, isNew: boolean): Promise<void> {
+    try {
+      await this.#files.syncFolder(dirname(path));
+    } catch (error) {
+      // A second sync would say nothing of what the first one lost: the next attempt has a new name to sync.
+      if (isNew) await this.#files.removeTree(path).catch(() => undefined);
+      throw error;
+    }
+  }
 }
 
 const isFolder = (files: Files, path: string): Promise<boolean> => files.look(path).then((entry) => entry.isFolder, () => false);

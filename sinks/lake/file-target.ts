@@ -8,7 +8,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { isMissing, isTemporary, makeDirectoryDurably, systemCode, writeDurably } from './durable-file.ts';
+import { DurableFolders, isMissing, isTemporary, systemCode, writeDurably } from './durable-file.ts';
 import type { Files } from './files.ts';
 import { nodeFiles } from './node-files.ts';
 import { isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion } from './target.ts';
@@ -39,18 +39,26 @@ export class FileTarget implements LakeTarget {
   readonly url: string;
   readonly #root: string;
   readonly #files: Files;
+  readonly #folders: DurableFolders;
 
   constructor(url: string, files: Files = nodeFiles) {
     this.url = url;
     this.#files = files;
     this.#root = directoryOf(url);
+    this.#folders = new DurableFolders(files, this.#root);
   }
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
     await this.#attempt(name, async () => {
       const path = join(this.#root, name);
-      await makeDirectoryDurably(this.#files, dirname(path));
-      await writeDurably(this.#files, path, bytes);
+      await this.#folders.make(dirname(path));
+      await writeDurably(this.#files, path, bytes).catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error;
+        // Somebody has emptied the lake.
+        this.#folders.forget();
+        await this.#folders.make(dirname(path));
+        await writeDurably(this.#files, path, bytes);
+      });
     });
   }
 

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { slotName, type SlotId } from '../../engine/core/lake-slot.ts';
 import { assert } from '../../engine/core/types.ts';
-import { isMissing, isTemporary, makeDirectoryDurably, systemCode, writeDurably } from './durable-file.ts';
+import { DurableFolders, isMissing, isTemporary, systemCode, writeDurably } from './durable-file.ts';
 import type { Files } from './files.ts';
 import { nodeFiles } from './node-files.ts';
 
@@ -83,7 +83,8 @@ export class Spool {
     try {
       await this.#files.removeTree(join(this.directory, STAGING));
       await this.#files.removeTree(join(this.directory, HELD));
-      for (const folder of [READY, STAGING, HELD]) await makeDirectoryDurably(this.#files, join(this.directory, folder));
+      const folders = new DurableFolders(this.#files, this.directory);
+      for (const folder of [READY, STAGING, HELD]) await folders.make(join(this.directory, folder));
       this.#progress = await readSpoolProgress(this.directory, this.#files);
       this.#bytes = 0;
       for (const slot of await this.#slotFolders()) {

@@ -69,7 +69,7 @@ class Simulation {
   readonly #dedupe: Rules['dedupe'];
   readonly #senders: Senders;
   readonly #misfortunes: Misfortunes;
-  /** Stores as they were at some moments of the story. */
+  /** Stores as a power cut would have left them at some moments of the story: what is not flushed proves nothing, and the log may end before it. */
   readonly #copies: MemoryStore[][] = [];
   readonly #seed: number;
   /** By the model. */
@@ -257,7 +257,7 @@ class Simulation {
       system.copy();
       lake.bucket?.copy();
     }
-    if (this.#world.chance(0.2) && this.#copies.length < COPIES_MAX) this.#copies.push(partitions.map((store) => store.fork()));
+    if (this.#world.chance(0.2) && this.#copies.length < COPIES_MAX) this.#copies.push(partitions.map((store) => store.fork('flushed')));
   }
 
   async #calm(): Promise<void> {

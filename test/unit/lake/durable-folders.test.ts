@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { DurableFolders, writeDurably } from '../../../sinks/lake/durable-file.ts';
+import { faultyFiles } from '../../simulation/faulty-files.ts';
+import { diskError, FaultyDisk } from '../log/faulty-disk.ts';
+
+const ROOT = '/lake';
+const FOLDER = `${ROOT}/hourly/event_date=2026-11-22`;
+const FILE = `${FOLDER}/metrics.parquet`;
+/** A power cut that keeps nothing of what was not synced. */
+const keepsNothing = (): number => 0;
+
+function setUp() {
+  const disk = new FaultyDisk();
+  const files = faultyFiles(disk, () => true, () => false);
+  files.direct.makeFolders(ROOT);
+  disk.syncDirectory('/');
+  return { disk, files };
+}
+
+describe('a folder of the lake', () => {
+  it('survives a power cut with the file in it', async () => {
+    const { disk, files } = setUp();
+    await new DurableFolders(files, ROOT).make(FOLDER);
+    await writeDurably(files, FILE, Buffer.from('rows'));
+    disk.powerCut(keepsNothing);
+    expect(disk.paths).toContain(FILE);
+  });
+
+  it('is not taken for durable because it is there: the sync of its name failed before', async () => {
+    const { disk, files } = setUp();
+    const folders = new DurableFolders(files, ROOT);
+    disk.fault = (operation) => (operation === 'syncDirectory' ? diskError('EIO') : null);
+    await expect(folders.make(FOLDER)).rejects.toThrow('EIO');
+    disk.fault = null;
+    await folders.make(FOLDER);
+    await writeDurably(files, FILE, Buffer.from('rows'));
+    disk.powerCut(keepsNothing);
+    expect(disk.paths).toContain(FILE);
+  });
+
+  it('is not taken for durable because it is there: who made it died before the sync', async () => {
+    const { disk, files } = setUp();
+    files.direct.makeFolders(FOLDER);
+    await new DurableFolders(files, ROOT).make(FOLDER);
+    await writeDurably(files, FILE, Buffer.from('rows'));
+    disk.powerCut(keepsNothing);
+    expect(disk.paths).toContain(FILE);
+  });
+});
