@@ -2,7 +2,7 @@
  * `npm test`: tidy rules, types, lint, then the unit and integration suites, the latter on both doors and at one and three actor
  * threads. Prints one closing line with the sums. Plain JavaScript: it only starts other programs.
  *
- * `npm test -- unit` (or tidy, integration, smoke) runs one part.
+ * `npm test -- unit` (or tidy, simulation, integration, smoke) runs one part.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,6 +14,8 @@ const scratch = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 const sums = { passed: 0, failed: 0, skipped: 0 };
 /** One line for each failure, told again at the end: hours of output may stand between. */
 const failures = [];
+/** The same each time: a run that fails shows a change, not a find. More of them are `npm run simulate`. */
+const SIMULATED_SEEDS = 2_000;
 const vitest = 'node_modules/vitest/vitest.mjs';
 
 try {
@@ -23,6 +25,7 @@ try {
     await suite('tidy', ['--project', 'tidy']);
   }
   if (part === 'all' || part === 'unit') await suite('unit', ['--project', 'unit']);
+  if (part === 'all' || part === 'simulation') await check(`simulation, ${SIMULATED_SEEDS} seeds`, ['dist/test/simulation/simulate.js', '--seeds', String(SIMULATED_SEEDS)]);
   if (part === 'all' || part === 'integration') {
     await suite('integration', ['--project', 'integration']);
     // The end-to-end suite again with the other thread count, and on the other door where the first one has loaded.

@@ -49,17 +49,19 @@ export class FileTarget implements LakeTarget {
   }
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#attempt(name, async () => {
-      const path = join(this.#root, name);
+    const path = join(this.#root, name);
+    const place = async (): Promise<void> => {
       await this.#folders.make(dirname(path));
-      await writeDurably(this.#files, path, bytes).catch(async (error: unknown) => {
+      await writeDurably(this.#files, path, bytes);
+    };
+    await this.#attempt(name, () =>
+      place().catch((error: unknown) => {
         if (!isMissing(error)) throw error;
         // Somebody has emptied the lake.
         this.#folders.forget();
-        await this.#folders.make(dirname(path));
-        await writeDurably(this.#files, path, bytes);
-      });
-    });
+        return place();
+      }),
+    );
   }
 
   async putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'> {

@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- --seeds N --from S [--plant NAME] [--without 2,5] [--shrink] [--workers W]`: many simulated stories, on all cores. Ends with 1 at
- * the first that a checker finds wrong, with the command that repeats it; `--shrink` leaves out all misfortunes that it does not need.
+ * `npm run simulate -- --seeds N --from S [--plant NAME] [--without 2,5] [--shrink] [--go-on] [--workers W]`: many simulated stories, on all
+ * cores. Ends with 1 at the first that a checker finds wrong, or after all with `--go-on`, with the command that repeats it; `--shrink` leaves
+ * out all misfortunes that it does not need.
  */
 
 import { fork } from 'node:child_process';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     plant: { type: 'string' },
     without: { type: 'string', default: '' },
     shrink: { type: 'boolean', default: false },
+    'go-on': { type: 'boolean', default: false },
     workers: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -28,9 +30,15 @@ const [seeds, from, workers] = [Number(values.seeds), Number(values.from), Numbe
 const planted = values.plant === undefined ? {} : { plant: values.plant };
 const without = new Set(values.without.split(',').filter((text) => text !== '').map(Number));
 
+interface Failure {
+  readonly seed: number;
+  readonly text: string;
+}
+
 interface Outcome {
   readonly totals: Readonly<Record<string, number>>;
-  readonly failure: { readonly seed: number; readonly text: string } | null;
+  /** One, or with `--go-on` every one. */
+  readonly failures: readonly Failure[];
 }
 
 /** The checker's name, which stands before the first colon of what it raises. */
@@ -38,19 +46,21 @@ const finder = (error: unknown): string => (error instanceof Error ? error.messa
 
 async function runHere(first: number, count: number): Promise<Outcome> {
   const totals: Record<string, number> = {};
+  const failures: Failure[] = [];
   for (let seed = first; seed < first + count; seed++) {
     try {
       const report = await simulate({ seed, ...planted, without });
       for (const [name, value] of Object.entries(report) as [keyof SimulationReport, number][]) totals[name] = (totals[name] ?? 0) + value;
     } catch (error) {
-      return { totals, failure: { seed, text: error instanceof Error ? (error.stack ?? error.message) : String(error) } };
+      failures.push({ seed, text: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      if (!values['go-on']) break;
     }
   }
-  return { totals, failure: null };
+  return { totals, failures };
 }
 
 function runElsewhere(first: number, count: number): Promise<Outcome> {
-  const args = ['--seeds', String(count), '--from', String(first), '--without', values.without, ...(values.plant === undefined ? [] : ['--plant', values.plant])];
+  const args = ['--seeds', String(count), '--from', String(first), '--without', values.without, ...(values.plant === undefined ? [] : ['--plant', values.plant]), ...(values['go-on'] ? ['--go-on'] : [])];
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     let outcome: Outcome | null = null;
@@ -67,25 +77,25 @@ async function campaign(): Promise<Outcome> {
   const startMs = performance.now();
   let next = from;
   let done = 0;
-  const failures: NonNullable<Outcome['failure']>[] = [];
+  const failures: Failure[] = [];
   const size = Math.max(1, Math.min(SEEDS_PER_PROCESS, Math.ceil(seeds / workers)));
   const tick = setInterval(() => {
     process.stderr.write(`${done} of ${seeds} seeds in ${((performance.now() - startMs) / 1_000).toFixed(0)} s\n`);
   }, PROGRESS_INTERVAL_MS);
   const lane = async (): Promise<void> => {
-    while (next < from + seeds && failures.length === 0) {
+    while (next < from + seeds && (failures.length === 0 || values['go-on'])) {
       const first = next;
       const count = Math.min(size, from + seeds - first);
       next += count;
       const outcome = await runElsewhere(first, count);
       done += count;
       for (const [name, value] of Object.entries(outcome.totals)) totals[name] = (totals[name] ?? 0) + value;
-      if (outcome.failure !== null) failures.push(outcome.failure);
+      failures.push(...outcome.failures);
     }
   };
   await Promise.all(Array.from({ length: workers }, lane));
   clearInterval(tick);
-  return { totals, failure: failures.sort((left, right) => left.seed - right.seed)[0] ?? null };
+  return { totals, failures: failures.sort((left, right) => left.seed - right.seed) };
 }
 
 async function tellShrunk(seed: number): Promise<void> {
@@ -105,16 +115,21 @@ const commandOf = (seed: number, left: ReadonlySet<number>): string =>
 
 const startMs = performance.now();
 const isChild = process.send !== undefined;
-const { totals, failure } = isChild || seeds === 1 ? await runHere(from, seeds) : await campaign();
+const { totals, failures } = isChild || seeds === 1 ? await runHere(from, seeds) : await campaign();
+const [failure] = failures;
 if (isChild) {
-  process.send?.({ totals, failure }, () => process.exit(0));
-} else if (failure === null) {
-  process.stdout.write(`${seeds} seeds from ${from} passed in ${((performance.now() - startMs) / 1_000).toFixed(1)} s: ${Object.entries(totals).map(([name, value]) => `${value} ${name}`).join(', ')}\n`);
-  process.exit(0);
+  process.send?.({ totals, failures }, () => process.exit(0));
 } else {
-  process.stdout.write(`seed ${failure.seed}: ${failure.text}\n`);
-  if (seeds === 1) process.stdout.write(`${scheduleOf(failure.seed).filter(({ number }) => !without.has(number)).map(tell).join('\n')}\n`);
-  process.stdout.write(`repeat with: ${commandOf(failure.seed, without)}\nshrink with: ${commandOf(failure.seed, without)} --shrink\n`);
-  if (values.shrink) await tellShrunk(failure.seed);
-  process.exit(1);
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+  const told = Object.entries(totals).map(([name, value]) => `${value} ${name}`).join(', ');
+  if (failure === undefined) process.stdout.write(`${seeds} seeds from ${from} passed in ${seconds} s: ${told}\n`);
+  else {
+    process.stdout.write(`seed ${failure.seed}: ${failure.text}\n`);
+    if (seeds === 1) process.stdout.write(`${scheduleOf(failure.seed).filter(({ number }) => !without.has(number)).map(tell).join('\n')}\n`);
+    for (const { seed, text } of failures.slice(1)) process.stdout.write(`seed ${seed}: ${text.split('\n')[0]}\n`);
+    if (values['go-on']) process.stdout.write(`${failures.length} of ${seeds} seeds from ${from} failed in ${seconds} s: ${told}\n`);
+    process.stdout.write(`repeat with: ${commandOf(failure.seed, without)}\nshrink with: ${commandOf(failure.seed, without)} --shrink\n`);
+    if (values.shrink) await tellShrunk(failure.seed);
+  }
+  process.exit(failure === undefined ? 0 : 1);
 }
