@@ -101,7 +101,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     retentionMs: pick(1, 30) * MS_PER_SECOND,
     rowsPerFile: pick(3, 40),
     slotBytesMax,
-    spoolBytesMax: pick(1, 64) * 512,
+    spoolBytesMax: pick(1, 16) * 256,
     heldBytesMax: pick(0, 4) * 64,
     hourlyIntervalMs: pick(1, 10) * MS_PER_SECOND,
     reportCellsMax: pick(1, 8),
