@@ -10,7 +10,7 @@ import { describe, test } from 'vitest';
 import { freePort } from '../support/ports.ts';
 import { startServerProcess, type ServerProcess } from './server-process.ts';
 
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
 /** A group of tests that need redis-server: skipped by name where it is missing, failing there in CI. */
 export function describeWithRedis(name: string, body: () => void): void {

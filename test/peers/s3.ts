@@ -41,6 +41,7 @@ function motoCommand(): string | null {
 const commands = { minio: minioCommand(), moto: motoCommand() };
 const howToGet = { minio: `GOBIN=~/.cache/millrace-peers/bin go install ${MINIO_VERSION}`, moto: `pip install '${MOTO_VERSION}'` };
 export type S3Peer = keyof typeof commands;
+export const hasS3 = (peer: S3Peer): boolean => commands[peer] !== null;
 
 /** A group of tests that need a server: skipped by name where it is missing, failing there in CI. */
 export function describeWithS3(peer: S3Peer, name: string, body: () => void): void {

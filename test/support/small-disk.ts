@@ -12,7 +12,7 @@ export interface SmallDisk {
   remove(): void;
 }
 
-const canMount = ((): boolean => {
+export const canMount = ((): boolean => {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   const path = mkdtempSync(join(tmpdir(), 'millrace-mount-'));
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path]).status === 0;

@@ -4,10 +4,11 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TestDaemon, message } from '../../support/daemon.ts';
+import { fill } from '../../support/fill.ts';
 import { Load, conserved, expectExact, pause } from '../../support/load.ts';
 import { freePort } from '../../support/ports.ts';
 import { describeWithDisk, smallDisk, type SmallDisk } from '../../support/small-disk.ts';
-import { MIB, copyAll, dataEnd, fill, flip, useDaemons } from './harness.ts';
+import { MIB, copyAll, dataEnd, flip, useDaemons } from './harness.ts';
 
 const { directory, started, refused, usedDirectory } = useDaemons();
 

@@ -1,7 +1,7 @@
 /** What tests of the built daemon set up: a scratch directory, and daemons that end with their test. */
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { TestDaemon, message, temporaryDirectory, type DaemonOptions } from '../../support/daemon.ts';
@@ -76,31 +76,6 @@ export function copyAll(from: string, to: string): void {
   const { status, stderr } = spawnSync('cp', ['-a', from, to], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
   const failures = stderr.split('\n').filter((line) => line !== '' && !line.endsWith('No such file or directory'));
   if (status !== 0 && (stderr === '' || failures.length > 0)) throw new Error(`cp ended with ${status}: ${stderr}`);
-}
-
-const freeBytes = (path: string): number => {
-  const { bavail, bsize } = statfsSync(path);
-  return bavail * bsize;
-};
-
-/** Takes every byte that is left, but for some. */
-export function fill(file: string, spareBytes = 0): void {
-  const handle = openSync(file, 'w');
-  if (spareBytes > 0) {
-    // Looked at anew each time: a daemon may take of it meanwhile.
-    for (let left = freeBytes(file) - spareBytes; left > 0; left = freeBytes(file) - spareBytes) writeSync(handle, Buffer.alloc(Math.min(MIB, left)));
-    closeSync(handle);
-    return;
-  }
-  for (let size = MIB; size >= 1; size = Math.floor(size / 16)) {
-    const block = Buffer.alloc(size);
-    try {
-      for (;;) if (writeSync(handle, block) < size) break;
-    } catch {
-      // Full at this size: go on with smaller pieces.
-    }
-  }
-  closeSync(handle);
 }
 
 /** The end of what was written, before the zeros of a preallocated file. */

@@ -4,14 +4,12 @@ import { afterEach, expect, it } from 'vitest';
 import { describeWithRedis, eventually, startRedis, type RedisServer } from '../../peers/redis.ts';
 import { message, runCli, type PipelineAnswer, type TestDaemon } from '../../support/daemon.ts';
 import { LATENCY_MS_P99_MAX, Load, conserved, expectExact, pause } from '../../support/load.ts';
+import { compareWithQueries } from '../../support/redis-check.ts';
 import { useDaemons } from './harness.ts';
 
 /** The long run has 20 s. */
 const OUTAGE_MS = Number(process.env['MILLRACE_TEST_REDIS_OUTAGE_MS'] ?? 5_000);
 const RSS_GROWTH_BYTES_MAX = 200 * 1024 * 1024;
-
-type Row = Readonly<Record<string, unknown>>;
-type Value = Readonly<Record<string, unknown>>;
 
 const { scratch, started } = useDaemons();
 let redis: RedisServer | null = null;
@@ -31,44 +29,6 @@ const sinkOf = (pipeline: PipelineAnswer, name: string): PipelineAnswer['sinks']
   return sink;
 };
 
-const part = (id: string): string => id.replace(/[%:\u0000-\u001f\u007f-\u009f]/g, encodeURIComponent);
-
-/** Every window of every campaign as the query API shows it; raises with the first difference in Redis. */
-async function compare(own: TestDaemon, server: RedisServer): Promise<number> {
-  const [hours, days] = [(await own.hourly('group_by=campaign_id')).rows, (await own.get<{ rows: Row[] }>('/v1/metrics/daily?group_by=campaign_id')).rows];
-  const newest = new Map<string, Row>();
-  const startOf = (row: Row | undefined): string => (row === undefined ? '' : (row['window_start'] as string));
-  for (const row of hours) {
-    const campaign = String(row['campaign_id']);
-    compareValue(await valueAt(server, `metrics:hourly:${part(campaign)}:${String(row['window_start']).slice(0, 13)}`), row);
-    if (startOf(row) > startOf(newest.get(campaign))) newest.set(campaign, row);
-  }
-  for (const [campaign, row] of newest) {
-    // The newest hour is gone two hours after its end.
-    if (Date.parse(String(row['window_start'])) + 3 * 3_600_000 > Date.now() + 60_000) compareValue(await valueAt(server, `metrics:hourly:${part(campaign)}`), row);
-  }
-  for (const row of days) compareValue(await valueAt(server, `metrics:daily:${part(String(row['campaign_id']))}:${String(row['window_start']).slice(0, 10)}`), row);
-  return hours.length + days.length;
-}
-
-async function valueAt(server: RedisServer, key: string): Promise<Value & { readonly key: string }> {
-  const text = await server.client.get(key);
-  if (text === null) throw new Error(`${key} is missing`);
-  return { ...(JSON.parse(text) as Value), key };
-}
-
-function compareValue(value: Value & { readonly key: string }, row: Row): void {
-  if (Date.parse(String(value['timestamp'])) !== Date.parse(String(row['window_start']))) throw new Error(`${value.key}: timestamp ${String(value['timestamp'])}, expected ${String(row['window_start'])}`);
-  for (const [name, want] of Object.entries(row)) {
-    if (name === 'window_start' || name === 'campaign_id_kind') continue;
-    const have = value[name];
-    // Decimals are text in the answer of a query and numbers in Redis; a day has no late records beside it.
-    if (name === 'late_records' && have === undefined) continue;
-    const same = typeof want === 'string' && typeof have === 'number' ? Number(want) === have : JSON.stringify(have) === JSON.stringify(want);
-    if (!same) throw new Error(`${value.key}: ${name} is ${JSON.stringify(have)}, expected ${JSON.stringify(want)}`);
-  }
-}
-
 describeWithRedis('the daemon with Redis', () => {
   it('shows every campaign and window as /v1/metrics does, each key with an end', async () => {
     const { own, server } = await open();
@@ -78,7 +38,7 @@ describeWithRedis('the daemon with Redis', () => {
     expect((await own.push(message({ appsflyer_id: 'odd', af_c_id: 'a:b%c\u0007d' }))).status).toBe(200);
     await own.settled(4_002);
     await eventually(async () => {
-      expect(await compare(own, server)).toBeGreaterThan(50);
+      expect(await compareWithQueries(own, server)).toBeGreaterThan(50);
     });
     const keys = await server.client.keys('metrics:*');
     for (const key of keys) {
@@ -128,7 +88,7 @@ describeWithRedis('the daemon with Redis', () => {
     expect(report.latencyMsP99).toBeLessThan(LATENCY_MS_P99_MAX);
     await expectExact(own, 'outage', report);
     await eventually(async () => {
-      await compare(own, server);
+      await compareWithQueries(own, server);
     });
     expect((await rss()) - before.rss).toBeLessThan(RSS_GROWTH_BYTES_MAX);
     expect(conserved((await own.pipeline()).conservation)).toBe(true);
@@ -148,7 +108,7 @@ describeWithRedis('the daemon with Redis', () => {
     const report = await load.stop();
     await expectExact(own, 'flushed', report);
     await eventually(async () => {
-      await compare(own, server);
+      await compareWithQueries(own, server);
     });
     await own.until(() => own.logs.some((line) => line.msg === 'sink has forgotten and is fed again'), 30_000, 'it to be told');
     expect([...report.refusals, ...report.failures]).toEqual([]);
