@@ -100,14 +100,18 @@ export function writeChunks(table: string, name: RunName, sorted: Uint32Array, f
 
 /** One chunk of a run that must be there. */
 export function readChunk(store: OrderedStore, table: string, name: RunName, chunk: number): Uint32Array {
+  const words = findChunk(store, table, name, chunk);
+  if (words === null) throw chunkMissing(name, chunk);
+  return words;
+}
+
+export const chunkMissing = (name: RunName, chunk: number): EngineError =>
+  new EngineError('STATE_CORRUPT', `chunk ${chunk} of a dedupe run is missing`, { where: { bucket: name.bucket, epoch: name.epoch }, fix: 'restore this partition from a savepoint' });
+
+/** Null where it is not there. */
+export function findChunk(store: OrderedStore, table: string, name: RunName, chunk: number): Uint32Array | null {
   const value = store.get(table, runKey(name, chunk));
-  if (value === null) {
-    throw new EngineError('STATE_CORRUPT', `chunk ${chunk} of a dedupe run is missing`, {
-      where: { bucket: name.bucket, epoch: name.epoch },
-      fix: 'restore this partition from a savepoint',
-    });
-  }
-  return chunkWords(value);
+  return value === null ? null : chunkWords(value);
 }
 
 function gather(store: OrderedStore, table: string, run: Run, low: number, high: number, into: Gathered): void {

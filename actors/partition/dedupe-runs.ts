@@ -1,8 +1,9 @@
 /**
  * All sorted runs of one partition in its store: look-up, what a checkpoint writes, compacts and removes, and the way back.
  *
- * Only what a settled checkpoint wrote is ever read; a failed one leaves no trace. Removal of expired buckets is bounded per
- * checkpoint and may lag: whoever asks names the oldest bucket that counts. Actor thread.
+ * Only what a settled checkpoint wrote is ever read, but for one case: a checkpoint whose last step of a merge is in the store already,
+ * before its thread was told, has moved the inputs into the target, which is whole then and stands in for them. A failed checkpoint leaves no
+ * trace. Removal of expired buckets is bounded per checkpoint and may lag: whoever asks names the oldest bucket that counts. Actor thread.
  *
  * ```
  * key 0   meta: version, oldest bucket that counts, a merge target that is not whole: unfinished, or not yet removed (JSON)
@@ -13,7 +14,7 @@
 import { EngineError } from '../../engine/core/errors.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { assert } from '../../engine/core/types.ts';
-import { chooseMerge, mergeStep, readChunk, writeChunks, type Merge, type MergeStep } from './dedupe-compaction.ts';
+import { chooseMerge, chunkMissing, findChunk, mergeStep, readChunk, writeChunks, type Merge, type MergeStep } from './dedupe-compaction.ts';
 import {
   ALL_RUNS,
   FINGERPRINT_WORDS,
@@ -45,12 +46,14 @@ interface Meta {
   readonly merging: RunName | null;
 }
 
-/** Bounds of what one checkpoint does; tests lower them. */
+/** Bounds that tests lower. Of what one checkpoint does: */
 export interface DedupeBounds {
   /** Fingerprints compacted at least. */
   readonly mergeEntriesMin?: number;
   /** Keys removed at most. */
   readonly purgeKeysMax?: number;
+  /** Slots of the smallest table in memory. */
+  readonly capacityMin?: number;
 }
 
 /** Fingerprints of one bucket that no settled checkpoint holds yet: `count` of them, in arrival order. */
@@ -139,11 +142,26 @@ export class DedupeRuns {
   #runContains(run: Run, fingerprint: Uint32Array): boolean {
     const word = fingerprint[0] as number;
     for (let chunk = lastFenceAtMost(run.fences, word); chunk >= 0; chunk--) {
-      if (chunkContains(readChunk(this.#store, this.#table, run, chunk), fingerprint)) return true;
+      const words = findChunk(this.#store, this.#table, run, chunk);
+      if (words === null) return this.#runContains(this.#standIn(run, chunk), fingerprint);
+      if (chunkContains(words, fingerprint)) return true;
       // The chunk before can hold it only if this one begins with the same first word.
       if (run.fences[chunk] !== word) return false;
     }
     return false;
+  }
+
+  /** The run into which the checkpoint under way has moved `run`. Raises STATE_CORRUPT where there is none. */
+  #standIn(run: Run, chunk: number): Run {
+    const step = this.#plan?.step ?? null;
+    if (step !== null && step.finished !== null && step.after.inputs.includes(run)) return step.finished;
+    throw chunkMissing(run, chunk);
+  }
+
+  /** Whether the checkpoint under way is in the store already, and has moved `run` there. */
+  #hasMoved(run: Run): boolean {
+    const step = this.#plan?.step ?? null;
+    return step !== null && step.finished !== null && step.after.inputs.includes(run) && findChunk(this.#store, this.#table, run, 0) === null;
   }
 
   /** Reads the store, newest bucket first: lists the runs and tells of every fingerprint that counts. */
@@ -188,7 +206,9 @@ export class DedupeRuns {
   /** Visits every fingerprint of the settled runs that counts. */
   forEach(visit: Visit): void {
     for (const [bucket, runs] of this.#buckets) {
-      for (const run of runs) {
+      const left = runs.filter((run) => !this.#hasMoved(run));
+      const moved = left.length === runs.length ? [] : [this.#plan?.step?.finished as Run];
+      for (const run of [...left, ...moved]) {
         for (let chunk = 0; chunk < run.fences.length; chunk++) {
           visit(readChunk(this.#store, this.#table, run, chunk), bucket);
         }

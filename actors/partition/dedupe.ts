@@ -72,7 +72,8 @@ export const openDedupe = (options: DedupeOptions): DedupeIndex => new Dedupe(op
 
 class Dedupe implements DedupeIndex {
   readonly #memoryBytesMax: number;
-  readonly #table = new DedupeTable(CAPACITY_MIN);
+  readonly #capacityMin: number;
+  readonly #table: DedupeTable;
   readonly #filters: FilterLayers;
   readonly #runs: DedupeRuns;
   readonly #pending = new PendingFingerprints();
@@ -99,6 +100,8 @@ class Dedupe implements DedupeIndex {
 
   constructor({ store, table, memoryBytesMax, ...bounds }: DedupeOptions) {
     this.#memoryBytesMax = memoryBytesMax;
+    this.#capacityMin = bounds.capacityMin ?? CAPACITY_MIN;
+    this.#table = new DedupeTable(this.#capacityMin);
     this.#filters = new FilterLayers(Math.max(512, Math.floor((memoryBytesMax * LAYER_SHARE) / LAYER_ENTRY_BYTES)));
     this.#runs = new DedupeRuns(store, table, bounds);
     this.#restore();
@@ -233,7 +236,7 @@ class Dedupe implements DedupeIndex {
     this.#sweepSlotsLeft = 0;
     this.#usedHigh = Math.floor(capacity * LOAD_HIGH);
     const affordable = Math.floor((this.#memoryBytesMax - this.memoryBytes) / SLOT_BYTES) + capacity;
-    const wanted = Math.max(CAPACITY_MIN, used < capacity * LOAD_SHRINK ? Math.min(affordable, Math.ceil(used / LOAD_LOW)) : affordable);
+    const wanted = Math.max(this.#capacityMin, used < capacity * LOAD_SHRINK ? Math.min(affordable, Math.ceil(used / LOAD_LOW)) : affordable);
     if (wanted >= capacity) return;
     if (used <= wanted * LOAD_LOW) this.#beginMigration(wanted);
     else if (this.#segments.evict(used - wanted * LOAD_AFTER_EVICTION)) this.#beginSweep();
@@ -266,7 +269,7 @@ class Dedupe implements DedupeIndex {
       const count = words.length / FINGERPRINT_WORDS;
       this.#olderEntries.set(bucket, (this.#olderEntries.get(bucket) ?? 0) + count);
       this.#entries += count;
-      if (!spilling && this.#table.used + count >= this.#usedHigh) spilling = !this.#growAtOnce();
+      while (!spilling && this.#table.used + count >= this.#usedHigh) spilling = !this.#growAtOnce();
       if (spilling) {
         for (let at = 0; at < words.length; at += FINGERPRINT_WORDS) this.#filters.add(words[at + 1] as number, words[at + 2] as number, bucket);
         return;

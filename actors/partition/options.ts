@@ -3,6 +3,7 @@
 import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
+import type { DedupeBounds } from './dedupe-runs.ts';
 
 export const TABLES = { meta: 'meta', cells: 'cells', dedupe: 'dedupe', outbox: 'outbox', dead: 'dead' } as const;
 /** For whoever opens the store. */
@@ -18,6 +19,7 @@ export interface PartitionOptions<Event, DomainRules> {
   /** Holds {@link PARTITION_TABLES}. The partition reads it; its checkpoints are committed by whoever drives it. */
   readonly store: OrderedStore;
   readonly dedupeMemoryBytesMax: number;
+  readonly dedupeBounds?: DedupeBounds;
   /** Dead letters kept; the oldest leave first. */
   readonly deadLetterBytesMax: number;
   /** `[batch sequence, index in batch, 1 while folding]`: names the record being folded, should its folding kill the thread. */

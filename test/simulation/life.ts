@@ -330,5 +330,5 @@ export class Life {
 const PENDING_CELLS_BESIDE = 200;
 /** The limit holds for what is stored and for what is new, and one letter stays of each, whatever its size. */
 const LETTER_BYTES_MAX = 2 * 1024;
-/** A table's smallest size, which no limit goes below. */
+/** Buffers of what no checkpoint has settled yet, and the filter: they do not count against the limit. */
 const DEDUPE_BYTES_BESIDE = 64 * 1024;

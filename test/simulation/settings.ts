@@ -93,7 +93,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     emitIntervalMs: pick(1, 25),
     checkpointIntervalMs: pick(1, 20) * 100,
     checkpointBytesMax: pick(2, 64) * KIB,
-    dedupeMemoryBytesMax: pick(16, 64) * KIB,
+    dedupeMemoryBytesMax: pick(1, 64) * 256,
     deadLetterBytesMax: story.deadLetterBytesMax,
     tickAfterMs: story.isLong ? 2_000 : pick(2, 10) * 100,
     markerCheckMs: pick(2, 20) * MS_PER_SECOND,

@@ -4,6 +4,8 @@ import type { OrderedStore } from '../../engine/core/store.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
 import type { World } from './world.ts';
 
+const TOLD_MS_MAX = 10;
+
 /** The object with some of its methods replaced; the others are its own, private fields included. */
 export function altered<Value extends object>(value: Value, changes: Partial<Value>): Value {
   return new Proxy(value, {
@@ -21,6 +23,8 @@ export function inWorld(store: OrderedStore, world: World, disk: FaultyDisk): Or
       await disk.delay?.();
       await store.commit(operations);
       world.step();
+      // Readers see what was committed before its thread is told, as with lmdb, which commits on a thread of its own.
+      if (world.chance(0.5)) await world.sleep(world.pick(0, TOLD_MS_MAX));
     },
     flushed: async () => {
       await disk.delay?.();

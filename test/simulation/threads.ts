@@ -66,6 +66,9 @@ export interface OpenPartition {
   readonly deadLetterBytesMax?: number;
 }
 
+/** So small that the fingerprints of a story spill, and are compacted and removed over several checkpoints. */
+const DEDUPE_BOUNDS = { capacityMin: 32, mergeEntriesMin: 8, purgeKeysMax: 2 };
+
 export function openPartition({ id, store, partitionCount, instance, dedupeMemoryBytesMax = 64 * 1024, deadLetterBytesMax = 256 * 1024 }: OpenPartition) {
   return Partition.open({
     id: partitionId(id),
@@ -74,6 +77,7 @@ export function openPartition({ id, store, partitionCount, instance, dedupeMemor
     pipeline: appsflyerPipeline,
     store,
     dedupeMemoryBytesMax,
+    dedupeBounds: DEDUPE_BOUNDS,
     deadLetterBytesMax,
     current: new Float64Array(3),
     isPoison: () => false,

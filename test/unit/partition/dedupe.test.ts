@@ -59,7 +59,7 @@ class Pair {
   #index: DedupeIndex;
   #model = new Model();
   #durable = new Model();
-  #inFlight: { epoch: number; model: Model; operations: ReturnType<DedupeIndex['checkpoint']> } | null = null;
+  #inFlight: { epoch: number; model: Model; operations: ReturnType<DedupeIndex['checkpoint']>; hasLanded: boolean } | null = null;
   #epoch = 0;
   nowMs = 0;
   #durableNowMs = 0;
@@ -87,16 +87,23 @@ class Pair {
   begin(): void {
     if (this.#inFlight !== null) return;
     this.#epoch++;
-    this.#inFlight = { epoch: this.#epoch, model: this.#model.copy(), operations: this.#index.checkpoint(this.#epoch) };
+    this.#inFlight = { epoch: this.#epoch, model: this.#model.copy(), operations: this.#index.checkpoint(this.#epoch), hasLanded: false };
     this.#durableNowMs = this.nowMs;
+  }
+
+  /** The store has the checkpoint under way, and its thread has not been told yet. */
+  land(): void {
+    if (this.#inFlight === null || this.#inFlight.hasLanded) return;
+    this.store.apply(this.#inFlight.operations);
+    this.#inFlight.hasLanded = true;
   }
 
   settle(ok: boolean): void {
     if (this.#inFlight === null) return;
-    const { epoch, model, operations } = this.#inFlight;
+    const { epoch, model, operations, hasLanded } = this.#inFlight;
     this.#inFlight = null;
-    if (!ok) return this.#index.checkpointFailed(epoch);
-    this.store.apply(operations);
+    if (!ok && !hasLanded) return this.#index.checkpointFailed(epoch);
+    if (!hasLanded) this.store.apply(operations);
     this.#durable = model;
     this.#index.checkpointCommitted(epoch);
   }
@@ -108,8 +115,8 @@ class Pair {
 
   /** The process dies; `committed`: the store had the checkpoint under way, although no one was told. */
   crash(committed: boolean): void {
-    if (this.#inFlight !== null && committed) {
-      this.store.apply(this.#inFlight.operations);
+    if (this.#inFlight !== null && (committed || this.#inFlight.hasLanded)) {
+      if (!this.#inFlight.hasLanded) this.store.apply(this.#inFlight.operations);
       this.#durable = this.#inFlight.model;
     }
     this.#inFlight = null;
@@ -131,6 +138,7 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('time' as const), minutes: fc.integer({ min: 1, max: 150 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('horizon' as const), minutes: fc.integer({ min: 0, max: 420 }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('begin' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('land' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('settle' as const), ok: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('checkpoint' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), committed: fc.boolean() }) },
@@ -148,6 +156,7 @@ describe('the dedupe index', () => {
           else if (action.do === 'time') pair.nowMs += action.minutes * 60_000;
           else if (action.do === 'horizon') pair.horizonMs = action.minutes * 60_000;
           else if (action.do === 'begin') pair.begin();
+          else if (action.do === 'land') pair.land();
           else if (action.do === 'settle') pair.settle(action.ok);
           else if (action.do === 'checkpoint') pair.checkpoint();
           else pair.crash(action.committed);
@@ -156,6 +165,28 @@ describe('the dedupe index', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('still finds what a merge has moved when its last step is in the store and its thread has not been told', () => {
+    const pair = new Pair(30_000, 100_000);
+    pair.horizonMs = 24 * HOUR;
+    for (let n = 0; n < 8_000; n++) {
+      pair.admit(n);
+      if (n % 1_000 !== 999) continue;
+      pair.begin();
+      pair.land();
+      for (let old = 0; old <= n; old += 5) pair.admit(old);
+      pair.check();
+      pair.settle(true);
+    }
+    pair.nowMs += HOUR;
+    pair.admit(8_000);
+    pair.begin();
+    pair.land();
+    for (let old = 0; old < 8_000; old += 5) pair.admit(old);
+    pair.check();
+    pair.settle(true);
+    pair.check();
   });
 
   it('stays exact and within its budget while a long stream of repeats and new ones spills', () => {
