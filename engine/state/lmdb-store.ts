@@ -44,6 +44,7 @@ const COMMIT_PATIENCE_DEFAULT_MS = 120_000;
 const ENOSPC = 28;
 const EDQUOT = 122;
 const MDB_MAP_FULL = -30_792;
+const MDB_PANIC = -30_795;
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
 
@@ -271,21 +272,30 @@ function isShortOf(path: string, bytes: number): boolean {
 
 function writeFault(path: string, error: unknown, bytes: number): EngineError {
   const where = { file: path };
+  if (hasPanicked(error)) return unusable(path, 'cannot be written', error);
   return diskIsFull(path, codeOf(error), bytes)
     ? new EngineError('DISK_FULL', `${path} cannot be written: the disk is full`, { where, cause: error, fix: 'free space on the file system of data_dir' })
     : new EngineError('STATE_WRITE_FAILED', `${path} cannot be written: ${messageOf(error)}`, { where, cause: error, fix: 'check the disk and its mount' });
 }
 
-const readFault = (path: string, error: unknown): unknown =>
-  typeof codeOf(error) === 'number'
-    ? new EngineError('STATE_CORRUPT', `${path} cannot be read: ${messageOf(error)}`, { where: { file: path }, cause: error, fix: 'restore it from a savepoint' })
-    : error;
+/** After a failed write of its own bookkeeping lmdb refuses everything, reads too, until the file is opened anew: nothing is damaged. */
+const hasPanicked = (error: unknown): boolean => codeOf(error) === MDB_PANIC || /\bMDB_PANIC\b/.test(messageOf(error));
+
+/** What lmdb says of a file itself has a negative code; errors of the system have positive ones, and may pass. */
+function unusable(path: string, what: string, error: unknown): EngineError {
+  const where = { file: path };
+  const code = codeOf(error);
+  if (hasPanicked(error)) return new EngineError('STATE_STUCK', `${path} ${what}: ${messageOf(error)}`, { where, cause: error, fix: 'look at the disk under data_dir; the daemon ends itself and is started again' });
+  if (typeof code === 'number' && code > 0) return new EngineError('STATE_WRITE_FAILED', `${path} ${what}: ${messageOf(error)}`, { where, cause: error, fix: 'check the disk and its mount' });
+  return new EngineError('STATE_CORRUPT', `${path} ${what}: ${messageOf(error)}`, { where, cause: error, fix: 'restore it from a savepoint' });
+}
+
+const readFault = (path: string, error: unknown): unknown => (typeof codeOf(error) === 'number' ? unusable(path, 'cannot be read', error) : error);
 
 function openFault(path: string, error: unknown): EngineError {
-  const where = { file: path };
   return typeof codeOf(error) === 'number' && diskIsFull(path, codeOf(error), 0)
-    ? new EngineError('DISK_FULL', `${path} cannot be opened: the disk is full`, { where, cause: error, fix: 'free space on the file system of data_dir' })
-    : new EngineError('STATE_CORRUPT', `${path} cannot be opened: ${messageOf(error)}`, { where, cause: error, fix: 'restore it from a savepoint' });
+    ? new EngineError('DISK_FULL', `${path} cannot be opened: the disk is full`, { where: { file: path }, cause: error, fix: 'free space on the file system of data_dir' })
+    : unusable(path, 'cannot be opened', error);
 }
 
 function syncPath(path: string): void {
