@@ -227,8 +227,15 @@ export class Partition<Event, DomainRules> {
     this.#table.evict(savedCount, (cell) => cell.dirtyEpoch <= idleEpoch);
   }
 
-  /** Nothing of it was applied: everything in it counts as changed again. */
+  /**
+   * Its commit was refused: everything in it counts as changed again. Unless it stands in the store all the same, as one whose sync failed may:
+   * written a second time, its fingerprints would be there twice. Raises what the store does.
+   */
   checkpointFailed(epoch: Epoch): void {
+    if (readState(this.#options.store, this.#identity)?.state.epoch === epoch) {
+      this.checkpointCommitted(epoch);
+      return;
+    }
     const { hadRules } = this.#settleCheckpoint(epoch);
     this.#changes.checkpointFailed();
     this.#dedupe.checkpointFailed(epoch);

@@ -194,6 +194,8 @@ class LmdbStore implements OrderedStore {
       this.#stuck = !(await settlesWithin(batch, this.#commitPatienceMs));
     } catch (error) {
       this.#failed = true;
+      // Whoever looks whether it landed must not see the file as it was before.
+      this.#root.resetReadTxn();
       throw writeFault(this.#path, await causeOf(error), bytes);
     }
     this.#failed = this.#stuck;

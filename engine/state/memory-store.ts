@@ -10,8 +10,8 @@ import { STORE_KEY_BYTES_MAX, type KeyRange, type OrderedStore, type StoreEntry,
 import { assert } from '../core/types.ts';
 
 export interface MemoryStore extends OrderedStore {
-  /** The next commit rejects with this code and applies nothing. */
-  failNextCommit(code: ErrorCode): void;
+  /** The next commit rejects with this code and applies nothing; or all of it, as one whose sync fails does. */
+  failNextCommit(code: ErrorCode, how?: 'refused' | 'landed'): void;
   /** Of the transactions since the last flush the first `kept` survive, none unless told; the file has no others to offer. */
   powerLoss(kept?: (transactions: number) => number): void;
   /** An independent copy of what is committed, or of that only which is flushed. */
@@ -54,7 +54,7 @@ class MemoryTables implements MemoryStore {
   readonly #tables: ReadonlyMap<string, MemoryTable>;
   /** What undoes each commit since the last flush, oldest first. */
   #undo: Undo[][] = [];
-  #fault: ErrorCode | null = null;
+  #fault: { readonly code: ErrorCode; readonly how: 'refused' | 'landed' } | null = null;
   #lastCommit: Promise<void> = Promise.resolve();
 
   constructor(tables: ReadonlyMap<string, MemoryTable>) {
@@ -98,8 +98,8 @@ class MemoryTables implements MemoryStore {
     await this.#lastCommit;
   }
 
-  failNextCommit(code: ErrorCode): void {
-    this.#fault = code;
+  failNextCommit(code: ErrorCode, how: 'refused' | 'landed' = 'refused'): void {
+    this.#fault = { code, how };
   }
 
   powerLoss(kept: (transactions: number) => number = () => 0): void {
@@ -120,11 +120,9 @@ class MemoryTables implements MemoryStore {
   }
 
   #apply(operations: readonly StoreOperation[]): void {
-    if (this.#fault !== null) {
-      const code = this.#fault;
-      this.#fault = null;
-      throw new EngineError(code, 'a fault was asked for');
-    }
+    const fault = this.#fault;
+    this.#fault = null;
+    if (fault?.how === 'refused') throw new EngineError(fault.code, 'a fault was asked for');
     for (const { table, key, value } of operations) {
       this.#table(table);
       assert(key.byteLength > 0 && key.byteLength <= STORE_KEY_BYTES_MAX, `a store key has ${key.byteLength} bytes`);
@@ -137,6 +135,7 @@ class MemoryTables implements MemoryStore {
       changes.push({ table, key: text, before: this.#table(table).values.get(text) ?? null });
       this.#table(table).put(text, value === null ? null : value.slice());
     }
+    if (fault !== null) throw new EngineError(fault.code, 'a fault was asked for, after all was written');
   }
 
   #table(name: string): MemoryTable {

@@ -193,7 +193,7 @@ export class Life {
   failNextCommit(choice: number): void {
     const { durable } = this.#options;
     const stores = [...durable.partitions, durable.live];
-    (stores[Math.floor(choice * stores.length)] as MemoryStore).failNextCommit(choice * 1_000 % 1 < 0.5 ? 'DISK_FULL' : 'STATE_WRITE_FAILED');
+    (stores[Math.floor(choice * stores.length)] as MemoryStore).failNextCommit(choice * 1_000 % 1 < 0.5 ? 'DISK_FULL' : 'STATE_WRITE_FAILED', choice * 10_000 % 1 < 0.5 ? 'refused' : 'landed');
   }
 
   /** Everything that is durable is folded, and stored. */

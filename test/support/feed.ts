@@ -81,10 +81,14 @@ export class Feed {
 
   /** The same messages once more: to a daemon that may not have all of them. Needs `keep`. */
   async sendAllAgain(limitMs = 120_000): Promise<void> {
-    const sender = new Sender({ url: this.#options.url, inFlightMax: IN_FLIGHT_MAX, batch: this.#options.batch, signal: this.#abort.signal });
+    const { url, batch } = this.#options;
+    const sender = new Sender({ url, inFlightMax: IN_FLIGHT_MAX, batch, signal: this.#abort.signal });
+    // As many of those in one request would be refused.
+    const large = new Sender({ url, inFlightMax: 1, batch: CLOSING_RECORDS, signal: this.#abort.signal });
     const all = async (): Promise<void> => {
-      for (const kept of this.#kept) await sender.send(kept);
+      for (const kept of this.#kept) await (kept.body.length < CLOSING_BYTES ? sender : large).send(kept);
       await sender.finish();
+      await large.finish();
     };
     await this.#limited(all(), limitMs);
   }

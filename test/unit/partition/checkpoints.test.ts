@@ -45,6 +45,23 @@ describe('checkpoints', () => {
     expect(restored.sequence).toBe(partition.sequence);
   });
 
+  it('whose commit failed after it had landed count as committed: nothing of them is stored twice', async () => {
+    const log = logWith();
+    log.batch(TEN, [sale(), sale({ city: 'b' })]);
+    const store = newStore();
+    const partition = openToy(store);
+    foldAll(partition, log.batches);
+    const landed = partition.checkpoint();
+    store.failNextCommit('STATE_WRITE_FAILED', 'landed');
+    await expect(store.commit(landed?.operations ?? [])).rejects.toThrow();
+    if (landed !== null) partition.checkpointFailed(landed.epoch);
+    foldAll(partition, [log.batch(TEN + 1, [sale({ city: 'c' })])]);
+    expect(await saveTo(partition, store)).toBe(true);
+    const restored = openToy(store);
+    expect(restored.stateHash()).toBe(folded(log).stateHash());
+    expect(restored.stats().dedupeEntries).toBe(folded(log).stats().dedupeEntries);
+  });
+
   it('belong to one partition of one data directory, pipeline and format', async () => {
     const log = logWith();
     const store = newStore();
