@@ -6,7 +6,7 @@
  * Key: id (8 bytes, big-endian), bytes it counts as (4 bytes). Value: `[code, receivedAtMs, source, batchSequence, index, size, bytes]`.
  */
 
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
 import type { DeadLetter } from '../../engine/core/dead-letter.ts';
 import { REJECT_CODES, type RejectCode } from '../../engine/core/record.ts';
 import type { OrderedStore, StoreEntry, StoreOperation } from '../../engine/core/store.ts';
@@ -63,7 +63,7 @@ export class DeadLetters {
     while (this.#freshBytes > this.#bytesMax && this.#fresh.length > 1) this.#dropOldestFresh();
   }
 
-  /** The newest first; `before`: only ids below. */
+  /** The newest first; `before`: only ids below. Raises STATE_CORRUPT. */
   newest(limit: number, before = Infinity): DeadLetter[] {
     const letters: DeadLetter[] = [];
     for (const kept of [this.#fresh, this.#saving]) {
@@ -159,7 +159,10 @@ function encodeLetter(letter: DeadLetter): Uint8Array {
 }
 
 function decodeLetter({ key, value }: StoreEntry): DeadLetter {
-  const [code, receivedAtMs, source, batchSequence, index, size, bytes] = unpack<StoredLetter>(value);
-  const id = Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(0));
-  return { id, code: REJECT_CODES[code] as RejectCode, receivedAtMs, source, batchSequence, index, size, bytes: new Uint8Array(bytes) };
+  return decodeStored('a dead letter', () => {
+    const [code, receivedAtMs, source, batchSequence, index, size, bytes] = unpack<StoredLetter>(value);
+    if (!(bytes instanceof Uint8Array)) throw new TypeError('it has no bytes');
+    const id = Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(0));
+    return { id, code: REJECT_CODES[code] as RejectCode, receivedAtMs, source, batchSequence, index, size, bytes: new Uint8Array(bytes) };
+  });
 }

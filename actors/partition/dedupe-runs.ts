@@ -11,6 +11,7 @@
  * ```
  */
 
+import { decodeStored } from '../../engine/core/codec.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { assert } from '../../engine/core/types.ts';
@@ -335,7 +336,11 @@ export class DedupeRuns {
   #readMeta(): Meta {
     const stored = this.#store.get(this.#table, META_KEY);
     if (stored === null) return { version: META_VERSION, bucketMin: 0, merging: null };
-    const meta = JSON.parse(new TextDecoder().decode(stored)) as Meta;
+    const meta = decodeStored('the dedupe state', () => {
+      const parsed = JSON.parse(new TextDecoder().decode(stored)) as Meta | null;
+      if (parsed === null || typeof parsed.version !== 'number') throw new TypeError('it has no version');
+      return parsed;
+    });
     if (meta.version !== META_VERSION) {
       throw new EngineError('DATA_VERSION', `the dedupe state has version ${meta.version}; this program reads ${META_VERSION}`, {
         fix: 'start the program version that wrote it, or a newer one',

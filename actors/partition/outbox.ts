@@ -9,7 +9,7 @@
  * Key: slot start (8 bytes, big-endian ms), part (4), chunk (4; 0 is the slot's head). Owned by the partition.
  */
 
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import type { BatchHeader } from '../../engine/core/log.ts';
 import type { DedupeMode, Rules } from '../../engine/core/rules.ts';
@@ -228,7 +228,7 @@ function encodeHead(slot: Slot): Uint8Array {
 }
 
 function decodeHead(id: SlotId, value: Uint8Array): Slot {
-  const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed] = unpack<StoredHead>(value);
+  const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed] = decodeStored('the head of a lake slot', () => [...unpack<StoredHead>(value)] as const);
   return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffset, isPassed, isHeadDirty: false };
 }
 

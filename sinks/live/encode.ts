@@ -5,7 +5,7 @@
 
 import type { CellKind, CellLabel, MergedCell } from '../../engine/core/cell.ts';
 import { parseCellStoreKey } from '../../engine/core/cell.ts';
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
 
 export const LIVE_VERSION = 1;
 
@@ -50,11 +50,13 @@ export function encodeCell({ cell, changeNumber }: NumberedCell): Uint8Array {
   return pack([changeNumber, cell.revision, cell.final, cell.updatedAtMs, cell.records, cell.measures, cell.breakdown, flatLabels(cell.labels)]);
 }
 
-/** `measureCount`: how many measures there are now; a cell stored before one was added counts nothing there. */
+/** `measureCount`: how many measures there are now; a cell stored before one was added counts nothing there. Raises STATE_CORRUPT. */
 export function decodeCell(key: Uint8Array, value: Uint8Array, measureCount: number): NumberedCell {
-  const [changeNumber, revision, final, updatedAtMs, records, measures, breakdown, labels] = unpack<Value>(value);
-  const cell = { ...parseCellStoreKey(key), records, measures: extended(measures, measureCount), breakdown, labels: labelsOf(labels), revision, final, updatedAtMs };
-  return { cell, changeNumber };
+  return decodeStored('a cell of the live store', () => {
+    const [changeNumber, revision, final, updatedAtMs, records, measures, breakdown, labels] = unpack<Value>(value);
+    const cell = { ...parseCellStoreKey(key), records, measures: extended(measures, measureCount), breakdown, labels: labelsOf(labels), revision, final, updatedAtMs };
+    return { cell, changeNumber };
+  });
 }
 
 /** A run of changes with consecutive numbers, as one value. */
@@ -76,8 +78,12 @@ export function encodeBlock(cells: readonly MergedCell[]): Uint8Array {
   return pack(flat);
 }
 
+/** Raises STATE_CORRUPT. */
 export function decodeBlock(value: Uint8Array, measureCount: number): MergedCell[] {
-  const flat = unpack<unknown[]>(value);
+  return decodeStored('a block of changes of the live store', () => cellsOf(unpack<unknown[]>(value), measureCount));
+}
+
+function cellsOf(flat: readonly unknown[], measureCount: number): MergedCell[] {
   const cells: MergedCell[] = [];
   for (let at = 0; at < flat.length; at += BLOCK_FIELDS) {
     cells.push({

@@ -1,6 +1,6 @@
 /** Whose live store a file is: checked when it is opened, written before anything is counted, and with the first transaction after a change. */
 
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
@@ -34,13 +34,19 @@ export function checkIdentity(store: OrderedStore, identity: LiveIdentity): Stor
   const write: StoreOperation = { table: LIVE_TABLE.meta, key: KEY, value: pack(wanted) };
   const bytes = store.get(LIVE_TABLE.meta, KEY);
   if (bytes === null) return write;
-  const found = unpack<StoredIdentity>(bytes);
+  const found = decodeStored('the identity of the live store', () => namesRequired(unpack<StoredIdentity>(bytes)));
   if (found.version > wanted.version) throw new EngineError('DATA_VERSION', `the live store has format ${found.version}, this program knows ${wanted.version}`, { fix: 'run the program that wrote it, or a newer one' });
   if (found.instance !== wanted.instance) throw foreign(`it belongs to instance ${found.instance}, the data directory to ${wanted.instance}`);
   if (found.partitionCount !== wanted.partitionCount) throw foreign(`it has ${found.partitionCount} partitions, the data directory ${wanted.partitionCount}`);
   if (found.generation > wanted.generation) throw foreign(`it is of generation ${found.generation}, the data directory of ${wanted.generation}`);
   for (const part of ['dimensions', 'measures', 'labels'] as const) checkNames(part, found[part], wanted[part]);
   return JSON.stringify(found) === JSON.stringify(wanted) ? null : write;
+}
+
+/** Raises where a list of names is none. */
+function namesRequired(found: StoredIdentity): StoredIdentity {
+  for (const part of ['dimensions', 'measures', 'labels'] as const) if (!Array.isArray(found[part])) throw new TypeError(`${part} is no list`);
+  return found;
 }
 
 /** False for a file that was just made. */

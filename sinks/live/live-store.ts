@@ -10,7 +10,7 @@
 
 import type { CellName, MergedCell } from '../../engine/core/cell.ts';
 import { CellKind, parseCellStoreKey } from '../../engine/core/cell.ts';
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { pack } from '../../engine/core/codec.ts';
 import type { ChangedCells, MergeOutput, PartitionProgress, ResultFeed } from '../../engine/core/feed.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import type { Conservation } from '../../engine/core/record.ts';
@@ -26,7 +26,7 @@ import { isToldAgain, lateFinals } from './late-finals.ts';
 import { LIVE_LIMITS } from './options.ts';
 import type { LiveLimits } from './options.ts';
 import { sortByKey } from './order.ts';
-import { newState, nextState } from './state.ts';
+import { decodeMark, decodeState, newState, nextState } from './state.ts';
 import type { LiveState } from './state.ts';
 import { stateHash } from './state-hash.ts';
 import { LiveTables } from './tables.ts';
@@ -99,7 +99,7 @@ export class LiveStore implements ResultFeed {
   /** What an earlier life committed may still be taken back by a power cut, until the file is flushed anew. */
   #durable = 0;
 
-  /** Reads what an earlier life left. Raises DATA_DIR_FOREIGN and DATA_VERSION. */
+  /** Reads what an earlier life left. Raises DATA_DIR_FOREIGN, DATA_VERSION and STATE_CORRUPT. */
   static open(options: LiveStoreOptions): LiveStore {
     return new LiveStore(options);
   }
@@ -115,9 +115,9 @@ export class LiveStore implements ResultFeed {
     this.#retentionMs = options.retentionDays * MS_PER_DAY;
     this.#identity = checkIdentity(store, { instance, generation, partitionCount, schema });
     const stored = store.get(LIVE_TABLE.meta, STATE_KEY);
-    this.#state = stored === null ? newState(partitionCount) : unpack<LiveState>(stored);
+    this.#state = stored === null ? newState(partitionCount) : decodeState(stored, partitionCount);
     this.#partitions = this.#state.sequences.map((sequence, partition) => ({ ...emptyConservation(), partition, sequence, watermarkMs: -1, closedUpToMs: 0, offset: 0 }));
-    for (const { key, value } of store.range(LIVE_TABLE.marks, {})) this.#marks.set(new TextDecoder().decode(key), unpack<number>(value));
+    for (const { key, value } of store.range(LIVE_TABLE.marks, {})) this.#marks.set(new TextDecoder().decode(key), decodeMark(value));
     for (const kind of KINDS) this.#warm(kind);
     this.#readLog();
     this.#expire();

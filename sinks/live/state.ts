@@ -1,5 +1,6 @@
 /** What a transaction of the live store says beside its cells. */
 
+import { decodeStored, unpack } from '../../engine/core/codec.ts';
 import type { MergeOutput } from '../../engine/core/feed.ts';
 import type { Conservation } from '../../engine/core/record.ts';
 import { emptyConservation } from '../../engine/core/record.ts';
@@ -35,3 +36,21 @@ export function nextState({ sequences, finalUpToMs, watermarkMs }: LiveState, ou
     counters: output.counters,
   };
 }
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Raises STATE_CORRUPT. */
+export const decodeState = (value: Uint8Array, partitionCount: number): LiveState =>
+  decodeStored('the state of the live store', () => {
+    const state = unpack<LiveState>(value);
+    if (!isWhole(state.latest) || !Array.isArray(state.sequences) || state.sequences.length !== partitionCount || !state.sequences.every(isWhole)) throw new TypeError('its change number or its partitions are missing');
+    return state;
+  });
+
+/** The change number that a sink has settled. Raises STATE_CORRUPT. */
+export const decodeMark = (value: Uint8Array): number =>
+  decodeStored('the mark of a sink', () => {
+    const mark = unpack<unknown>(value);
+    if (!isWhole(mark)) throw new TypeError('it is no change number');
+    return mark;
+  });
