@@ -71,7 +71,7 @@ describe('byte search and full parse name the same partition', () => {
   it('for mutated messages', () => {
     const seed = Number(process.env.FUZZ_SEED ?? 20_260_503);
     const random = new Random(seed);
-    const end = performance.now() + Number(process.env.FUZZ_MS ?? 4_000);
+    const end = performance.now() + Number(process.env.FUZZ_MS ?? 1_000);
     compared = 0;
     while (performance.now() < end) compare(mutate(random, realistic(random)), random);
     expect(compared).toBeGreaterThan(1_000);
