@@ -5,7 +5,7 @@ import { createDecoder } from '../../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../../actors/appsflyer/decode-reference.ts';
 import { SelectiveDecoder } from '../../../actors/appsflyer/decode-selective.ts';
 import { FieldTable } from '../../../actors/appsflyer/field-table.ts';
-import { Field, FIELD_NAMES } from '../../../actors/appsflyer/fields.ts';
+import { type Field, FIELD_NAMES } from '../../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
 import { appsflyerPipeline } from '../../../actors/appsflyer/pipeline.ts';
 import { hash32 } from '../../../engine/core/hash.ts';
@@ -89,7 +89,7 @@ function spell(random: Random, text: string): string {
 
 /** The same members in another order, spelling and spacing; a number or boolean also as a string. Null where the text cannot be had again. */
 function respelled(input: Buffer, random: Random): Buffer | null {
-  const body = JSON.parse(quoteNumbers(input.toString())) as Record<string, unknown>;
+  const body = JSON.parse(quoteNumbers(input.toString())) as Record<string, string | boolean | object | null>;
   const plain = JSON.parse(input.toString()) as Record<string, unknown>;
   const space = (): string => random.pick(['', '', ' ', '\n', '\t ']);
   const members: string[] = [];
