@@ -41,8 +41,8 @@ const decoder = new SelectiveDecoder();
 const PLANTED: readonly (readonly [what: string, target: () => FuzzTarget, cases: number])[] = [
   ['a partitioner that says the same for all', () => partitionTarget(deaf), 50],
   ['a byte search that takes an escaped key for another', () => partitionTarget(misled((text) => text.replaceAll('\\u0061', '\\u0062'))), 500],
-  ['a byte search that looks into inner objects', () => partitionTarget(misled((text) => text.replace(/("x":)\{([^{}]*)\}/, '$1[],$2'))), 5_000],
-  ['a split that loses the last record', () => splitTarget((bytes, start, end, max, lines) => splitRecords(bytes, start, Math.max(start, end - 1), max, lines)), 200],
+  ['a byte search that does not see inner objects', () => partitionTarget(misled((text) => text.replace(/("x":)\{([^{}]*)\}/, '$1[],$2'))), 5_000],
+  ['a split that does not read the last byte', () => splitTarget((bytes, start, end, max, lines) => splitRecords(bytes, start, Math.max(start, end - 1), max, lines)), 200],
   ['a split that takes every body for lines', () => splitTarget((bytes, start, end, max) => splitRecords(bytes, start, end, max, true)), 500],
   ['a form whose plus stays a plus', () => formTarget((text) => formToJson(text.replaceAll('+', '%2B'))), 500],
   ['a form that takes the first of two equal keys', () => formTarget((text) => formToJson(text.split('&').reverse().join('&'))), 500],
