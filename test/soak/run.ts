@@ -1,7 +1,7 @@
 /**
  * `npm run soak -- --hours H`: prints samples as they come, then the table of slopes; writes `soak.json` and `soak.html` to `--out`.
  *
- * Ends with 0 only when nothing grows and every total is exact. Needs the build, redis-server and libfaketime.
+ * Ends with 0 only when nothing grows and every total is exact. Needs the build and redis-server.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -3,12 +3,12 @@
  * was acknowledged.
  *
  * Each hour is compared once nothing more can come for it, and again nothing of it is kept here: memory of this process is bounded too. At the
- * end all that is left is compared, and conservation. Redis cannot be given the fast clock (libfaketime and its allocator need each other
- * first), so its keys are expired from here, by the time of expiry that each of them has.
+ * end all that is left is compared, and conservation. Redis knows the true time alone, so its keys are expired from here, by the
+ * time of expiry that each of them has.
  */
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,7 +63,7 @@ export async function soak({ options, say, dataDir }: SoakRun): Promise<SoakResu
   const clock = createFastClock({ startMs: (Math.floor(Date.now() / MS_PER_DAY) + 1) * MS_PER_DAY, speedup: options.speedup });
   const redis = await startRedis();
   try {
-    const daemon = await TestDaemon.start({ dataDir, env: { ...daemonSettings(options), MILLRACE_REDIS_URL: redis.url, ...clock.environment() } });
+    const daemon = await TestDaemon.start({ dataDir, env: { ...daemonSettings(options), MILLRACE_REDIS_URL: redis.url, ...clock.environment } });
     return await new Soak({ options, say, dataDir, clock, redis, daemon }).run();
   } finally {
     await TestDaemon.endAll();
@@ -254,6 +254,7 @@ class Soak {
     const keptFrom = new Date(this.#parts.clock.nowMs() - (RETENTION_DAYS + 2) * MS_PER_DAY).toISOString().slice(0, 10);
     for (const kind of ['events', 'hourly']) {
       const folder = join(this.#parts.dataDir, 'lake', kind);
+      if (!existsSync(folder)) continue;
       for (const name of readdirSync(folder)) if (name.startsWith('event_date=') && name < `event_date=${keptFrom}`) rmSync(join(folder, name), { recursive: true, force: true });
     }
   }
