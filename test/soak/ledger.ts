@@ -68,7 +68,7 @@ export class Ledger {
       const { effect } = this.#templates[index] as Template;
       const key = `${effect.campaignId}|${effect.country}`;
       let sums = rows.get(key);
-      if (sums === undefined) rows.set(key, (sums = new Map()));
+      if (sums === undefined) rows.set(key, (sums = new Map<string, number>()));
       for (const [measure, amount] of Object.entries(effect.measures)) addTo(sums, measure, amount * count);
       if (effect.conversion !== null) addTo(sums, `by_event.${effect.conversion}`, count);
     }

@@ -21,9 +21,9 @@ function plotOf({ measure, trend }: Judged, samples: readonly Sample[], judgedFr
   const values = samples.map(({ values: all }) => (all[measure.name] ?? NaN) / divisor).map((value) => (Number.isFinite(value) ? value : null));
   const judged = judgedFromMs === null ? [] : samples.filter(({ atMs }) => atMs >= judgedFromMs);
   const middleMs = judged.reduce((sum, { atMs }) => sum + atMs, 0) / Math.max(1, judged.length);
-  const line = trend === null || !measure.judged ? [] : [samples.map(({ atMs }) => (atMs < (judgedFromMs ?? Infinity) ? null : (trend.mean + (trend.slope * (atMs - middleMs)) / 3_600_000) / divisor))];
+  const line = trend === null || !measure.judged ? [] : [samples.map(({ atMs }) => (atMs < (judgedFromMs ?? Infinity) ? null : (trend.mean + (trend.line * (atMs - middleMs)) / 3_600_000) / divisor))];
   const unit = measure.unit === 'bytes' ? 'MiB' : measure.unit === 'count' ? '' : measure.unit;
-  const verdict = !measure.judged ? '' : trend === null ? 'not judged' : `${trend.verdict}: ${format(trend.slope, measure.unit)} an hour, ${format(trend.periodic, measure.unit)} day to day`;
+  const verdict = !measure.judged ? '' : trend === null ? 'not judged' : `${trend.verdict}: ${format(trend.slope, measure.unit)} an hour, ± ${format(trend.uncertainty, measure.unit)}`;
   return { title: unit === '' ? measure.name : `${measure.name}, ${unit}`, verdict, divisor, data: [minutes, values, ...line] };
 }
 

@@ -48,14 +48,14 @@ export function format(value: number, unit: Measure['unit']): string {
   return `${text}${unit === 'count' ? '' : ` ${unit}`}`;
 }
 
-export const HEADINGS = ['measure', 'at first', 'at last', 'mean', 'least', 'most', 'line, per hour', 'day to day, per hour', 'verdict'] as const;
+export const HEADINGS = ['measure', 'at first', 'at last', 'mean', 'least', 'most', 'line, per hour', 'judged, per hour', 'more or less', 'verdict'] as const;
 
 export function tableOf({ judged }: SoakReport): string[][] {
   return judged.map(({ measure, trend, first, last }) => {
     const { name, unit } = measure;
     const shown = (value: number | undefined): string => (value === undefined ? '-' : format(value, unit));
     const verdict = !measure.judged ? '' : (trend?.verdict ?? 'not judged');
-    return [name, format(first, unit), format(last, unit), shown(trend?.mean), shown(trend?.min), shown(trend?.max), shown(trend?.slope), shown(trend?.periodic), verdict];
+    return [name, format(first, unit), format(last, unit), shown(trend?.mean), shown(trend?.min), shown(trend?.max), shown(trend?.line), shown(trend?.slope), shown(trend?.uncertainty), verdict];
   });
 }
 
@@ -68,7 +68,7 @@ export function summaryOf({ result, growingStores }: SoakReport): string[] {
     `${(seconds / 60).toFixed(1)} minutes at ${options.speedup} times the clock's speed (${((seconds * options.speedup) / 86_400).toFixed(2)} days), door ${result.door}, dedupe horizon ${options.horizonHours} h`,
     `asked for ${options.ratePerSecond} records/s, acknowledged ${(acknowledged / seconds).toFixed(0)}/s: ${acknowledged} records (${sent.fresh} fresh, ${sent.repeats} repeats, ${sent.damaged} damaged); ${sent.requestsSkipped} requests not made because the rate was not reached, ${sent.refused} refused, ${sent.broken} broken, ${sent.resent} sent again`,
     `counted: ${JSON.stringify(conservation)}; ${hoursCompared} hours compared by campaign and country`,
-    plan.judgedFromMs === null ? 'growth is not judged: the run is too short for what is kept to reach its limits' : `growth is judged from minute ${(plan.judgedFromMs / 60_000).toFixed(1)} (${plan.daysJudged === 0 ? 'less than a day' : `${plan.daysJudged} whole days`} of the clock): more than ${GROWTH_SHARE_MAX * 100} % of the mean in an hour, by both slopes`,
+    plan.judgedFromMs === null ? 'growth is not judged: the run is too short for what is kept to reach its limits' : `growth is judged from minute ${(plan.judgedFromMs / 60_000).toFixed(1)} (${plan.daysJudged === 0 ? 'less than a day' : `${plan.daysJudged} whole ${plan.daysJudged === 1 ? 'day' : 'days'}`} of the clock), ${plan.daysJudged > 1 ? 'from each moment to the same one of the day before' : 'by the line'}: growing is more than ${GROWTH_SHARE_MAX * 100} % of the mean in an hour; unclear is what such a run cannot tell`,
     growingStores.length === 0 ? 'no LMDB file by itself grows' : `LMDB files that grow: ${growingStores.join(', ')}`,
     ...(faults.length === 0 ? ['every total is exact'] : faults.slice(0, 20).map((fault) => `FAULT: ${fault}`)),
   ];

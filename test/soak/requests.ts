@@ -6,7 +6,7 @@
  */
 
 import type { Ledger } from './ledger.ts';
-import { TEMPLATES, damageRecord, templateIndexOf, timeBytes, writeRecord, type Template } from './templates.ts';
+import { damageRecord, templateIndexOf, timeBytes, writeRecord, type Template } from './templates.ts';
 
 const MS_PER_MINUTE = 60_000;
 /** How far the event times of late records lie back: beyond the hour's end and the allowed lateness, and within the day's retention. */
@@ -87,13 +87,13 @@ export class RequestMaker {
     return { index, madeAtMs, body, length, fresh: recordsPerRequest - repeats - damaged, repeats, damaged };
   }
 
-  /** Everything in it is durable now: it may be repeated, and counts. */
+  /** Everything in it is durable now: it counts, and may be repeated. */
   acknowledged(request: SoakRequest, ledger: Ledger): void {
     const { recordsPerRequest } = this.#options;
     const { index, madeAtMs, repeats, damaged } = request;
     this.#acknowledgedAtMs[index % this.#acknowledgedAtMs.length] = madeAtMs;
     const counts = ledger.at(madeAtMs - EVENT_AGE_MS);
-    // The repeats take the first places; with a single one it cannot be told which, so requests have both or none.
+    // The repeats, both or none, take the first places; a damaged record takes the last.
     for (let position = repeats; position < recordsPerRequest - damaged; position++) {
       const template = templateIndexOf(index * recordsPerRequest + position);
       if (position === 2) ledger.add(ledger.at(madeAtMs - lateBy(index)), template);
@@ -127,5 +127,3 @@ interface Repeatable {
 }
 
 const lateBy = (index: number): number => Math.floor(LATE_MS_MIN + share(index, 7) * (LATE_MS_MAX - LATE_MS_MIN));
-
-export const templateCount = TEMPLATES;

@@ -7,23 +7,19 @@
  * time of expiry that each of them has.
  */
 
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { cpuSeconds, percentile } from '../../bench/harness/machine.ts';
 import { resultSchema } from '../../engine/core/pipeline.ts';
-import { startServerProcess, type ServerProcess } from '../peers/server-process.ts';
 import { TestDaemon, type PipelineAnswer } from '../support/daemon.ts';
-import { freePort } from '../support/ports.ts';
 import { createFastClock, type FastClock } from './fast-clock.ts';
 import { Ledger, difference } from './ledger.ts';
 import { Load } from './load.ts';
-import { daemonValues, processValues, storeFiles, type Values } from './measures.ts';
+import { daemonValues, machineCpuSeconds, processValues, storeFiles, type Values } from './measures.ts';
 import { daemonSettings, makePlan, RETENTION_DAYS, type SoakOptions, type SoakPlan } from './plan.ts';
+import { startRedis, valuesOf, type RedisServer } from './redis.ts';
 import { LATE_MS_MAX, RequestMaker } from './requests.ts';
 import { makeTemplates } from './templates.ts';
 
@@ -71,40 +67,6 @@ export async function soak({ options, say, dataDir }: SoakRun): Promise<SoakResu
   }
 }
 
-interface RedisServer extends ServerProcess {
-  readonly url: string;
-  readonly client: Redis;
-}
-
-async function startRedis(): Promise<RedisServer> {
-  const port = await freePort();
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-soak-redis-'));
-  const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: 600 });
-  client.on('error', () => undefined);
-  const server = await startServerProcess({
-    spawn: () => spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory], { stdio: 'ignore' }),
-    ready: () => client.ping(),
-    directory,
-    onStop: () => {
-      client.disconnect();
-    },
-  });
-  return { ...server, client, url: `redis://127.0.0.1:${port}` };
-}
-
-/** Removes the keys whose time of expiry has come at `nowMs`, as Redis would; in Redis, so that none is written in between. */
-const EXPIRE_SCRIPT = `
-local cursor = '0'
-repeat
-  local answer = redis.call('SCAN', cursor, 'COUNT', 1000)
-  cursor = answer[1]
-  for _, key in ipairs(answer[2]) do
-    local at = redis.call('PEXPIRETIME', key)
-    if at > 0 and at <= tonumber(ARGV[1]) then redis.call('UNLINK', key) end
-  end
-until cursor == '0'
-`;
-
 interface SoakParts extends SoakRun {
   readonly clock: FastClock;
   readonly redis: RedisServer;
@@ -121,7 +83,7 @@ class Soak {
   readonly #looks = new Map<number, number>();
   readonly #startMs = performance.now();
   #hoursCompared = 0;
-  #last = { atMs: 0, fresh: 0, refused: 0, daemonCpu: 0, senderCpu: 0 };
+  #last = { atMs: 0, received: 0, refused: 0, daemonCpu: 0, senderCpu: 0, machineCpu: 0 };
 
   constructor(parts: SoakParts) {
     this.#parts = parts;
@@ -137,7 +99,7 @@ class Soak {
 
   async run(): Promise<SoakResult> {
     const { options, daemon, say } = this.#parts;
-    this.#last = { ...this.#last, daemonCpu: cpuSeconds(daemon.child.pid as number), senderCpu: cpuSeconds(process.pid) };
+    this.#last = { ...this.#last, daemonCpu: cpuSeconds(daemon.child.pid as number), senderCpu: cpuSeconds(process.pid), machineCpu: machineCpuSeconds() };
     let loading = true;
     const load = this.#load.run().finally(() => {
       loading = false;
@@ -172,23 +134,23 @@ class Soak {
     const atMs = this.#elapsedMs();
     const own = await daemonValues(daemon);
     const files = storeFiles(dataDir);
-    await redis.client.eval(EXPIRE_SCRIPT, 0, Math.floor(clock.nowMs()));
-    const [memory, keys] = await Promise.all([redis.client.info('memory'), redis.client.dbsize()]);
+    const redisValues = await valuesOf(redis, clock.nowMs());
     const latencies = this.#load.takeLatencies();
-    const now = { atMs, fresh: this.#ledger.received, refused: this.#load.refused, daemonCpu: cpuSeconds(pid), senderCpu: cpuSeconds(process.pid) };
+    const now = { atMs, received: this.#ledger.received, refused: this.#load.refused, daemonCpu: cpuSeconds(pid), senderCpu: cpuSeconds(process.pid), machineCpu: machineCpuSeconds() };
     const seconds = (now.atMs - this.#last.atMs) / 1_000;
     const values: Record<string, number> = {
       ...processValues(pid),
       ...files.values,
       ...own.values,
-      'Redis memory': Number(/^used_memory:(\d+)/m.exec(memory)?.[1] ?? NaN),
-      'Redis keys': keys,
-      acknowledged: (now.fresh - this.#last.fresh) / seconds,
+      ...redisValues,
+      acknowledged: (now.received - this.#last.received) / seconds,
       refused: now.refused - this.#last.refused,
       'ack p99': percentile(latencies, 0.99),
       'CPU of the daemon': ((now.daemonCpu - this.#last.daemonCpu) / seconds) * 100,
       'CPU of the sender': ((now.senderCpu - this.#last.senderCpu) / seconds) * 100,
     };
+    const all = ((now.machineCpu - this.#last.machineCpu) / seconds) * 100;
+    values['CPU of all else'] = Math.max(0, all - (values['CPU of the daemon'] as number) - (values['CPU of the sender'] as number));
     this.#last = now;
     this.#samples.push({ atMs, values, stores: files.stores });
     const { received, accepted, duplicate, late, rejected } = own.pipeline.conservation;
