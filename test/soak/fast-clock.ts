@@ -1,7 +1,7 @@
 /**
  * A clock that runs faster than the world's, the same for the daemon (fast-clock-preload.ts) and for this process.
  *
- * Only the time of day is sped up: timers, waits and monotonic clocks stay as they are.
+ * The time of day is sped up, and the journal's running time: timers, waits and monotonic clocks stay as they are.
  */
 
 import { join } from 'node:path';

@@ -7,8 +7,8 @@
 
 const MS_PER_HOUR = 3_600_000;
 const HOURS_PER_DAY = 24;
-/** Running time falls behind the clock where batches are further apart than 2 s of it: chosen, from the share seen in runs. */
-const RUNNING_TIME_SLACK = 1.15;
+/** Running time stands still while the journal does for more than 2 s: chosen. */
+const RUNNING_TIME_SLACK = 1.05;
 /** Less than this many samples say nothing of growth. */
 export const SAMPLES_JUDGED_MIN = 30;
 
