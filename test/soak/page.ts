@@ -49,7 +49,7 @@ for (const plot of ${JSON.stringify(plots).replace(/</g, '\\u003c')}) {
   if (plot.verdict.startsWith('growing')) caption.className = 'growing';
   caption.appendChild(document.createElement('small')).textContent = plot.verdict;
   const series = [{ label: 'minute' }, { label: plot.title, stroke: '#2563eb', width: 1.5 }, { label: 'line', stroke: '#98a2b3', width: 2, dash: [6, 4] }].slice(0, plot.data.length);
-  new uPlot({ width: 390, height: 200, scales: { x: { time: false }, y: { range: (u, low, high) => [0, (high || 1) * 1.1] } }, axes: [{}, { size: 64 }], series }, plot.data, figure);
+  new uPlot({ width: 390, height: 200, scales: { x: { time: false }, y: { range: (u, low, high) => [0, (high || 1) * 1.1] } }, axes: [{}, { size: 64, values: (u, ticks) => ticks.map((tick) => (Math.abs(tick) >= 1e6 ? tick / 1e6 + ' M' : Math.abs(tick) >= 1e4 ? tick / 1e3 + ' K' : tick)) }], series }, plot.data, figure);
 }
 </script></body></html>
 `;
