@@ -73,6 +73,13 @@ export class FileTarget implements LakeTarget {
     return 'written';
   }
 
+  async replace(name: string, bytes: Uint8Array, expected: Uint8Array | null): Promise<boolean> {
+    const there = await this.get(name, Infinity);
+    if (there === null ? expected !== null : expected === null || !Buffer.from(there).equals(expected)) return false;
+    await this.put(name, bytes);
+    return true;
+  }
+
   async get(name: string, bytesMax: number): Promise<Uint8Array | null> {
     return this.#attempt(name, async () => {
       const path = join(this.#root, name);

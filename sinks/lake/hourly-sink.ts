@@ -96,12 +96,11 @@ export class HourlySink implements Sink {
     const { target } = this.#options;
     const { instance, generation, settled } = marker;
     const name = markerName(instance);
-    if (this.#marker !== null && this.#marker !== (await this.#readMarker())) {
-      throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
-    }
     const text = `${JSON.stringify({ version: 1, instance, generation, settled })}\n`;
     this.#markerSent = text;
-    await target.put(name, Buffer.from(text));
+    if (!(await target.replace(name, Buffer.from(text), this.#marker === null ? null : Buffer.from(this.#marker)))) {
+      throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
+    }
     this.#marker = text;
   }
 

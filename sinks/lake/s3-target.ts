@@ -78,7 +78,17 @@ export class S3Target implements LakeTarget {
     }
   }
 
+  async replace(name: string, bytes: Uint8Array, expected: Uint8Array | null): Promise<boolean> {
+    const there = await this.#read(name, Infinity);
+    if (there === null ? expected !== null : expected === null || !Buffer.from(there.bytes).equals(expected)) return false;
+    return (await this.#putIfUnchanged(name, bytes, null, there)) === 'written';
+  }
+
   async get(name: string, bytesMax: number): Promise<Uint8Array | null> {
+    return (await this.#read(name, bytesMax))?.bytes ?? null;
+  }
+
+  async #read(name: string, bytesMax: number): Promise<{ readonly bytes: Uint8Array; readonly etag: string } | null> {
     return this.#attempt(name, async (abortSignal) => {
       try {
         const answer = await this.#client.send(new GetObjectCommand(this.#at(name)), { abortSignal });
@@ -87,7 +97,7 @@ export class S3Target implements LakeTarget {
           (answer.Body as { destroy?: () => void } | undefined)?.destroy?.();
           throw refused(`${name} has ${size} bytes, more than ${bytesMax}`, this.#where(name), undefined, 'look at what wrote it');
         }
-        return answer.Body === undefined ? new Uint8Array(0) : await answer.Body.transformToByteArray();
+        return { bytes: answer.Body === undefined ? new Uint8Array(0) : await answer.Body.transformToByteArray(), etag: answer.ETag ?? '*' };
       } catch (error) {
         if (nameOf(error) === 'NoSuchKey') return null;
         throw error;
@@ -120,10 +130,10 @@ export class S3Target implements LakeTarget {
   }
 
   /** 'changed': what was read is not what is there now. */
-  async #putIfUnchanged(name: string, bytes: Uint8Array, version: ObjectVersion, stored: Stored | null): Promise<'written' | 'changed'> {
+  async #putIfUnchanged(name: string, bytes: Uint8Array, version: ObjectVersion | null, stored: Pick<Stored, 'etag'> | null): Promise<'written' | 'changed'> {
     const condition = !this.#conditional ? {} : stored === null ? { IfNoneMatch: '*' } : { IfMatch: stored.etag };
-    const Metadata = { [GENERATION_KEY]: String(version.generation), [REVISION_KEY]: String(version.revision) };
-    const command = new PutObjectCommand({ ...this.#at(name), ...condition, Metadata, Body: bytes, ContentLength: bytes.byteLength });
+    const versioned = version === null ? {} : { Metadata: { [GENERATION_KEY]: String(version.generation), [REVISION_KEY]: String(version.revision) } };
+    const command = new PutObjectCommand({ ...this.#at(name), ...condition, ...versioned, Body: bytes, ContentLength: bytes.byteLength });
     return this.#attempt(name, async (abortSignal) => {
       try {
         await this.#client.send(command, { abortSignal });

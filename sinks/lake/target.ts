@@ -23,6 +23,11 @@ export interface LakeTarget {
    * nor a write of our own that lands late can put an older content over a newer one.
    */
   putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'>;
+  /**
+   * Writes if what is there is still `expected`, null for nothing; else false. Conditional as well: one that lands late, when somebody has
+   * emptied the lake meanwhile, writes nothing.
+   */
+  replace(name: string, bytes: Uint8Array, expected: Uint8Array | null): Promise<boolean>;
   /** Null when it is not there. Raises SINK_REFUSED above `bytesMax`. */
   get(name: string, bytesMax: number): Promise<Uint8Array | null>;
   /** Names that start with `prefix`, at most `limit`, in no order. */

@@ -120,7 +120,7 @@ export class SimulatedBucket {
         return { ETag: stored.etag, Metadata: stored.metadata };
       case 'GetObjectCommand':
         if (stored === undefined) throw s3Error('NoSuchKey', 404);
-        return { ContentLength: stored.bytes.byteLength, Body: { transformToByteArray: () => Promise.resolve(stored.bytes) } };
+        return { ETag: stored.etag, ContentLength: stored.bytes.byteLength, Body: { transformToByteArray: () => Promise.resolve(stored.bytes) } };
       case 'ListObjectsV2Command':
         return { Contents: [...this.#objects.keys()].filter((key) => key.startsWith(input.Prefix ?? '')).slice(0, input.MaxKeys).map((Key) => ({ Key })) };
       default:

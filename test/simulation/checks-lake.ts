@@ -80,6 +80,7 @@ async function checkHours(objects: ReadonlyMap<string, Uint8Array>, feed: LiveSt
       expected.set(name, bytes);
       return Promise.resolve('written');
     },
+    replace: () => Promise.resolve(true),
     get: () => Promise.resolve(null),
     list: () => Promise.resolve([]),
     close: () => Promise.resolve(),

@@ -261,6 +261,7 @@ export class SimulatedLake {
         memory.acknowledged(name, bytes);
       },
       putVersioned: (name, bytes, version) => target.putVersioned(name, bytes, version),
+      replace: (name, bytes, expected) => target.replace(name, bytes, expected),
       get: (name, bytesMax) => target.get(name, bytesMax),
       list: (prefix, limit) => target.list(prefix, limit),
       close: () => target.close(),

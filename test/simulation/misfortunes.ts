@@ -4,13 +4,15 @@ import { MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
 import { diskError, type DiskOperation } from '../unit/log/faulty-disk.ts';
 import { LAKE } from './lake.ts';
 import type { Durable, Life } from './life.ts';
-import type { Misfortune } from './schedule.ts';
+import type { Misfortune, MisfortuneKind } from './schedule.ts';
 import type { Senders } from './senders.ts';
 import type { World } from './world.ts';
 
 const STOP_LIMIT_MS = 30_000;
 /** Steps of a busy daemon in about a second. */
 const AMBUSH_STEPS_MAX = 300;
+/** Twice the patience of sinks and bucket. */
+const HANG_MS_MAX = 30_000;
 
 export interface MisfortunesOptions {
   readonly world: World;
@@ -19,6 +21,14 @@ export interface MisfortunesOptions {
   readonly isLong: boolean;
   readonly onBug: (error: unknown) => void;
 }
+
+/** A misfortune, whom it strikes, and how long it lasts where it lasts. */
+interface Blow extends Misfortune {
+  readonly life: Life;
+  readonly lastsMs: number;
+}
+
+type Strikes<Kind extends MisfortuneKind> = Readonly<Record<Kind, (blow: Blow) => void>>;
 
 interface Rot {
   readonly path: string;
@@ -44,125 +54,150 @@ export class Misfortunes {
     return this.#rot !== null;
   }
 
-  strike({ kind, extent, choice }: Misfortune, life: Life): void {
-    const { world, durable, senders, isLong } = this.#options;
-    const { disk, system, lake } = durable;
-    const { bucket } = lake;
-    const lastsMs = 100 + extent * 4_000;
-    switch (kind) {
-      case 'process-death':
-        this.#fall(extent, choice, () => {
-          life.die(false);
-        });
-        break;
-      case 'power-cut':
-        this.powerCuts++;
-        this.#fall(extent, choice, () => {
-          life.die(true);
-        });
-        break;
-      case 'orderly-stop':
-        this.#stop(life);
-        break;
-      case 'thread-death':
-        this.threadDeaths++;
-        this.#fall(extent, choice * 2 % 1, () => {
-          if (life.alive) life.threads.kill(Math.floor(choice * 3));
-        });
-        break;
-      case 'door-death':
-        this.doorDeaths++;
-        this.#fall(extent, choice, () => {
-          if (life.alive) life.door.die();
-        });
-        break;
-      case 'write-error':
-        this.#failNext(['write'], choice < 0.5 ? 'EIO' : 'ENOSPC', extent);
-        break;
-      case 'sync-error':
-        this.#failNext(['sync'], choice < 0.5 ? 'EIO' : 'ENOSPC', extent);
-        break;
-      case 'read-error':
-        this.#failNext(['read'], 'EIO', extent);
-        break;
-      case 'folder-error':
-        this.#failNext(['rename', 'unlink', 'syncDirectory'], 'EIO', extent);
-        break;
-      case 'short-writes':
-        disk.shortWrite = (length) => 1 + Math.floor(world.random() * length);
-        break;
-      case 'full-disk':
-        this.#failFor(lastsMs, 'write', 'ENOSPC');
-        break;
-      case 'no-descriptors':
-        this.#failFor(lastsMs, 'open', 'EMFILE');
-        break;
-      case 'slow-disk':
-        this.#slow(lastsMs, choice);
-        break;
-      case 'store-fails':
-        life.failNextCommit(choice);
-        break;
-      case 'bit-rot':
-        life.die(false);
-        this.#turnBit(extent, choice);
-        break;
-      case 'sink-away':
-        system.away = true;
-        this.#after(lastsMs * 5, () => (system.away = false));
-        break;
-      case 'sink-mute':
-        system.mute = true;
-        this.#after(lastsMs, () => (system.mute = false));
-        break;
-      case 'sink-hangs':
-        system.hangMs = 1 + Math.floor(choice * 30_000);
-        this.#after(lastsMs, () => (system.hangMs = 0));
-        break;
-      case 'sink-forgets':
-        system.forget();
-        break;
-      case 'sink-restored':
-        system.restore();
-        break;
-      case 'lake-away':
-        if (bucket === null) lake.away = true;
-        else bucket.away = true;
-        this.#after(lastsMs * 10, () => {
-          lake.away = false;
-          if (bucket !== null) bucket.away = false;
-        });
-        break;
-      case 'lake-errors':
-        if (bucket === null) break;
-        bucket.status = choice < 0.5 ? 500 : 503;
-        this.#after(lastsMs * 3, () => (bucket.status = 0));
-        break;
-      case 'lake-mute':
-        if (bucket === null) break;
-        bucket.mute = true;
-        this.#after(lastsMs, () => (bucket.mute = false));
-        break;
-      case 'lake-hangs':
-        if (bucket === null) break;
-        bucket.hangMs = 1 + Math.floor(choice * 30_000);
-        this.#after(lastsMs, () => (bucket.hangMs = 0));
-        break;
-      case 'lake-forgets':
-        if (bucket !== null) bucket.forget(isEvent);
-        else for (const folder of ['hourly', 'millrace']) disk.erase(`${LAKE}/${folder}`);
-        break;
-      case 'lake-restored':
-        bucket?.restore(isEvent);
-        break;
-      case 'clock-jump':
-        world.jump(Math.round((choice * 6 - 3) * MS_PER_HOUR));
-        break;
-      case 'silence':
-        senders.silentUntilMs = world.clock.monotonicMs() + extent * (isLong ? 90 : 5) * MS_PER_MINUTE;
-        break;
-    }
+  strike(misfortune: Misfortune, life: Life): void {
+    const { kind } = misfortune;
+    const blow: Blow = { ...misfortune, life, lastsMs: 100 + misfortune.extent * 4_000 };
+    const strike = { ...this.#deaths, ...this.#disks, ...this.#sinks, ...this.#lakes, ...this.#times }[kind];
+    strike(blow);
   }
+
+  readonly #deaths: Strikes<'process-death' | 'power-cut' | 'orderly-stop' | 'thread-death' | 'door-death'> = {
+    'process-death': ({ extent, choice, life }) => {
+      this.#fall(extent, choice, () => {
+        life.die(false);
+      });
+    },
+    'power-cut': ({ extent, choice, life }) => {
+      this.powerCuts++;
+      this.#fall(extent, choice, () => {
+        life.die(true);
+      });
+    },
+    'orderly-stop': ({ life }) => {
+      this.#stop(life);
+    },
+    'thread-death': ({ extent, choice, life }) => {
+      this.threadDeaths++;
+      this.#fall(extent, (choice * 2) % 1, () => {
+        if (life.alive) life.threads.kill(Math.floor(choice * 3));
+      });
+    },
+    'door-death': ({ extent, choice, life }) => {
+      this.doorDeaths++;
+      this.#fall(extent, choice, () => {
+        if (life.alive) life.door.die();
+      });
+    },
+  };
+
+  readonly #disks: Strikes<'write-error' | 'sync-error' | 'read-error' | 'folder-error' | 'short-writes' | 'full-disk' | 'no-descriptors' | 'slow-disk' | 'store-fails' | 'bit-rot'> = {
+    'write-error': ({ extent, choice }) => {
+      this.#failNext(['write'], choice < 0.5 ? 'EIO' : 'ENOSPC', extent);
+    },
+    'sync-error': ({ extent, choice }) => {
+      this.#failNext(['sync'], choice < 0.5 ? 'EIO' : 'ENOSPC', extent);
+    },
+    'read-error': ({ extent }) => {
+      this.#failNext(['read'], 'EIO', extent);
+    },
+    'folder-error': ({ extent }) => {
+      this.#failNext(['rename', 'unlink', 'syncDirectory'], 'EIO', extent);
+    },
+    'short-writes': () => {
+      const { disk } = this.#options.durable;
+      disk.shortWrite = (length) => 1 + Math.floor(this.#options.world.random() * length);
+    },
+    'full-disk': ({ lastsMs }) => {
+      this.#failFor(lastsMs, 'write', 'ENOSPC');
+    },
+    'no-descriptors': ({ lastsMs }) => {
+      this.#failFor(lastsMs, 'open', 'EMFILE');
+    },
+    'slow-disk': ({ lastsMs, choice }) => {
+      this.#slow(lastsMs, choice);
+    },
+    'store-fails': ({ choice, life }) => {
+      life.failNextCommit(choice);
+    },
+    'bit-rot': ({ extent, choice, life }) => {
+      life.die(false);
+      this.#turnBit(extent, choice);
+    },
+  };
+
+  readonly #sinks: Strikes<'sink-away' | 'sink-mute' | 'sink-hangs' | 'sink-forgets' | 'sink-restored'> = {
+    'sink-away': ({ lastsMs }) => {
+      const { system } = this.#options.durable;
+      system.away = true;
+      this.#after(lastsMs * 5, () => (system.away = false));
+    },
+    'sink-mute': ({ lastsMs }) => {
+      const { system } = this.#options.durable;
+      system.mute = true;
+      this.#after(lastsMs, () => (system.mute = false));
+    },
+    'sink-hangs': ({ lastsMs, choice }) => {
+      const { system } = this.#options.durable;
+      system.hangMs = 1 + Math.floor(choice * HANG_MS_MAX);
+      this.#after(lastsMs, () => (system.hangMs = 0));
+    },
+    'sink-forgets': () => {
+      this.#options.durable.system.forget();
+    },
+    'sink-restored': () => {
+      this.#options.durable.system.restore();
+    },
+  };
+
+  readonly #lakes: Strikes<'lake-away' | 'lake-errors' | 'lake-mute' | 'lake-hangs' | 'lake-forgets' | 'lake-restored'> = {
+    'lake-away': ({ lastsMs }) => {
+      const { lake } = this.#options.durable;
+      const setAway = (away: boolean): void => {
+        lake.away = away;
+        if (lake.bucket !== null) lake.bucket.away = away;
+      };
+      setAway(true);
+      this.#after(lastsMs * 10, () => {
+        setAway(false);
+      });
+    },
+    'lake-errors': ({ lastsMs, choice }) => {
+      const { bucket } = this.#options.durable.lake;
+      if (bucket === null) return;
+      bucket.status = choice < 0.5 ? 500 : 503;
+      this.#after(lastsMs * 3, () => (bucket.status = 0));
+    },
+    'lake-mute': ({ lastsMs }) => {
+      const { bucket } = this.#options.durable.lake;
+      if (bucket === null) return;
+      bucket.mute = true;
+      this.#after(lastsMs, () => (bucket.mute = false));
+    },
+    'lake-hangs': ({ lastsMs, choice }) => {
+      const { bucket } = this.#options.durable.lake;
+      if (bucket === null) return;
+      bucket.hangMs = 1 + Math.floor(choice * HANG_MS_MAX);
+      this.#after(lastsMs, () => (bucket.hangMs = 0));
+    },
+    'lake-forgets': () => {
+      const { lake, disk } = this.#options.durable;
+      if (lake.bucket !== null) lake.bucket.forget(isEvent);
+      else for (const folder of ['hourly', 'millrace']) disk.erase(`${LAKE}/${folder}`);
+    },
+    'lake-restored': () => {
+      this.#options.durable.lake.bucket?.restore(isEvent);
+    },
+  };
+
+  readonly #times: Strikes<'clock-jump' | 'silence'> = {
+    'clock-jump': ({ choice }) => {
+      this.#options.world.jump(Math.round((choice * 6 - 3) * MS_PER_HOUR));
+    },
+    silence: ({ extent }) => {
+      const { senders, world, isLong } = this.#options;
+      senders.silentUntilMs = world.clock.monotonicMs() + extent * (isLong ? 90 : 5) * MS_PER_MINUTE;
+    },
+  };
 
   /** What lasts for a while is over. */
   end(): void {

@@ -321,13 +321,13 @@ describe('the objects of hourly/', () => {
     await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 0 });
     feed.put(cell(CellKind.hour, 0, 'a', 1, 0));
     await sink.write(feed.changedSince(0, 10), feed);
-    const put = target.put.bind(target);
-    target.put = async (name, bytes) => {
-      await put(name, bytes);
+    const replace = target.replace.bind(target);
+    target.replace = async (name, bytes, expected) => {
+      await replace(name, bytes, expected);
       throw new EngineError('SINK_UNAVAILABLE', 'the answer was lost');
     };
     await expect(sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 1 })).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE' });
-    target.put = put;
+    target.replace = replace;
     expect(await sink.open()).toMatchObject({ settled: 1 });
     await sink.write(feed.changedSince(0, 10), feed);
     expect(target.written).toHaveLength(1);
