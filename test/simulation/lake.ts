@@ -93,7 +93,15 @@ export function encodeAsText(table: TableData): Uint8Array {
   return Buffer.from(JSON.stringify({ digest: hash.digest('hex'), rows: table.rowCount, ids: rows }));
 }
 
-export const idsIn = (bytes: Uint8Array): string[] => (JSON.parse(Buffer.from(bytes).toString()) as { ids: string[] }).ids;
+/** Raises where a file is torn. */
+export function idsIn(bytes: Uint8Array): string[] {
+  const text = Buffer.from(bytes).toString();
+  try {
+    return (JSON.parse(text) as { ids: string[] }).ids;
+  } catch {
+    throw new Error(`lake: a file of events/ cannot be read: ${text.slice(0, 40)}`);
+  }
+}
 
 export interface SimulatedLakeOptions {
   readonly world: World;

@@ -70,7 +70,7 @@ function withRepeats(share: SlotShare): SlotShare {
 
 export const PLANTS: Readonly<Record<string, Plant>> = {
   'acknowledged-not-durable': { finders: ['totals', 'conservation', 'liveness'], acknowledgesFailures: true },
-  'sync-does-nothing': { finders: ['totals', 'conservation', 'liveness', 'EngineError'], syncLies: true },
+  'sync-does-nothing': { finders: ['totals', 'conservation', 'liveness', 'lake', 'hours', 'EngineError'], syncLies: true },
   'repeats-count': { finders: ['totals'], forgetsRepeats: true },
   /** A checkpoint whose offset covers cells that are not in it. */
   'checkpoint-without-cells': { finders: ['totals', 'day', 'visible', 'merge', 'replay', 'liveness'], store: (store) => withoutTable(store, 'cells') },
