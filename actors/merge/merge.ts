@@ -16,7 +16,7 @@ import { nothingReported, type MergeOutput, type PartitionProgress } from '../..
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import type { Conservation } from '../../engine/core/record.ts';
 import { emptyConservation } from '../../engine/core/record.ts';
-import { assert } from '../../engine/core/types.ts';
+import { assert, MS_PER_HOUR } from '../../engine/core/types.ts';
 import { CellTables } from './cell-table.ts';
 import { MergeEntry } from './entry.ts';
 import type { CellShape } from './entry.ts';
@@ -28,15 +28,18 @@ import type { Progress } from './rounds.ts';
 export interface MergeLimits {
   /** Cells of one output; further ones follow in the next. Measured: 10 to 40 ms of main to drain and encode, where 20,000 took 50 to 300. */
   readonly outputCellsMax: number;
-  /** Day and late cells kept in memory although nothing of them is pending. */
+  /** Day and late cells kept in memory although nothing of them is pending ... */
   readonly idleCellsMax: number;
+  /** ... and for how long after their last change, by the watermark. */
+  readonly idleMsMax: number;
   /** Cells of one request to the partitions. */
   readonly requestCellsMax: number;
   /** Pending cells at which no more changes are taken: {@link Merge.takes}. */
   readonly pendingCellsMax: number;
 }
 
-export const MERGE_LIMITS: MergeLimits = { outputCellsMax: 5_000, idleCellsMax: 100_000, requestCellsMax: 1_000, pendingCellsMax: 200_000 };
+/** An idle cell costs about 2 KB; one that changes again later than `idleMsMax` costs a question to every partition. Chosen: two hours. */
+export const MERGE_LIMITS: MergeLimits = { outputCellsMax: 5_000, idleCellsMax: 100_000, idleMsMax: 2 * MS_PER_HOUR, requestCellsMax: 1_000, pendingCellsMax: 200_000 };
 
 /** Cells looked at for one output, as a multiple of those that it may hold. Chosen: some 10 ms. */
 const LOOKS_PER_WRITE = 10;
@@ -83,7 +86,8 @@ export class Merge {
   /** Pending cells whose shares are all here, in order of change. */
   #queue: MergeEntry[] = [];
   /** Day and late cells with nothing pending, the longest unchanged first. */
-  readonly #idle = new Set<MergeEntry>();
+  /** With the watermark at which each became idle, longest ago first. */
+  readonly #idle = new Map<MergeEntry, number>();
   #inFlight: { output: MergeOutput; entries: readonly MergeEntry[] } | null = null;
   /** Something was reported that no output has shown yet. */
   #touched = false;
@@ -231,11 +235,12 @@ export class Merge {
     this.#inFlight = null;
     for (const entry of entries) {
       if (entry.round !== null) continue;
-      if (entry.kind !== CellKind.hour) this.#idle.add(entry);
+      if (entry.kind !== CellKind.hour) this.#idle.set(entry, output.watermarkMs);
       else if (entry.writtenFinal) this.#tables.remove(entry);
     }
-    for (const entry of this.#idle) {
-      if (this.#idle.size <= this.#limits.idleCellsMax) break;
+    const { idleCellsMax, idleMsMax } = this.#limits;
+    for (const [entry, sinceMs] of this.#idle) {
+      if (this.#idle.size <= idleCellsMax && output.watermarkMs - sinceMs <= idleMsMax) break;
       this.#idle.delete(entry);
       this.#tables.remove(entry);
     }

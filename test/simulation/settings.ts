@@ -105,6 +105,6 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     heldBytesMax: pick(0, 4) * 64,
     hourlyIntervalMs: pick(1, 10) * MS_PER_SECOND,
     reportCellsMax: pick(1, 8),
-    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), requestCellsMax: pick(1, 10), pendingCellsMax: pick(1, 10) },
+    mergeLimits: { outputCellsMax: pick(1, 40), idleCellsMax: pick(0, 30), idleMsMax: pick(0, 10) * MS_PER_MINUTE, requestCellsMax: pick(1, 10), pendingCellsMax: pick(1, 10) },
   };
 }

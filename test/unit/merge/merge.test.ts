@@ -166,6 +166,21 @@ describe('Merge', () => {
     expect(output?.settledSequences).toEqual(new Map([[0, 2], [1, 1]]));
   });
 
+  it('forgets day cells that have not changed for long, whatever room there is', () => {
+    const { merge, step } = start(1);
+    const at = (sequence: number, watermarkMs: number, dimensions: string): void => {
+      merge.accept(report(0, sequence, [partial({ kind: CellKind.day, dimensions, revision: sequence })], { watermarkMs }));
+      step();
+    };
+    at(1, HOUR_MS, 'old\u001fDE');
+    at(2, 2 * HOUR_MS, 'newer\u001fDE');
+    expect(merge.cellCount).toBe(2);
+    at(3, 3 * HOUR_MS + 1, 'newest\u001fDE');
+    expect(merge.cellCount).toBe(2);
+    at(4, 9 * HOUR_MS, 'newest\u001fDE');
+    expect(merge.cellCount).toBe(1);
+  });
+
   it('asks again when a partition restarts with a request unanswered, and ignores the old answer', () => {
     const day = { kind: CellKind.day } as const;
     const { merge, step } = start(2, { idleCellsMax: 0 });
