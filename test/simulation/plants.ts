@@ -74,7 +74,7 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   'repeats-count': { finders: ['totals'], forgetsRepeats: true },
   /** A checkpoint whose offset covers cells that are not in it. */
   'checkpoint-without-cells': { finders: ['totals', 'day', 'visible', 'merge', 'replay', 'liveness'], store: (store) => withoutTable(store, 'cells') },
-  'checkpoint-without-fingerprints': { finders: ['totals', 'replay', 'lake'], store: (store) => withoutTable(store, 'dedupe') },
+  'checkpoint-without-fingerprints': { finders: ['totals', 'replay', 'lake', 'EngineError'], store: (store) => withoutTable(store, 'dedupe') },
   'checkpoint-without-outbox': { finders: ['lake', 'liveness', 'bug'], store: (store) => withoutTable(store, 'outbox') },
   'flush-says-more-than-it-did': { finders: ['EngineError', 'totals', 'visible', 'liveness', 'merge', 'lake'], store: (store) => altered(store, { flushed: () => Promise.resolve() }) },
   'verdict-not-counted': {
