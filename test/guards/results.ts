@@ -185,7 +185,7 @@ export const RESULTS: readonly Guard[] = [
     section: 'results',
     rule: 'the merge keeps in memory only cells that changed lately',
     file: 'actors/merge/merge.ts',
-    find: 'if (this.#idle.size <= this.#limits.idleCellsMax) break;',
+    find: 'if (this.#idle.size <= idleCellsMax && output.watermarkMs - sinceMs <= idleMsMax) break;',
     replace: 'if (this.#idle.size >= 0) break;',
     test: { file: 'unit/merge/merge.test.ts', name: 'changes a stored day cell only after every partition has answered for it' },
   },
