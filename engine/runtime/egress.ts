@@ -2,7 +2,7 @@
  * Egress on the main thread: takes the actors' reports, merges them, writes the live store, and grants credit for the next ones.
  *
  * Guarantees: nothing is emitted before every partition is complete; a report is credited only once an output after it is stored and
- * while the merge has room, so a slow disk or slow answers stretch the interval instead of filling memory; merge and store together stay under an eighth of this thread.
+ * while the merge has room, so a slow disk or slow answers stretch the interval instead of filling memory; merge and store together stay under an eighth of this thread, but for a recovery.
  */
 
 import { unpackMessage } from '../core/codec.ts';
@@ -167,6 +167,7 @@ export class Egress {
 
   async #cycle(): Promise<void> {
     const { merge, store, clock, intervalMs } = this.#options;
+    const isRecovering = !this.#wasReady;
     const startMs = clock.monotonicMs();
     if (this.#pending === null) {
       for (const index of this.#waiting) this.#covered.add(index);
@@ -202,7 +203,8 @@ export class Egress {
     }
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
-    this.#notBeforeMs = Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
+    // Nobody is served better by a recovery that rests, nor by a rest from it afterwards.
+    this.#notBeforeMs = isRecovering ? startMs + intervalMs : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
     this.#grantCredit(this.#covered);
     void this.#postSettled();
   }

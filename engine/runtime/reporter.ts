@@ -131,7 +131,7 @@ export class Reporter {
     this.#credit = 'none';
     const endMs = clock.monotonicMs();
     // Nobody is served better by a recovery that rests.
-    this.#notBeforeMs = sweep?.scope === 'all' && !isOver ? endMs : Math.max(startMs + emitIntervalMs, endMs + REST_PER_REPORT * (endMs - startMs));
+    this.#notBeforeMs = sweep?.scope === 'all' ? endMs : Math.max(startMs + emitIntervalMs, endMs + REST_PER_REPORT * (endMs - startMs));
     post({ type: 'report', reports: packed, answered, complete: isOver && sweep.scope === 'all', oldestReceivedAtMs: sweep?.oldestReceivedAtMs ?? 0 }, [packed.buffer as ArrayBuffer]);
   }
 

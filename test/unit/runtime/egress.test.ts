@@ -18,6 +18,8 @@ class Harness {
   readonly egress: Egress;
   /** Writes wait for {@link write}. */
   holds = false;
+  /** That a report takes of this thread. */
+  acceptMs = 0;
   /** A write keeps the thread for so long before it waits for the disk. */
   workMs = 0;
   workedMs = 0;
@@ -30,6 +32,11 @@ class Harness {
   constructor(threads: number, limits: Partial<MergeLimits> = {}) {
     this.posted = Array.from({ length: threads }, () => []);
     this.merge = new Merge({ schema, partitionCount: threads, exists: this.store.exists, limits });
+    const accept = this.merge.accept.bind(this.merge);
+    this.merge.accept = (reported) => {
+      this.#nowMs += this.acceptMs;
+      accept(reported);
+    };
     this.egress = new Egress({
       merge: this.merge,
       store: {
@@ -232,6 +239,18 @@ describe('egress', () => {
     }
     expect(harness.workedMs).toBeGreaterThan(100);
     expect(harness.workedMs / (harness.nowMs - startMs)).toBeLessThan(0.25);
+  });
+
+  it('does not rest from what a recovery has cost before it is ready, nor afterwards', async () => {
+    const harness = new Harness(1, { outputCellsMax: 10 });
+    harness.acceptMs = 1_000;
+    harness.report(0, 1, cells(100), { complete: true });
+    await harness.pass(500);
+    expect(harness.egress.ready).toBe(true);
+    harness.acceptMs = 0;
+    harness.report(0, 2, cells(1, { revision: 2 }));
+    await harness.pass(100);
+    expect(harness.writtenCount).toBe(101);
   });
 
   it('writes all of a backlog when it closes', async () => {

@@ -13,6 +13,8 @@ class Actor implements ReportingActor {
   asked = 0;
   isMidReport = false;
   readonly scopes: string[] = [];
+  /** Of making a report. */
+  cost: () => void = () => undefined;
 
   constructor(index: number) {
     this.index = index;
@@ -32,6 +34,7 @@ class Actor implements ReportingActor {
 
   report(scope: 'changed' | 'all' | 'asked', cellsMax: number): PartitionReport {
     this.scopes.push(scope);
+    this.cost();
     const answers = Math.min(this.asked, cellsMax);
     this.asked -= answers;
     const changes = scope === 'asked' ? 0 : Math.min(this.changed, cellsMax - answers);
@@ -64,7 +67,10 @@ function start(actorCount: number, cellsMax = 10) {
     const { reports, answered, complete, oldestReceivedAtMs } = message;
     return { cells: unpackMessage<PartitionReport[]>(reports).map(({ partition, cells }) => [partition, cells.length]), answered, complete, oldestReceivedAtMs };
   };
-  return { actors: actors as [Actor, Actor, ...Actor[]], reporter, messages, next };
+  const costs = (costMs: number): void => {
+    for (const actor of actors) actor.cost = () => (nowMs += costMs);
+  };
+  return { actors: actors as [Actor, Actor, ...Actor[]], reporter, messages, next, costs };
 }
 
 const plain = { answered: [], complete: false, oldestReceivedAtMs: 0 };
@@ -125,6 +131,16 @@ describe('a reporter', () => {
     actors[0].changed = 1;
     expect(next()).toEqual({ ...plain, cells: [[0, 1]] });
     expect(actors[0].scopes.at(-1)).toBe('changed');
+  });
+
+  it('does not rest from what it has told after recovery: what main asks for next is answered at once', () => {
+    const { actors, reporter, next, costs } = start(2);
+    actors[0].changed = 5;
+    reporter.recovered();
+    costs(1_000);
+    expect(next()?.complete).toBe(true);
+    reporter.requested(7, [partial()]);
+    expect(next()?.answered).toEqual([7]);
   });
 
   it('says complete though there is nothing to tell', () => {
