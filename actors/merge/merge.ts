@@ -85,8 +85,7 @@ export class Merge {
   readonly #alarms: MergeAlarms = { saturatedMeasures: 0, refusedLower: 0, refusedFinal: 0 };
   /** Pending cells whose shares are all here, in order of change. */
   #queue: MergeEntry[] = [];
-  /** Day and late cells with nothing pending, the longest unchanged first. */
-  /** With the watermark at which each became idle, longest ago first. */
+  /** Day and late cells with nothing pending, the longest unchanged first, with the watermark at which each became so. */
   readonly #idle = new Map<MergeEntry, number>();
   #inFlight: { output: MergeOutput; entries: readonly MergeEntry[] } | null = null;
   /** Something was reported that no output has shown yet. */

@@ -47,11 +47,11 @@ interface Meta {
   readonly merging: RunName | null;
 }
 
-/** Bounds that tests lower. Of what one checkpoint does: */
+/** Bounds that tests lower. */
 export interface DedupeBounds {
-  /** Fingerprints compacted at least. */
+  /** Fingerprints that a checkpoint compacts at least. */
   readonly mergeEntriesMin?: number;
-  /** Keys removed at most. */
+  /** Keys that a checkpoint removes at most. */
   readonly purgeKeysMax?: number;
   /** Slots of the smallest table in memory. */
   readonly capacityMin?: number;
@@ -144,7 +144,11 @@ export class DedupeRuns {
     const word = fingerprint[0] as number;
     for (let chunk = lastFenceAtMost(run.fences, word); chunk >= 0; chunk--) {
       const words = findChunk(this.#store, this.#table, run, chunk);
-      if (words === null) return this.#runContains(this.#standIn(run, chunk), fingerprint);
+      if (words === null) {
+        const standIn = this.#standIn(run);
+        if (standIn === null) throw chunkMissing(run, chunk);
+        return this.#runContains(standIn, fingerprint);
+      }
       if (chunkContains(words, fingerprint)) return true;
       // The chunk before can hold it only if this one begins with the same first word.
       if (run.fences[chunk] !== word) return false;
@@ -152,17 +156,10 @@ export class DedupeRuns {
     return false;
   }
 
-  /** The run into which the checkpoint under way has moved `run`. Raises STATE_CORRUPT where there is none. */
-  #standIn(run: Run, chunk: number): Run {
-    const step = this.#plan?.step ?? null;
-    if (step !== null && step.finished !== null && step.after.inputs.includes(run)) return step.finished;
-    throw chunkMissing(run, chunk);
-  }
-
-  /** Whether the checkpoint under way is in the store already, and has moved `run` there. */
-  #hasMoved(run: Run): boolean {
-    const step = this.#plan?.step ?? null;
-    return step !== null && step.finished !== null && step.after.inputs.includes(run) && findChunk(this.#store, this.#table, run, 0) === null;
+  /** The run that stands in for `run` once the checkpoint under way is in the store; null where it moves `run` nowhere. */
+  #standIn(run: Run): Run | null {
+    const step = this.#plan?.step;
+    return step?.after.inputs.includes(run) === true ? step.finished : null;
   }
 
   /** Reads the store, newest bucket first: lists the runs and tells of every fingerprint that counts. */
@@ -207,9 +204,9 @@ export class DedupeRuns {
   /** Visits every fingerprint of the settled runs that counts. */
   forEach(visit: Visit): void {
     for (const [bucket, runs] of this.#buckets) {
-      const left = runs.filter((run) => !this.#hasMoved(run));
-      const moved = left.length === runs.length ? [] : [this.#plan?.step?.finished as Run];
-      for (const run of [...left, ...moved]) {
+      // All inputs of a merge have one stand-in: it is visited once.
+      const there = new Set(runs.map((run) => (findChunk(this.#store, this.#table, run, 0) === null ? (this.#standIn(run) ?? run) : run)));
+      for (const run of there) {
         for (let chunk = 0; chunk < run.fences.length; chunk++) {
           visit(readChunk(this.#store, this.#table, run, chunk), bucket);
         }

@@ -11,7 +11,7 @@ import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { DurableFolders, isMissing, isTemporary, systemCode, writeDurably } from './durable-file.ts';
 import type { Files } from './files.ts';
 import { nodeFiles } from './node-files.ts';
-import { isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion } from './target.ts';
+import { isAsExpected, isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion, type ReplaceCondition } from './target.ts';
 
 const SCHEME = 'file:';
 const VERSION_BYTES_MAX = 4_096;
@@ -73,9 +73,8 @@ export class FileTarget implements LakeTarget {
     return 'written';
   }
 
-  async replace(name: string, bytes: Uint8Array, expected: Uint8Array | null): Promise<boolean> {
-    const there = await this.get(name, Infinity);
-    if (there === null ? expected !== null : expected === null || !Buffer.from(there).equals(expected)) return false;
+  async replace(name: string, bytes: Uint8Array, { expected, bytesMax }: ReplaceCondition): Promise<boolean> {
+    if (!isAsExpected(await this.get(name, bytesMax), expected)) return false;
     await this.put(name, bytes);
     return true;
   }

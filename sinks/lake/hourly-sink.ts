@@ -98,7 +98,8 @@ export class HourlySink implements Sink {
     const name = markerName(instance);
     const text = `${JSON.stringify({ version: 1, instance, generation, settled })}\n`;
     this.#markerSent = text;
-    if (!(await target.replace(name, Buffer.from(text), this.#marker === null ? null : Buffer.from(this.#marker)))) {
+    const expected = this.#marker === null ? null : Buffer.from(this.#marker);
+    if (!(await target.replace(name, Buffer.from(text), { expected, bytesMax: MARKER_BYTES_MAX }))) {
       throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
     }
     this.#marker = text;

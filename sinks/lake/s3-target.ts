@@ -9,7 +9,7 @@
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { parseS3Address, type S3Address } from './s3-address.ts';
-import { isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion } from './target.ts';
+import { isAsExpected, isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion, type ReplaceCondition } from './target.ts';
 
 export interface S3TargetOptions {
   readonly url: string;
@@ -78,9 +78,9 @@ export class S3Target implements LakeTarget {
     }
   }
 
-  async replace(name: string, bytes: Uint8Array, expected: Uint8Array | null): Promise<boolean> {
-    const there = await this.#read(name, Infinity);
-    if (there === null ? expected !== null : expected === null || !Buffer.from(there.bytes).equals(expected)) return false;
+  async replace(name: string, bytes: Uint8Array, { expected, bytesMax }: ReplaceCondition): Promise<boolean> {
+    const there = await this.#read(name, bytesMax);
+    if (!isAsExpected(there?.bytes ?? null, expected)) return false;
     return (await this.#putIfUnchanged(name, bytes, null, there)) === 'written';
   }
 

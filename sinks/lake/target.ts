@@ -13,6 +13,11 @@ export interface ObjectVersion {
   readonly revision: bigint;
 }
 
+export interface ReplaceCondition {
+  readonly expected: Uint8Array | null;
+  readonly bytesMax: number;
+}
+
 export interface LakeTarget {
   /** The lake's address, free of secrets. */
   readonly url: string;
@@ -25,15 +30,18 @@ export interface LakeTarget {
   putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'>;
   /**
    * Writes if what is there is still `expected`, null for nothing; else false. Conditional as well: one that lands late, when somebody has
-   * emptied the lake meanwhile, writes nothing.
+   * emptied the lake meanwhile, writes nothing. Raises SINK_REFUSED where more than `bytesMax` is there.
    */
-  replace(name: string, bytes: Uint8Array, expected: Uint8Array | null): Promise<boolean>;
+  replace(name: string, bytes: Uint8Array, condition: ReplaceCondition): Promise<boolean>;
   /** Null when it is not there. Raises SINK_REFUSED above `bytesMax`. */
   get(name: string, bytesMax: number): Promise<Uint8Array | null>;
   /** Names that start with `prefix`, at most `limit`, in no order. */
   list(prefix: string, limit: number): Promise<string[]>;
   close(): Promise<void>;
 }
+
+export const isAsExpected = (there: Uint8Array | null, expected: Uint8Array | null): boolean =>
+  there === null || expected === null ? there === expected : Buffer.from(there).equals(expected);
 
 /** Equal versions have equal content: written again, that does no harm. */
 export const isOlder = (version: ObjectVersion, than: ObjectVersion): boolean =>

@@ -269,7 +269,7 @@ export class SimulatedLake {
         memory.acknowledged(name, bytes);
       },
       putVersioned: (name, bytes, version) => target.putVersioned(name, bytes, version),
-      replace: (name, bytes, expected) => target.replace(name, bytes, expected),
+      replace: (name, bytes, condition) => target.replace(name, bytes, condition),
       get: (name, bytesMax) => target.get(name, bytesMax),
       list: (prefix, limit) => target.list(prefix, limit),
       close: () => target.close(),

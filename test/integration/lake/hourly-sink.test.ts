@@ -322,8 +322,8 @@ describe('the objects of hourly/', () => {
     feed.put(cell(CellKind.hour, 0, 'a', 1, 0));
     await sink.write(feed.changedSince(0, 10), feed);
     const replace = target.replace.bind(target);
-    target.replace = async (name, bytes, expected) => {
-      await replace(name, bytes, expected);
+    target.replace = async (name, bytes, condition) => {
+      await replace(name, bytes, condition);
       throw new EngineError('SINK_UNAVAILABLE', 'the answer was lost');
     };
     await expect(sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 1 })).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE' });
