@@ -1,15 +1,16 @@
 /** `millrace savepoint take | restore`: asks the daemon for a savepoint; makes a data directory from one. */
 
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readSpoolProgress } from '../../sinks/lake/index.ts';
 import type { SavepointLine } from '../admin-savepoint.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { slotName, type SlotId } from '../core/lake-slot.ts';
-import { nodeDisk } from '../log/index.ts';
+import { copySynced, nodeDisk } from '../log/index.ts';
 import { SAVEPOINT_FILE, makeDirectory, readInstance, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
+import { copyFolder } from '../runtime/savepoint.ts';
 import { postForLines, toldError } from './admin-client.ts';
 import { startProgress } from './progress.ts';
 import { adminUrl, loadSettings } from './settings.ts';
@@ -48,9 +49,12 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} holds no instance.json`);
   const spooledUpTo = await readSpoolProgress(join(source, 'spool'));
   makeDirectory(target);
-  for (const part of ['journal', 'state', 'live', 'spool', 'poison.json']) {
-    if (existsSync(join(source, part))) cpSync(join(source, part), join(target, part), { recursive: true, errorOnExist: true });
+  for (const part of ['journal', 'state', 'live', 'spool']) {
+    if (!existsSync(join(source, part))) continue;
+    mkdirSync(join(target, part));
+    await copyFolder(join(source, part), join(target, part));
   }
+  if (existsSync(join(source, 'poison.json'))) await copySynced(join(source, 'poison.json'), join(target, 'poison.json'));
   const taken = JSON.parse(readFileSync(join(source, SAVEPOINT_FILE), 'utf8')) as { generation: number };
   const generation = Math.max(systemClock.nowMs(), facts.generation + 1, taken.generation + 1);
   // Written last: without it the copy is refused as incomplete.

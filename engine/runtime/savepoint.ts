@@ -58,7 +58,8 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
   }
 }
 
-async function copyFolder(from: string, to: string, without: readonly string[] = []): Promise<void> {
+/** Files and names are durable on return; what leaves `from` meanwhile is left out. `to` exists. */
+export async function copyFolder(from: string, to: string, without: readonly string[] = []): Promise<void> {
   for (const entry of (await unlessGone(readdir(from, { withFileTypes: true }))) ?? []) {
     if (without.includes(entry.name)) continue;
     if (entry.isDirectory()) {

@@ -87,7 +87,10 @@ export class Spool {
       for (const folder of [READY, STAGING, HELD]) await folders.make(join(this.directory, folder));
       this.#progress = await readSpoolProgress(this.directory, this.#files);
       this.#bytes = 0;
-      for (const slot of await this.#slotFolders()) {
+      const slots = await this.#slotFolders();
+      // Whoever renamed them may have died before the names were on disk, and once progress covers a slot nobody keeps it but this folder.
+      if (slots.some((slot) => !this.covers(slot))) await this.#files.syncFolder(join(this.directory, READY));
+      for (const slot of slots) {
         for (const file of await this.files(slot)) this.#bytes += file.sizeBytes;
         if (!this.covers(slot)) await this.#advance(slot);
       }

@@ -136,6 +136,14 @@ export const RECORDS: readonly Guard[] = [
   },
   {
     section: 'state',
+    rule: 'a slot that is found in the spool is durable before partitions are told to drop it',
+    file: 'sinks/lake/spool.ts',
+    find: 'if (slots.some((slot) => !this.covers(slot))) await this.#files.syncFolder(join(this.directory, READY));',
+    replace: '',
+    test: { file: 'unit/lake/spool-durability.test.ts', name: 'is durable before it is covered, also where its maker died between the rename and the sync of the name' },
+  },
+  {
+    section: 'state',
     rule: 'the spool has a limit and an alarm of its own',
     file: 'sinks/lake/events-sink.ts',
     find: 'if (slot === null || this.#refusesMore()) return false;',

@@ -4,7 +4,8 @@ import { MISFORTUNES, scheduleOf, shrink } from './schedule.ts';
 import { simulate } from './simulation.ts';
 
 const SEEDS = 30;
-const PLANT_SEEDS_MAX = 200;
+/** The rarest needs a power cut that undoes a checkpoint after retention has gone past it. */
+const PLANT_SEEDS_MAX = 600;
 
 describe('the simulated daemon', () => {
   it(`keeps every invariant through all that can go wrong (seeds 1 to ${SEEDS})`, { timeout: 120_000 }, async () => {
@@ -23,7 +24,7 @@ describe('the simulated daemon', () => {
     expect(await simulate({ seed: 7 })).toEqual(await simulate({ seed: 7 }));
   });
 
-  it.each(Object.keys(PLANTS))('finds the planted bug %s', { timeout: 120_000 }, async (plant) => {
+  it.each(Object.keys(PLANTS))('finds the planted bug %s', { timeout: 240_000 }, async (plant) => {
     let found = '';
     for (let seed = 1; seed <= PLANT_SEEDS_MAX && found === ''; seed++) found = await simulate({ seed, plant }).then(() => '', String);
     expect(found).not.toBe('');
