@@ -112,8 +112,8 @@ export interface EncodeSlotToSpoolOptions<Event, DomainRules> extends Omit<Encod
 
 /**
  * Writes the slot's files, synced, to its staging folder; `Spool.commit` makes them count. What an earlier attempt left there is removed.
- * Rejects DISK_FULL, or what the lookup raises. After a failure inside WebAssembly its instance is unusable: the pool's threads end
- * when idle, and the caller's backoff grows longer than that.
+ * Rejects DISK_FULL, or what the lookup raises. After a failure inside WebAssembly its instance is unusable: the thread must not be used
+ * again (engine/threads/pool.ts sees to it).
  */
 export async function encodeSlotToSpool<Event, DomainRules>(options: EncodeSlotToSpoolOptions<Event, DomainRules>): Promise<SlotFiles> {
   const { files = nodeFiles.direct } = options;

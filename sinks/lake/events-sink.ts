@@ -28,7 +28,6 @@ import { Uploader } from './uploader.ts';
 export const EVENTS_SINK_NAME = 'lake-events';
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const BACKOFF_MIN_MS = 500;
-/** Longer than a pool thread lives without work, so that a broken WebAssembly instance is replaced. */
 const BACKOFF_MAX_MS = 60_000;
 
 const systemWorld: RetryWorld = {
