@@ -145,7 +145,7 @@ export class ActorLoop {
         this.#start(message);
         break;
       case 'credit':
-        this.#reporter.credited(message.answersOnly);
+        this.#reporter.credited(message);
         break;
       case 'settled':
         this.#settle(message.settled, message.finalUpToMs);

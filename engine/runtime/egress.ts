@@ -130,7 +130,7 @@ export class Egress {
     this.#waiting.add(actorIndex);
     // Before every partition is complete nothing may be drained, and nobody who recovers may be kept waiting for it.
     if (!merge.ready) this.#grantCredit(this.#waiting);
-    else this.#runSoon();
+    else this.#runSoon(!this.#wasReady);
   }
 
   /** Writes what is still pending; call when the actors have sent their last report. */
@@ -146,9 +146,10 @@ export class Egress {
     await this.#options.store.flushed();
   }
 
-  #runSoon(): void {
-    if (this.#running || this.#cancel !== null || this.#closed) return;
-    const delayMs = Math.max(0, this.#notBeforeMs - this.#options.clock.monotonicMs());
+  #runSoon(urgent = false): void {
+    if (this.#running || this.#closed || (this.#cancel !== null && !urgent)) return;
+    this.#cancel?.();
+    const delayMs = urgent ? 0 : Math.max(0, this.#notBeforeMs - this.#options.clock.monotonicMs());
     this.#cancel = this.#schedule(delayMs, () => {
       this.#cancel = null;
       void this.#run();
@@ -204,7 +205,7 @@ export class Egress {
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
     // Nobody is served better by a recovery that rests, nor by a rest from it afterwards.
-    this.#notBeforeMs = isRecovering ? startMs + intervalMs : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
+    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
     this.#grantCredit(this.#covered);
     void this.#postSettled();
   }
@@ -221,7 +222,7 @@ export class Egress {
       const taken = this.#options.merge.takes(actor.lane.first);
       if (taken === 'nothing') continue;
       actors.delete(index);
-      actor.post({ type: 'credit', answersOnly: taken === 'answers' });
+      actor.post({ type: 'credit', answersOnly: taken === 'answers', urgent: !this.#wasReady });
     }
   }
 

@@ -78,9 +78,10 @@ export class Reporter {
     this.#asked.push(requestId);
   }
 
-  /** The next message may be sent; with `answersOnly` it must be, and without changes. */
-  credited(answersOnly: boolean): void {
+  /** The next message may be sent; with `answersOnly` it must be, and without changes; if it is urgent, at once. */
+  credited({ answersOnly, urgent }: { readonly answersOnly: boolean; readonly urgent: boolean }): void {
     this.#credit = answersOnly ? 'answers' : 'all';
+    if (urgent) this.#notBeforeMs = 0;
   }
 
   mayReport(nowMs: number): boolean {

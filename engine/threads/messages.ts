@@ -99,8 +99,11 @@ export interface PartitionStats {
 export type MainToActor =
   /** The journal is open and live store has these settled: replay to `durable`, then report all and say complete. */
   | { readonly type: 'go'; readonly durable: number; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
-  /** The last report is merged and stored; the next may be sent. `answersOnly`: even if there is nothing to answer, and without changes, for which there is no room. */
-  | { readonly type: 'credit'; readonly answersOnly: boolean }
+  /**
+   * The last report is merged and stored; the next may be sent. `answersOnly`: even if there is nothing to answer, and without changes, for which
+   * there is no room. `urgent`: without the rest that a thread takes between two, because nobody is served before.
+   */
+  | { readonly type: 'credit'; readonly answersOnly: boolean; readonly urgent: boolean }
   | { readonly type: 'settled'; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
   | { readonly type: 'request'; readonly requestId: number; readonly names: readonly CellName[] }
   | { readonly type: 'spooled'; readonly slot: SlotId }

@@ -198,8 +198,10 @@ describe('egress', () => {
     harness.report(0, 9, cells(10), { complete: true });
     const readyAfter: [written: number, ready: boolean][] = [];
     for (let step = 0; step < 20 && !harness.egress.ready; step++) {
+      harness.holds = true;
       await harness.pass(25);
       readyAfter.push([harness.writtenCount, harness.egress.ready]);
+      await harness.write();
     }
     expect(readyAfter.filter(([written]) => written < 10).length).toBeGreaterThan(0);
     expect(readyAfter.filter(([written, ready]) => ready && written < 10)).toEqual([]);
@@ -253,6 +255,18 @@ describe('egress', () => {
     expect(harness.writtenCount).toBe(101);
   });
 
+  it('lets threads rest again once it is ready', async () => {
+    const harness = new Harness(1);
+    harness.report(0, 1, cells(1));
+    expect(harness.taken(0, 'credit')).toMatchObject([{ urgent: true }]);
+    harness.report(0, 1, cells(1), { complete: true });
+    await harness.pass(100);
+    harness.taken(0, 'credit');
+    harness.report(0, 2, cells(1, { revision: 2 }));
+    await harness.pass(100);
+    expect(harness.taken(0, 'credit')).toMatchObject([{ urgent: false }]);
+  });
+
   it('writes all of a backlog when it closes', async () => {
     const harness = new Harness(1, { outputCellsMax: 10 });
     harness.report(0, 1, cells(100), { complete: true });
@@ -287,11 +301,11 @@ describe('egress', () => {
     harness.report(0, 1, cells(20), { complete: true });
     expect(harness.taken(0, 'credit')).toEqual([]);
     harness.report(1, 0, cells(20));
-    expect(harness.taken(1, 'credit')).toEqual([{ type: 'credit', answersOnly: false }]);
+    expect(harness.taken(1, 'credit')).toEqual([{ type: 'credit', answersOnly: false, urgent: true }]);
     harness.report(1, 1, [], { complete: true });
     await harness.pass(100);
     expect(harness.writtenCount).toBe(20);
-    for (const thread of [0, 1]) expect(harness.taken(thread, 'credit')).toEqual([{ type: 'credit', answersOnly: false }]);
+    for (const thread of [0, 1]) expect(harness.taken(thread, 'credit')).toEqual([{ type: 'credit', answersOnly: false, urgent: false }]);
   });
 
   it('credits a report that came while the store wrote only once it is written, though the thread was replaced meanwhile', async () => {

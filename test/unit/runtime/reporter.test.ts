@@ -58,7 +58,7 @@ function start(actorCount: number, cellsMax = 10) {
   });
   /** Partition and number of cells of each report of the message that goes now, and what it says beside; null for none. */
   const next = (isProgressDue = false, answersOnly = false) => {
-    reporter.credited(answersOnly);
+    reporter.credited({ answersOnly, urgent: false });
     nowMs += 25;
     if (!reporter.mayReport(nowMs)) return null;
     reporter.report(isProgressDue);
@@ -98,10 +98,21 @@ describe('a reporter', () => {
     const { actors, reporter, next } = start(1);
     actors[0].changed = 1;
     expect(next()).toEqual({ ...plain, cells: [[0, 1]] });
-    reporter.credited(false);
+    reporter.credited({ answersOnly: false, urgent: false });
     actors[0].changed = 1;
     expect([49, 50].map((nowMs) => reporter.mayReport(nowMs))).toEqual([false, true]);
     expect(reporter.idleMs(40)).toBe(10);
+  });
+
+  it('may send again at once when main says that it is urgent', () => {
+    const { actors, reporter, next, costs } = start(1);
+    costs(10);
+    actors[0].changed = 1;
+    next();
+    reporter.credited({ answersOnly: false, urgent: true });
+    expect(reporter.mayReport(26)).toBe(true);
+    actors[0].changed = 1;
+    expect(reporter.idleMs(26)).toBeLessThanOrEqual(0);
   });
 
   it('sends nothing without credit', () => {
@@ -113,7 +124,7 @@ describe('a reporter', () => {
     expect(reporter.mayReport(1_000)).toBe(false);
     actors[0].changed = 1;
     expect(reporter.idleMs(1_000)).toBe(Infinity);
-    reporter.credited(false);
+    reporter.credited({ answersOnly: false, urgent: false });
     expect(reporter.mayReport(1_000)).toBe(true);
     expect(reporter.idleMs(0)).toBe(25);
   });
