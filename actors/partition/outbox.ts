@@ -10,7 +10,8 @@
  */
 
 import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
-import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
+import { EngineError } from '../../engine/core/errors.ts';
+import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { BatchHeader } from '../../engine/core/log.ts';
 import type { DedupeMode, Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
@@ -203,7 +204,7 @@ export class Outbox {
       if (chunk === 0) this.#slots.push(decodeHead(id, value));
       else {
         const slot = this.#slots[this.#slots.length - 1];
-        assert(slot !== undefined && compareSlots(slot.id, id) === 0, 'a chunk follows the head of its slot');
+        if (slot === undefined || compareSlots(slot.id, id) !== 0) throw new EngineError('STATE_CORRUPT', `a part of lake slot ${slotName(id)} has no head`, { fix: 'restore the state from a savepoint' });
         slot.chunks.push({ number: chunk, bytes: null, isSaving: false });
       }
     }
@@ -228,8 +229,11 @@ function encodeHead(slot: Slot): Uint8Array {
 }
 
 function decodeHead(id: SlotId, value: Uint8Array): Slot {
-  const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed] = decodeStored('the head of a lake slot', () => [...unpack<StoredHead>(value)] as const);
-  return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffset, isPassed, isHeadDirty: false };
+  return decodeStored('the head of a lake slot', () => {
+    const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed] = unpack<StoredHead>(value);
+    if (![stretchMs, journalBytes, rowCount, firstOffset].every((figure) => typeof figure === 'number')) throw new TypeError('a figure is no number');
+    return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffset, isPassed, isHeadDirty: false };
+  });
 }
 
 function slotKey(id: SlotId, chunk: number): Uint8Array {

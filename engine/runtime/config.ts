@@ -157,17 +157,25 @@ function describe(issue: z.core.$ZodIssue, tree: Tree, paths: readonly SettingPa
     return issue.keys
       .map((name) => {
         const full = key === '' ? name : `${key}.${name}`;
-        return `${full}: no such setting: remove it${suggestion(full, known)}`;
+        return `${readable(full)}: no such setting: remove it${suggestion(full, known)}`;
       })
       .join('\n');
   }
   const value = issue.path.reduce<unknown>((at, step) => (typeof at === 'object' && at !== null ? (at as Tree)[String(step)] : undefined), tree);
   const variable = paths.find((setting) => setting.path.join('.') === key)?.variable;
-  const fix = variable === undefined ? '' : ` (set ${key} in millrace.yaml or ${variable})`;
+  const inside = paths.find((setting) => setting.path.join('.').startsWith(`${key}.`))?.path.slice(issue.path.length).join('.');
+  const fix = variable !== undefined ? ` (set ${key} in millrace.yaml or ${variable})` : inside === undefined ? '' : `: write its settings below it, such as ${inside}`;
   if (value === undefined) return `${key}: missing${fix}`;
   const quotes = issue.code === 'invalid_type' && issue.expected === 'string' && typeof value !== 'object' ? ': write it in quotes' : '';
   const message = `${issue.message.replace(/\/\/\S*@/g, '//***@')}${quotes}`;
-  return `${key === '' ? 'the configuration' : key}: ${shown(key, value, paths)}: ${message}${fix}${serviceLinkFix(value)}`;
+  return `${key === '' ? 'the configuration' : readable(key)}: ${shown(key, value, paths)}: ${message}${fix}${serviceLinkFix(value)}`;
+}
+
+/** Of a name that may hold anything: on one line, and with nothing that a terminal would not show. */
+function readable(name: string): string {
+  if (/^[\w.-]+$/.test(name)) return name;
+  const text = JSON.stringify(name).replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
 }
 
 const serviceLinkFix = (value: unknown): string =>

@@ -187,8 +187,12 @@ export async function readSpoolProgress(spoolDirectory: string, files: Files = n
     if (isMissing(error)) return null;
     throw error;
   });
-  if (bytes === null) return null;
-  const { version, slot } = parseProgress(Buffer.from(bytes).toString('utf8'));
+  return bytes === null ? null : parseProgress(bytes, path);
+}
+
+/** Of what the file at `path` holds. Raises DATA_VERSION or STATE_CORRUPT. */
+export function parseProgress(bytes: Uint8Array, path: string): SlotId {
+  const { version, slot } = progressOf(Buffer.from(bytes).toString('utf8'));
   if (version > PROGRESS_VERSION) throw new EngineError('DATA_VERSION', `the lake's spool is of version ${version}, newer than this program`, { where: { file: path }, fix: 'run the newer program' });
   const parsed = parseSlotName(slot);
   if (parsed === null) throw new EngineError('STATE_CORRUPT', `${PROGRESS_FILE} of the lake's spool is unreadable`, { where: { file: path }, fix: 'restore it from a savepoint; without it, slots that were uploaded are written again over themselves' });
@@ -203,7 +207,7 @@ export function spoolError(error: unknown, directory: string): EngineError {
   return new EngineError(full ? 'DISK_FULL' : 'DATA_DIR_UNUSABLE', `the lake's spool cannot be written: ${messageOf(error)}`, { cause: error, where: { directory }, fix });
 }
 
-function parseProgress(text: string): { version: number; slot: string } {
+function progressOf(text: string): { version: number; slot: string } {
   try {
     const parsed = JSON.parse(text) as { version?: unknown; slot?: unknown } | null;
     return { version: Number(parsed?.version ?? 0), slot: typeof parsed?.slot === 'string' ? parsed.slot : '' };

@@ -3,14 +3,17 @@
 import { describe, expect, it } from 'vitest';
 import { SelectiveDecoder } from '../../actors/appsflyer/decode-selective.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import { EngineError } from '../../engine/core/errors.ts';
 import { createPartitioner, type Partitioner } from '../../engine/core/partition-key.ts';
 import { RecordFlag } from '../../engine/core/record.ts';
 import { partitionId } from '../../engine/core/types.ts';
+import { parseConfig } from '../../engine/runtime/config.ts';
 import { formToJson } from '../../ingress/http/form.ts';
 import { splitRecords } from '../../ingress/http/split.ts';
 import { type FuzzTarget, runTarget } from './target.ts';
 import { formTarget, partitionTarget, splitTarget } from './targets/door.ts';
 import { decodeTarget, identityTarget } from './targets/event.ts';
+import { configurationTarget } from './targets/configuration.ts';
 import { journalTarget } from './targets/journal.ts';
 import { queryTarget } from './targets/query.ts';
 import { storedTarget } from './targets/stored.ts';
@@ -38,6 +41,17 @@ function misled(change: (text: string) => string): Partitioner {
 const deaf: Partitioner = { partition: partitionId(0), flags: RecordFlag.none, locate: () => undefined };
 const decoder = new SelectiveDecoder();
 
+/** The configuration's errors in other words. */
+const retold =
+  (change: (text: string, given: string) => string): typeof parseConfig =>
+  (schema, source) => {
+    try {
+      return parseConfig(schema, source);
+    } catch (error) {
+      throw error instanceof EngineError ? new EngineError(error.code, change(error.message, `${source.text} ${Object.values(source.env).join(' ')}`)) : error;
+    }
+  };
+
 const PLANTED: readonly (readonly [what: string, target: () => FuzzTarget, cases: number])[] = [
   ['a partitioner that says the same for all', () => partitionTarget(deaf), 50],
   ['a byte search that takes an escaped key for another', () => partitionTarget(misled((text) => text.replaceAll('\\u0061', '\\u0062'))), 500],
@@ -51,6 +65,8 @@ const PLANTED: readonly (readonly [what: string, target: () => FuzzTarget, cases
   ['an identity that knows how a message was spelled', () => identityTarget((text, bytes) => `${text}${bytes.includes('\\u00') ? 'escaped' : ''}`), 500],
   ['a reader that raises what it does not name', () => storedTarget([{ name: 'number', sample: () => Buffer.from('12'), read: (bytes) => BigInt(bytes.toString()) }]), 200],
   ['a reader that believes a length', () => storedTarget([{ name: 'lengths', sample: () => Buffer.alloc(4), read: (bytes) => (bytes.byteLength < 4 ? 0 : Buffer.alloc(bytes.readUInt32LE(0) % 2 ** 28, 1).byteLength) }]), 500],
+  ['a configuration error that does not say how to mend it', () => configurationTarget(retold((text) => text.replaceAll(/remove |set |write |mend /g, ''))), 100],
+  ['a configuration error that shows what it was given', () => configurationTarget(retold((text, given) => `${text} ${given.replaceAll('\n', ' ')}`)), 500],
   ['a query that knows no cells', () => queryTarget([]), 50],
   ['a journal that is read as empty whatever happened', () => journalTarget(() => Promise.resolve([])), 50],
   ['a journal that raises an error of its own', () => journalTarget(() => Promise.reject(new RangeError('offset is out of bounds'))), 5],

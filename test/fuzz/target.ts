@@ -3,13 +3,14 @@
  * shrunk by leaving bytes out, and kept as a file.
  *
  * Guarantee: a run ends at its time or its count, and its first cases are those of the corpus. A case that takes longer than
- * {@link CASE_MS_MAX} fails: no decoder may be held up by its input.
+ * {@link CASE_MS_MAX} fails: no decoder may be held up by its input. One that does not end is named and ends the process (watchdog.ts).
  */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Random } from './json-bytes.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface FuzzTarget {
   readonly name: string;
@@ -22,6 +23,8 @@ export interface FuzzLimits {
   readonly seed: number;
   readonly ms?: number;
   readonly cases?: number;
+  /** A case that takes so long ends the process. */
+  readonly endlessMs?: number;
 }
 
 export interface FuzzFailure {
@@ -42,6 +45,8 @@ export interface FuzzReport {
 
 /** Chosen: a hundred times what the slowest sound case takes on a busy machine. */
 const CASE_MS_MAX = 5_000;
+/** Chosen: no pause of a machine is so long. */
+const ENDLESS_MS = 30_000;
 const SHRINK_MS_MAX = 5_000;
 const CORPUS = 'test/fuzz/corpus';
 
@@ -53,9 +58,19 @@ export function corpusOf(target: FuzzTarget): { readonly file: string; readonly 
 
 /** The corpus, then made inputs until time or count is up or one fails. */
 export async function runTarget(target: FuzzTarget, limits: FuzzLimits): Promise<FuzzReport> {
+  const watchdog = new Watchdog(limits.endlessMs ?? ENDLESS_MS);
+  try {
+    return await runWatched(target, limits, watchdog);
+  } finally {
+    await watchdog.close();
+  }
+}
+
+async function runWatched(target: FuzzTarget, limits: FuzzLimits, watchdog: Watchdog): Promise<FuzzReport> {
   const startMs = performance.now();
   let cases = 0;
   for (const { file, input } of corpusOf(target)) {
+    watchdog.begin(sourceOf(target, { seed: null, file }));
     const error = await outcomeOf(target, input);
     cases++;
     if (error !== null) return { cases, ms: performance.now() - startMs, failure: { seed: null, file, input, shrunk: await shrink(target, input), error } };
@@ -63,6 +78,7 @@ export async function runTarget(target: FuzzTarget, limits: FuzzLimits): Promise
   const endMs = startMs + (limits.ms ?? Infinity);
   for (let made = 0; made < (limits.cases ?? Infinity) && performance.now() < endMs; made++) {
     const seed = (limits.seed + made) | 0;
+    watchdog.begin(sourceOf(target, { seed, file: null }));
     const input = target.generate(new Random(seed));
     const error = await outcomeOf(target, input);
     cases++;
@@ -102,10 +118,12 @@ async function shrink(target: FuzzTarget, input: Buffer): Promise<Buffer> {
 
 /** For people: the shrunk input, why it fails, and the command that repeats it. */
 export function describeFailure(target: FuzzTarget, { seed, file, shrunk, error }: FuzzFailure): string {
-  const source = file === null ? `seed ${seed}; repeat: npm run fuzz -- --target ${target.name} --seed ${seed} --cases 1` : `corpus file ${file}`;
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return `fuzz target ${target.name}: ${source}\nshrunk (base64): ${shrunk.subarray(0, 4_096).toString('base64')}\nshrunk: ${JSON.stringify(shrunk.toString('latin1').slice(0, 2_000))}\n${why}`;
+  return `${sourceOf(target, { seed, file })}\nshrunk (base64): ${shrunk.subarray(0, 4_096).toString('base64')}\nshrunk: ${JSON.stringify(shrunk.toString('latin1').slice(0, 2_000))}\n${why}`;
 }
+
+const sourceOf = ({ name }: FuzzTarget, { seed, file }: Pick<FuzzFailure, 'seed' | 'file'>): string =>
+  `fuzz target ${name}: ${file === null ? `seed ${seed}; repeat: npm run fuzz -- --target ${name} --seed ${seed} --cases 1` : `corpus file ${file}`}`;
 
 /** Raises unless both are the same, give or take the order of keys. */
 export function requireEqual(found: unknown, wanted: unknown, what: string): void {

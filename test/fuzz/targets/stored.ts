@@ -9,6 +9,7 @@ import { DeadLetters } from '../../../actors/partition/dead-letters.ts';
 import { DedupeRuns } from '../../../actors/partition/dedupe-runs.ts';
 import { parseRunKey, runKey } from '../../../actors/partition/dedupe-run.ts';
 import { TABLES } from '../../../actors/partition/options.ts';
+import { Outbox } from '../../../actors/partition/outbox.ts';
 import { readState } from '../../../actors/partition/checkpoint-state.ts';
 import { CellKind, cellStoreKey, parseCellStoreKey } from '../../../engine/core/cell.ts';
 import { pack } from '../../../engine/core/codec.ts';
@@ -21,7 +22,7 @@ import { readVerdictLog, VerdictLogWriter } from '../../../engine/core/verdict-l
 import { batchHeaderIsSound } from '../../../engine/log/batch-format.ts';
 import { memoryStore } from '../../../engine/state/index.ts';
 import { parseVersion } from '../../../sinks/lake/target.ts';
-import { parseSlotName } from '../../../sinks/lake/spool.ts';
+import { parseProgress, parseSlotName } from '../../../sinks/lake/spool.ts';
 import { decodeCursor, encodeCursor } from '../../../sinks/live/cursor.ts';
 import { changeKey, decodeBlock, decodeCell, encodeBlock, encodeCell, parseChangeKey } from '../../../sinks/live/encode.ts';
 import { LIVE_TABLES, LiveStore } from '../../../sinks/live/index.ts';
@@ -84,6 +85,8 @@ export const READERS: readonly Reader[] = [
   { name: 'dedupe run', sample: (random) => new Uint8Array(16 * (1 + random.below(4))), read: (bytes) => new DedupeRuns(storeOf(['d'], 'd', runKey({ bucket: 1, epoch: 1, level: 0 }, 0), bytes), 'd').restore(() => undefined), refuses: isCode('STATE_CORRUPT') },
   { name: 'dedupe meta', sample: () => text('{"version":1,"bucketMin":3,"merging":{"bucket":4,"epoch":5,"level":1}}'), read: (bytes) => new DedupeRuns(storeOf(['d'], 'd', Uint8Array.of(0), bytes), 'd').restore(() => undefined), refuses: isCode('STATE_CORRUPT', 'DATA_VERSION') },
   { name: 'dead letter', sample: deadLetter, read: (bytes) => readDeadLetter(bytes), refuses: isCode('STATE_CORRUPT') },
+  { name: 'outbox', sample: outboxEntry, read: (bytes) => readOutbox(bytes), refuses: isCode('STATE_CORRUPT') },
+  { name: 'spool progress', sample: (random) => text(`{"version":1,"slot":"${slotName({ startMs: random.below(2 ** 31) * 1_000, part: 0 })}"}`), read: (bytes) => parseProgress(bytes, 'progress.json'), refuses: isCode('STATE_CORRUPT', 'DATA_VERSION') },
   { name: 'live cell', sample: (random) => encodeCell({ cell: sampleCell(random), changeNumber: 4 }), read: (bytes) => decodeCell(cellStoreKey(CELL_NAME), bytes, 2), refuses: isCode('STATE_CORRUPT') },
   { name: 'live block', sample: (random) => encodeBlock([sampleCell(random), sampleCell(random)]), read: (bytes) => decodeBlock(bytes, 2), refuses: isCode('STATE_CORRUPT') },
   { name: 'live state', sample: () => pack({ latest: 0, sequences: [0, 0], finalUpToMs: 0, watermarkMs: -1, asOfMs: -1, counters: {} }), read: (bytes) => LiveStore.open({ ...IDENTITY, store: storeOf(LIVE_TABLES, 'meta', text('state'), bytes) }), refuses: isCode('STATE_CORRUPT', 'DATA_VERSION', 'DATA_DIR_FOREIGN') },
@@ -94,6 +97,21 @@ export const READERS: readonly Reader[] = [
   { name: 'lake slot name', sample: (random) => text(slotName({ startMs: random.below(2 ** 31) * 1_000, part: random.below(20_000) })), read: (bytes) => parseSlotName(bytes.toString()) },
   { name: 'lake object version', sample: () => text('12'), read: (bytes) => parseVersion(bytes.toString(), bytes.toString()) },
 ];
+
+/** Key and value of an outbox: the head of a slot, which counts as chunk 0, or a chunk without one. */
+function outboxEntry(random: Random): Uint8Array {
+  const key = Buffer.alloc(16);
+  key.writeBigUInt64BE(BigInt(random.below(2 ** 31)) * 1_000n, 0);
+  key.writeUInt32BE(random.below(3) === 0 ? 1 : 0, 12);
+  return Buffer.concat([key, pack([0, 'id', random.below(99), random.below(9), random.below(999) * 8, random.below(2) === 0])]);
+}
+
+function readOutbox(entry: Buffer): unknown {
+  const key = Buffer.alloc(16);
+  entry.copy(key);
+  const outbox = new Outbox(1, storeOf(Object.values(TABLES), TABLES.outbox, key, entry.subarray(16)));
+  return [outbox.takeShares(), outbox.pendingOffset(offset(0))];
+}
 
 function readDeadLetter(value: Uint8Array): unknown {
   const letters = new DeadLetters(storeOf(Object.values(TABLES), TABLES.dead, deadKey, value), 1_000_000);
