@@ -117,7 +117,9 @@ export class Daemon {
 
   /** Limits that are reached, each with the number of partitions that have. */
   alarms(): ReadonlyMap<string, number> {
-    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), this.state.ingress?.journal.aheadMs ?? 0);
+    // A recovery is behind by its nature.
+    const durableOffset = this.state.ready ? this.engine.words.durableOffset : 0;
+    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
   }
 
   get adminPort(): number {

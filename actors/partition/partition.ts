@@ -67,6 +67,7 @@ export class Partition<Event, DomainRules> {
   #areRulesDirty = false;
   #generation = 0;
   #offset = 0 as Offset;
+  #foldedAtMs = -1;
   #batchSequence = -1;
   #sequence = 0;
   #epoch = 0;
@@ -161,6 +162,7 @@ export class Partition<Event, DomainRules> {
     if (slice !== null) this.#foldRecords(batch, slice, cursor);
     this.#batchSequence = batch.sequence;
     this.#offset = batch.endOffset;
+    this.#foldedAtMs = batch.receivedAtMs;
   }
 
   /** A report was cut at its `cellsMax`: the next one goes on with it. */
@@ -277,6 +279,7 @@ export class Partition<Event, DomainRules> {
       rejects: this.#judge.rejectsByCode(),
       sequence: this.#sequence,
       offset: this.#offset,
+      foldedAtMs: this.#foldedAtMs,
       watermarkMs: this.#time.watermarkMs,
       closedUpToMs: this.#time.closedUpToMs,
       cellsInMemory: this.#table.count,

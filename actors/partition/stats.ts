@@ -7,6 +7,8 @@ export type PartitionStats = Readonly<Pick<Conservation, keyof Conservation>> & 
   readonly rejects: Readonly<Record<string, number>>;
   readonly sequence: number;
   readonly offset: number;
+  /** When what it folded last was received (log time, epoch ms); -1 until it has folded something in this life. */
+  readonly foldedAtMs: number;
   readonly watermarkMs: number;
   readonly closedUpToMs: number;
   readonly cellsInMemory: number;
