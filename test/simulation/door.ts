@@ -10,31 +10,18 @@ import { createPartitioner, type Partitioner } from '../../engine/core/partition
 import type { Offset } from '../../engine/core/types.ts';
 import { openJournal, type JournalWriter } from '../../engine/log/index.ts';
 import { Batcher } from '../../ingress/batcher.ts';
-import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
-import type { LifeSettings, StorySettings } from './settings.ts';
-import type { Words } from './words.ts';
-import type { World } from './world.ts';
+import type { LifeParts } from './threads.ts';
 
 const RETAIN_INTERVAL_MS = 1_000;
 const RESTART_MS_MAX = 400;
 const DEATHS_IN_A_ROW_MAX = 5;
 
-export interface DoorOptions {
-  readonly world: World;
-  readonly disk: FaultyDisk;
-  readonly journal: string;
-  readonly instance: string;
-  readonly story: StorySettings;
-  readonly settings: LifeSettings;
-  readonly words: Words;
+export interface DoorOptions extends LifeParts {
   readonly controls: readonly Uint8Array[];
   readonly neededOffset: () => Offset;
-  readonly isAlive: () => boolean;
   readonly onOpened: () => void;
   /** Its connections are gone. */
   readonly onClosed: () => void;
-  readonly onFatal: (error: EngineError) => void;
-  readonly onBug: (error: unknown) => void;
 }
 
 interface Thread {

@@ -37,7 +37,8 @@ interface Thread {
   alive: boolean;
 }
 
-export interface ThreadsOptions {
+/** What all threads of a life have. */
+export interface LifeParts {
   readonly world: World;
   readonly disk: FaultyDisk;
   readonly journal: string;
@@ -45,16 +46,19 @@ export interface ThreadsOptions {
   readonly story: StorySettings;
   readonly settings: LifeSettings;
   readonly words: Words;
+  readonly isAlive: () => boolean;
+  readonly onFatal: (error: EngineError) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+export interface ThreadsOptions extends LifeParts {
   readonly plant: Plant | null;
   /** By partition; a thread that dies leaves its own behind, and its replacement works on copies. */
   readonly stores: MemoryStore[];
-  readonly isAlive: () => boolean;
   readonly onMessage: (thread: number, message: ActorToMain) => void;
   readonly onDeath: (thread: number) => void;
   /** A replacement has restored its partitions. */
   readonly onRestored: (thread: number) => void;
-  readonly onFatal: (error: EngineError) => void;
-  readonly onBug: (error: unknown) => void;
 }
 
 export interface OpenPartition {

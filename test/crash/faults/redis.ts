@@ -39,6 +39,16 @@ const outage = ({ name, what, how, begin, end }: Outage): Fault => ({
   },
 });
 
+/** A setting of Redis that makes it refuse writes while it is 1. */
+const setting = ({ name, what, key }: { readonly name: string; readonly what: string; readonly key: string }): Fault =>
+  outage({
+    name,
+    what,
+    how: `CONFIG SET ${key}`,
+    begin: (redis) => redis.client.config('SET', key, '1'),
+    end: (redis) => redis.client.config('SET', key, '0'),
+  });
+
 function serverOf(world: World): RedisServer {
   if (world.redis === null) throw new Error('the run has no Redis');
   return world.redis;
@@ -61,20 +71,8 @@ export const redisFaults: readonly Fault[] = [
     begin: (redis) => redis.client.call('CLIENT', 'PAUSE', String(PAUSE_MS_MAX), 'WRITE'),
     end: (redis) => redis.client.call('CLIENT', 'UNPAUSE'),
   }),
-  outage({
-    name: 'redis-memory',
-    what: 'Redis has no memory left for a write',
-    how: 'CONFIG SET maxmemory',
-    begin: (redis) => redis.client.config('SET', 'maxmemory', '1'),
-    end: (redis) => redis.client.config('SET', 'maxmemory', '0'),
-  }),
-  outage({
-    name: 'redis-errors',
-    what: 'Redis answers each write with an error',
-    how: 'CONFIG SET min-replicas-to-write',
-    begin: (redis) => redis.client.config('SET', 'min-replicas-to-write', '1'),
-    end: (redis) => redis.client.config('SET', 'min-replicas-to-write', '0'),
-  }),
+  setting({ name: 'redis-memory', what: 'Redis has no memory left for a write', key: 'maxmemory' }),
+  setting({ name: 'redis-errors', what: 'Redis answers each write with an error', key: 'min-replicas-to-write' }),
   {
     name: 'redis-flush',
     what: 'Redis forgets all it had',
