@@ -14,7 +14,7 @@ import { openStore } from './state/index.ts';
 import type { ActorStart, ActorToMain, MainToActor } from './threads/messages.ts';
 import { Stage } from './threads/progress.ts';
 import { SharedWords } from './threads/shared-words.ts';
-import { insideThread } from './threads/worker.ts';
+import { heapBytes, insideThread } from './threads/worker.ts';
 
 /** Everything an actor thread needs to know, plain data. */
 export interface ActorSettings {
@@ -65,6 +65,7 @@ async function run(): Promise<void> {
     progress,
     post,
     clock: systemClock,
+    heapBytes,
     emitIntervalMs: settings.emitIntervalMs,
     checkpointIntervalMs: settings.checkpointIntervalMs,
     checkpointBytesMax: CHECKPOINT_BYTES_MAX,

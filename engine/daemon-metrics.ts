@@ -64,6 +64,7 @@ function partitionFamilies({ engine, state }: Daemon): Family[] {
     gauge('millrace_watermark_lag_seconds', 'Age of each partition\'s watermark', watermarks.map((partition) => ({ labels: { partition: String(partition.partition) }, value: Math.max(0, (Date.now() - partition.watermarkMs) / 1_000) }))),
     gauge('millrace_actor_lag_bytes', 'Journal bytes that an actor thread has not folded', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: Math.max(0, durable - stats.offset) }))),
     counter('millrace_actor_busy_seconds_total', 'Time an actor thread spent folding', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.busyMs / 1_000 }))),
+    gauge('millrace_thread_heap_bytes', 'JavaScript heap of a thread, with the buffers that it holds outside', [...threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.heapBytes })), ...(state.ingress === null ? [] : [{ labels: { thread: 'ingress' }, value: state.ingress.heapBytes }])]),
     counter('millrace_checkpoints_total', 'Checkpoints flushed', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpoints }))),
     counter('millrace_checkpoint_failures_total', 'Checkpoints that could not be written', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpointFailures }))),
     gauge('millrace_cells_in_memory', 'Cells that partitions hold in memory', sum('cellsInMemory')),

@@ -11,7 +11,7 @@ import { freePort } from './runtime/free-port.ts';
 import { raiseFault } from './threads/fault.ts';
 import type { IngressStart, IngressToMain, MainToIngress } from './threads/messages.ts';
 import { SharedWords } from './threads/shared-words.ts';
-import { insideThread } from './threads/worker.ts';
+import { heapBytes, insideThread } from './threads/worker.ts';
 
 export interface IngressSettings {
   readonly journalDirectory: string;
@@ -27,6 +27,7 @@ export interface IngressSettings {
 export interface IngressThreadStats {
   readonly door: IngressStats;
   readonly journal: JournalStats;
+  readonly heapBytes: number;
 }
 
 const RETAIN_INTERVAL_MS = 5_000;
@@ -62,7 +63,7 @@ async function run(): Promise<void> {
     }),
   );
   const postStats = (): void => {
-    post({ type: 'stats', stats: { door: ingress.stats(), journal: writer.stats() } });
+    post({ type: 'stats', stats: { door: ingress.stats(), journal: writer.stats(), heapBytes: heapBytes() } });
   };
   postStats();
   post({ type: 'listening', door: ingress.door.kind, fallbackReason: ingress.door.fallbackReason, port: ingress.door.port, host: settings.options.host });

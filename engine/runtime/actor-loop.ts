@@ -57,6 +57,8 @@ export interface ActorLoopOptions {
   readonly progress: Progress;
   readonly post: (message: ActorToMain, transfer?: readonly ArrayBuffer[]) => void;
   readonly clock: Clock;
+  /** Of the thread; 0 where nobody asks. */
+  readonly heapBytes?: () => number;
   readonly emitIntervalMs: number;
   readonly checkpointIntervalMs: number;
   /** Bytes that a partition's next checkpoint may grow to before it is taken early. */
@@ -249,6 +251,7 @@ export class ActorLoop {
       busyMs: this.#busyMs,
       checkpoints: this.#checkpoints,
       checkpointFailures: this.#checkpointFailures,
+      heapBytes: this.#options.heapBytes?.() ?? 0,
     });
   }
 

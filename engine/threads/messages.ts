@@ -126,7 +126,7 @@ export type ActorToMain =
     }
   | { readonly type: 'flushed'; readonly partition: number; readonly offset: number; readonly needed: number }
   | { readonly type: 'shares'; readonly shares: readonly SlotShare[] }
-  | { readonly type: 'stats'; readonly partitions: readonly PartitionStats[]; readonly offset: number; readonly batches: number; readonly busyMs: number; readonly checkpoints: number; readonly checkpointFailures: number }
+  | { readonly type: 'stats'; readonly partitions: readonly PartitionStats[]; readonly offset: number; readonly batches: number; readonly busyMs: number; readonly checkpoints: number; readonly checkpointFailures: number; readonly heapBytes: number }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown; readonly error?: ErrorRecord }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorRecord };

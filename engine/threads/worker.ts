@@ -5,6 +5,7 @@
  * within a deadline is terminated; one that survives that cannot be helped from inside the process.
  */
 
+import { getHeapStatistics } from 'node:v8';
 import { Worker, isMainThread, parentPort, threadId, workerData } from 'node:worker_threads';
 import { assert } from '../core/types.ts';
 
@@ -17,6 +18,12 @@ export interface ThreadHandlers<In> {
   readonly onMessage: (message: In) => void;
   /** Called once, however the thread ended. `expected` after {@link Thread.expectExit}. */
   readonly onExit: (end: { readonly expected: boolean; readonly error: Error | null }) => void;
+}
+
+/** Bytes of the calling thread's heap, free pages in it included, and of the buffers that it holds outside. */
+export function heapBytes(): number {
+  const { total_heap_size: heap, external_memory: outside } = getHeapStatistics();
+  return heap + outside;
 }
 
 /** What {@link endThreads} needs of the threads that have not ended. */

@@ -23,6 +23,7 @@ export const MEASURES: readonly Measure[] = [
   bytes('memory (files)', false),
   bytes('heap of the main thread'),
   bytes('memory outside the heap'),
+  bytes('heaps of the other threads'),
   count('open files', 1),
   count('threads', 1),
   bytes('journal/'),
@@ -109,11 +110,13 @@ export function storeFiles(dataDir: string): StoreFiles {
 export async function daemonValues(daemon: TestDaemon): Promise<{ values: Values; pipeline: PipelineAnswer }> {
   const [page, pipeline] = await Promise.all([fetch(`${daemon.admin}/metrics`).then((answer) => answer.text()), daemon.pipeline()]);
   const figure = (name: string): number => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1] ?? NaN);
+  const sumOf = (name: string): number => [...page.matchAll(new RegExp(`^${name}\\{[^}]*\\} (\\S+)$`, 'gm'))].reduce((total, [, value]) => total + Number(value), 0);
   return {
     pipeline,
     values: {
       'heap of the main thread': figure('nodejs_heap_size_used_bytes'),
       'memory outside the heap': figure('nodejs_external_memory_bytes'),
+      'heaps of the other threads': sumOf('millrace_thread_heap_bytes'),
       'dead letters': figure('millrace_dead_letter_bytes'),
       'dedupe memory': figure('millrace_dedupe_memory_bytes'),
       'dedupe entries': figure('millrace_dedupe_entries'),
