@@ -58,13 +58,20 @@ export async function replay(options: { readonly config?: string; readonly from:
   engine.go(end);
   const startMs = performance.now();
   const progress = startProgress('replaying', 0);
-  while (!(engine.ready && engine.live.partitionStates().every((partition) => partition.offset >= end))) {
-    if (failure !== null) throw failure as EngineError;
-    await new Promise((settle) => setTimeout(settle, 20));
-    progress.update(engine.live.conservation().received, 'records');
+  try {
+    while (!(engine.ready && engine.live.partitionStates().every((partition) => partition.offset >= end))) {
+      if (failure !== null) throw failure as EngineError;
+      await new Promise((settle) => setTimeout(settle, 20));
+      progress.update(engine.live.conservation().received, 'records');
+    }
+  } catch (error) {
+    // Its timers would keep the process alive once the threads have gone.
+    await engine.stop(STOP_MS);
+    throw error;
+  } finally {
+    progress.stop();
   }
   const seconds = (performance.now() - startMs) / 1_000;
-  progress.stop();
   const { received } = engine.live.conservation();
   const clean = await engine.stop(STOP_MS);
   await engine.close();
