@@ -21,14 +21,16 @@ export interface LogPosition {
  */
 export function reachedLimits(partitions: Iterable<PartitionStats>, spool: { readonly spoolFull: boolean } | null, log: LogPosition): ReadonlyMap<string, number> {
   const reached = new Map<string, number>();
-  const add = (alarm: string): unknown => reached.set(alarm, (reached.get(alarm) ?? 0) + 1);
+  const add = (alarm: string): void => {
+    reached.set(alarm, (reached.get(alarm) ?? 0) + 1);
+  };
   for (const stats of partitions) {
     const { alarms } = stats;
     if (Array.isArray(alarms)) for (const alarm of alarms as string[]) add(alarm);
     if (isBehind(stats, log)) add('results are more than a minute behind what is acknowledged: the machine does not keep up');
   }
-  if (spool?.spoolFull === true) reached.set('the lake spool is at its limit: slots wait in the journal until uploads make room', 1);
-  if (log.aheadMs > AHEAD_MS_MAX) reached.set('log time is ahead of the clock, which is or was wrong: until the clock has caught up, events may count as late or be rejected as FUTURE_EVENT_TIME', 1);
+  if (spool?.spoolFull === true) add('the lake spool is at its limit: slots wait in the journal until uploads make room');
+  if (log.aheadMs > AHEAD_MS_MAX) add('log time is ahead of the clock, which is or was wrong: until the clock has caught up, events may count as late or be rejected as FUTURE_EVENT_TIME');
   return reached;
 }
 

@@ -20,8 +20,6 @@ import type { Tail } from './tail.ts';
 /** Later event times have no store key. */
 const EVENT_TIME_MAX_MS = 2 ** 48 - 1;
 const NOT_REJECTED = -1;
-/** Copied rather than built code by code: progress is told every second and by each partition. */
-const NO_REJECTS: Readonly<Record<string, number>> = Object.fromEntries(REJECT_CODES.map((code) => [code, 0]));
 
 export interface JudgeOptions<Event, DomainRules> {
   readonly pipeline: PipelineDefinition<Event, DomainRules>;
@@ -70,12 +68,6 @@ export class Judge<Event, DomainRules> {
       this.freshFingerprints++;
     }
     return this.#count(batch, cursor, event, timeMs, sequence);
-  }
-
-  rejectsByCode(): Readonly<Record<string, number>> {
-    const byCode = { ...NO_REJECTS };
-    for (const [index, code] of REJECT_CODES.entries()) byCode[code] = this.rejects[index] as number;
-    return byCode;
   }
 
   restore(conservation: Conservation, rejects: readonly number[]): void {

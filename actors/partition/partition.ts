@@ -14,7 +14,7 @@ import type { DeadLetter } from '../../engine/core/dead-letter.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
-import { Verdict } from '../../engine/core/record.ts';
+import { REJECT_CODES, Verdict } from '../../engine/core/record.ts';
 import { decodeControl, type ControlRecord, type Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { assert, type Epoch, type Offset, type PartitionId } from '../../engine/core/types.ts';
@@ -276,7 +276,7 @@ export class Partition<Event, DomainRules> {
     const { bytes, expired } = this.#deadLetters.figures;
     return {
       ...this.#judge.conservation,
-      rejects: this.#judge.rejectsByCode(),
+      rejects: Object.fromEntries(REJECT_CODES.map((code, index) => [code, this.#judge.rejects[index] as number])),
       sequence: this.#sequence,
       offset: this.#offset,
       foldedAtMs: this.#foldedAtMs,

@@ -174,9 +174,10 @@ function describe(issue: z.core.$ZodIssue, tree: Tree, paths: readonly SettingPa
 /** Of a name that may hold anything: on one line, and with nothing that a terminal would not show. */
 function readable(name: string): string {
   if (/^[\w.-]+$/.test(name)) return name;
-  const text = JSON.stringify(name).replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+  return cut(JSON.stringify(name).replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`));
 }
+
+const cut = (text: string): string => (text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text);
 
 const serviceLinkFix = (value: unknown): string =>
   typeof value === 'string' && SERVICE_LINK.test(value) ? '; Kubernetes has set it for a service of this name: set enableServiceLinks: false in the pod' : '';
@@ -186,7 +187,7 @@ function shown(key: string, value: unknown, paths: readonly SettingPath[]): stri
   const text = JSON.stringify(value);
   const names = [key, ...paths.map((setting) => setting.path.join('.')).filter((name) => key === '' || name.startsWith(`${key}.`))];
   if (SECRET_TEXT.test(text) || names.some((name) => SECRET_KEY.test(name))) return '(not shown)';
-  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+  return cut(text);
 }
 
 function suggestion(name: string, known: readonly string[]): string {

@@ -62,14 +62,6 @@ export function processValues(pid: number): Values {
   };
 }
 
-const TICKS_PER_SECOND = 100;
-
-/** CPU seconds that the machine has spent since it started, idle and waiting for disks left out: what runs beside a soak disturbs it. */
-export function machineCpuSeconds(): number {
-  const [user = 0, nice = 0, system = 0, , , interrupts = 0, soft = 0] = (/^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? '').split(' ').map(Number);
-  return (user + nice + system + interrupts + soft) / TICKS_PER_SECOND;
-}
-
 /** Bytes of the files under a directory, by path; those that go while it is read are left out. */
 export function filesOf(directory: string): Map<string, number> {
   const sizes = new Map<string, number>();
