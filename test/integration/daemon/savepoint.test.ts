@@ -8,6 +8,7 @@ import { awayFromBoundary } from '../../support/boundaries.ts';
 import { message, runCli, type TestDaemon } from '../../support/daemon.ts';
 import { Load, conserved, expectExact, pause, totalsOf } from '../../support/load.ts';
 import { duckdb } from '../../support/duckdb.ts';
+import { SLOT_BYTES } from '../../support/feed.ts';
 import { MIB, copyAll, useDaemons } from './harness.ts';
 
 const { directory, refused, scratch, started } = useDaemons();
@@ -148,6 +149,19 @@ describe('a savepoint', () => {
     expect(nowhere.code).not.toBe(0);
     expect(nowhere.stderr).toMatch(/cannot be written/);
     expect((await fetch(`${source.admin}/readyz`)).status).toBe(200);
+  });
+
+  it('of a journal without its beginning is no replay: it says so and ends', async () => {
+    const source = await started({ dataDir: scratch.path, env: { MILLRACE_JOURNAL_BYTES_MAX: String(64 * MIB), MILLRACE_LAKE_SLOT_BYTES_MAX: String(SLOT_BYTES), MILLRACE_CHECKPOINT_INTERVAL_MS: '500' } });
+    const firstSegment = (): string | undefined => readdirSync(join(scratch.path, 'journal')).filter((name) => name !== 'journal.json').sort()[0];
+    const first = firstSegment();
+    for (let request = 0; request < 36; request++) {
+      const lines = Array.from({ length: 1_000 }, (_, index) => JSON.stringify(message({ appsflyer_id: `u-${request}-${index}`, af_sub5: 'x'.repeat(1_600) })));
+      expect((await fetch(`${source.ingest}/v1/events`, { method: 'POST', body: lines.join('\n'), headers: { 'content-type': 'application/x-ndjson' } })).status).toBe(200);
+    }
+    await source.until(() => firstSegment() !== first, 60_000, 'the first segment to be used again');
+    expect(await source.stop()).toBe(0);
+    expect(await runCli(['replay', '--from', scratch.path, '--into', join(scratch.path, 'replayed')])).toMatchObject({ code: 5, stderr: expect.stringMatching(/^millrace: CHECKPOINT_BEFORE_LOG: .*offset 0/m) as unknown });
   });
 
   it('is not restored or replayed into a place where no directory can be made: 4 and one line', async () => {
