@@ -11,7 +11,7 @@ import { type FuzzTarget, require } from '../target.ts';
 
 const FILE = 'millrace.yaml';
 const SECRET = 'hunter2hunter2';
-const URL_WITH_SECRET = `redis://u:${SECRET}@h:1`;
+export const URL_WITH_SECRET = `redis://u:${SECRET}@h:1`;
 const PATHS = settingPaths(settingsSchema);
 const VALUES = ['8080', '-1', '1e9', 'true', 'null', '~', '""', '[]', '{}', '[a, b]', '{a: 1}', '&a x', '*a', '*none', '!!js/function x', '"', "'", '|', '2026-11-22', 'a,b', '99999999999999999999', '0x10', '.inf', URL_WITH_SECRET, 's3://bucket/prefix', 'file:./lake', '\u0000', '\ufeff', '- 1', '? x', '%TAG'];
 const SPOILS = ['\n', '\t', ':', ' #', '---\n', '...\n', '<<: *a\n', '{', ']', '\u2028', '\u0007', 'ingest:\n'];
@@ -35,6 +35,21 @@ function make(random: Random): Buffer {
 const isNamed = (line: string): boolean => /^([\w.-]+|the configuration|"(?:[^"\\]|\\.)*("|…)): ./.test(line) || line.startsWith(FILE);
 const saysHow = (line: string): boolean => /set |remove |write |mend |must hold|no configuration file/.test(line);
 
+/** Raises unless it is taken, or refused as it must be. */
+export function settingsOrRefusal(text: string, env: Readonly<Record<string, string>>, parse: typeof parseConfig = parseConfig): 'settings' | 'refused' {
+  try {
+    parse(settingsSchema, { file: FILE, text, env });
+    return 'settings';
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'CONFIG_INVALID') throw error;
+    // Torn out of its address nobody can know it for one.
+    const given = [text, ...Object.values(env)].join('\n').replaceAll(URL_WITH_SECRET, '');
+    require(!error.message.includes(SECRET) || given.includes(SECRET), 'a secret is shown');
+    for (const line of error.message.split('\n')) require(isNamed(line) && saysHow(line), `this line does not say what, or how to mend it: ${JSON.stringify(line)}`);
+    return 'refused';
+  }
+}
+
 export function configurationTarget(parse: typeof parseConfig = parseConfig): FuzzTarget {
   return {
     name: 'configuration',
@@ -42,14 +57,7 @@ export function configurationTarget(parse: typeof parseConfig = parseConfig): Fu
     check(input) {
       const [text = '', ...variables] = input.toString('utf8').split('\0');
       const env = Object.fromEntries(variables.map((pair) => [pair.slice(0, Math.max(0, pair.indexOf('='))), pair.slice(pair.indexOf('=') + 1)]));
-      try {
-        parse(settingsSchema, { file: FILE, text, env });
-      } catch (error) {
-        if (!(error instanceof EngineError) || error.code !== 'CONFIG_INVALID') throw error;
-        // Torn out of its address nobody can know it for one.
-        require(!error.message.includes(SECRET) || input.toString().replaceAll(URL_WITH_SECRET, '').includes(SECRET), 'a secret is shown');
-        for (const line of error.message.split('\n')) require(isNamed(line) && saysHow(line), `this line does not say what, or how to mend it: ${JSON.stringify(line)}`);
-      }
+      settingsOrRefusal(text, env, parse);
     },
   };
 }
