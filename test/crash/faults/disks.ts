@@ -56,7 +56,7 @@ async function fillDisk(world: World): Promise<number> {
   const ballast = join(disk.path, 'ballast');
   fill(ballast);
   try {
-    // What was zero-filled ahead still takes events, up to 128 MiB of them; then the door says 503.
+    // What was zero-filled ahead still takes events, up to 32 MiB of them; then the door says 503.
     await world.daemon.until(() => world.load.resent > before || world.restarts > restarts, DISK_FELT_MS_MAX, 'the full disk to be felt');
     await pause(world.dice.between(500, 3_000));
     fill(join(disk.path, 'rest'));
@@ -76,7 +76,13 @@ export const diskFaults: readonly Fault[] = [
     supervised: true,
     diskBytes: 400 * MIB,
     times: 3,
-    env: () => ({ MILLRACE_DISK_RESERVE_BYTES: '0', MILLRACE_CHECKPOINT_INTERVAL_MS: '500' }),
+    // Small segments: little is zero-filled ahead, so a full disk is soon felt, and the whole journal is kept for the replay.
+    env: () => ({
+      MILLRACE_DISK_RESERVE_BYTES: '0',
+      MILLRACE_CHECKPOINT_INTERVAL_MS: '500',
+      MILLRACE_JOURNAL_SEGMENT_BYTES: String(16 * MIB),
+      MILLRACE_JOURNAL_BYTES_MAX: String(300 * MIB),
+    }),
     inflict: fillDisk,
   },
   callFault({ name: 'journal-sync-eio', what: 'syncs of the journal fail', calls: ['fdatasync', 'fsync'], files: journalFiles, fault: () => EIO }),
