@@ -275,7 +275,6 @@ export class Partition<Event, DomainRules> {
   stats(): PartitionStats {
     const { bytes, expired } = this.#deadLetters.figures;
     return {
-      ...this.#judge.conservation,
       rejects: Object.fromEntries(REJECT_CODES.map((code, index) => [code, this.#judge.rejects[index] as number])),
       sequence: this.#sequence,
       offset: this.#offset,
@@ -290,6 +289,8 @@ export class Partition<Event, DomainRules> {
       slotsWaiting: this.#outbox.passedCount,
       checkpointPressure: this.checkpointPressure,
       alarms: this.#counter.alarms(),
+      // At the end: each property after a spread costs a microsecond on Node 20.
+      ...this.#judge.conservation,
     };
   }
 

@@ -245,7 +245,7 @@ export class ActorLoop {
     this.#lastProgressMs = nowMs;
     this.#options.post({
       type: 'stats',
-      partitions: this.#partitions.map(({ actor }) => ({ ...actor.stats(), partition: actor.id })),
+      partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, ...actor.stats() })),
       offset: this.#reader?.position ?? 0,
       batches: this.#batches,
       busyMs: this.#busyMs,

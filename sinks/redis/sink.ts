@@ -113,7 +113,7 @@ export class RedisSink implements Sink {
       if (targets.length === 0) continue;
       const { json, timestamp, revision, yieldsToFinal } = this.#render(value, feed);
       for (const target of targets) {
-        chunk.push({ ...target, json, timestamp, generation: feed.generation, revision, yieldsToFinal });
+        chunk.push({ json, timestamp, generation: feed.generation, revision, yieldsToFinal, ...target });
         chunkChars += json.length;
       }
       if (chunkChars >= CHUNK_CHARS_MAX || chunk.length >= CHUNK_COMMANDS_MAX) {
@@ -179,7 +179,7 @@ export class RedisSink implements Sink {
     // Days take late records into their sums; hours hold them beside.
     const lateCells = kind === 'hour' ? feed.window(CellKind.late, windowStartMs, resultKey, NO_LIMIT) : null;
     const encoded = this.#encoder.encode({ resultKey, windowStartMs, generation: feed.generation, cells, lateCells, closed });
-    return { ...encoded, yieldsToFinal: cells.length === 0 && !closed };
+    return { yieldsToFinal: cells.length === 0 && !closed, ...encoded };
   }
 }
 
