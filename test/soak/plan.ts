@@ -25,7 +25,7 @@ export interface SoakOptions {
   readonly seed: number;
 }
 
-export const DEFAULTS: SoakOptions = { hours: 1, ratePerSecond: 20_000, speedup: 100, horizonHours: 24, recordBytes: 0, recordsPerRequest: 100, sampleSeconds: 10, seed: 1 };
+export const DEFAULTS: SoakOptions = { hours: 1, ratePerSecond: 20_000, speedup: 125, horizonHours: 24, recordBytes: 0, recordsPerRequest: 100, sampleSeconds: 10, seed: 1 };
 
 /** Days that results are kept; the shortest there is. */
 export const RETENTION_DAYS = 1;
@@ -40,11 +40,11 @@ export interface SoakPlan {
   readonly daysJudged: number;
 }
 
-/** Results of a day leave once the next one has ended: only then has their store been as full as it gets. */
+/** Cells of a day stay in the partitions' stores until retention and one more day have passed after it: only then are they as full as they get. */
 export function makePlan({ hours, speedup, horizonHours, sampleSeconds }: SoakOptions): SoakPlan {
   const totalMs = hours * MS_PER_HOUR;
   const dayMs = (HOURS_PER_DAY * MS_PER_HOUR) / speedup;
-  const cellsFullHours = (RETENTION_DAYS + 1) * HOURS_PER_DAY + 1;
+  const cellsFullHours = (1 + RETENTION_DAYS + 1) * HOURS_PER_DAY + 1;
   const dedupeFullHours = (horizonHours + 2) * RUNNING_TIME_SLACK;
   const warmUpMs = (Math.max(cellsFullHours, dedupeFullHours) * MS_PER_HOUR) / speedup;
   const daysJudged = Math.max(0, Math.floor((totalMs - warmUpMs) / dayMs));

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { makePlan, DEFAULTS } from '../../soak/plan.ts';
+import { PartitionTime } from '../../../actors/partition/partition-time.ts';
+import type { Rules } from '../../../engine/core/rules.ts';
+import { makePlan, DEFAULTS, RETENTION_DAYS } from '../../soak/plan.ts';
 import { trendOf, type Series } from '../../soak/trend.ts';
 
 const MINUTE_MS = 60_000;
@@ -59,7 +61,20 @@ describe('the plan of a soak', () => {
     const plan = makePlan(DEFAULTS);
     expect(plan.daysJudged).toBe(2);
     expect(plan.judgedFromMs).toBeCloseTo(plan.totalMs - 2 * plan.dayMs);
-    expect(((plan.judgedFromMs ?? 0) * DEFAULTS.speedup) / HOUR_MS).toBeGreaterThan(49);
+  });
+
+  it('begins to judge after the first cells have left the stores of the partitions, and not while those still grow', () => {
+    const time = new PartitionTime(HOUR_MS, 24 * HOUR_MS);
+    time.rules = { allowedLatenessMs: 300_000, idleAfterMs: 60_000, cellRetentionMs: RETENTION_DAYS * 24 * HOUR_MS } as Rules;
+    const startMs = 20_000 * 24 * HOUR_MS;
+    let hours = 0;
+    while (time.droppedUpToMs <= startMs) {
+      time.see(startMs + ++hours * HOUR_MS, Infinity);
+      time.advance();
+    }
+    expect(hours).toBe(72);
+    const plan = makePlan(DEFAULTS);
+    expect(((plan.judgedFromMs ?? 0) * DEFAULTS.speedup) / HOUR_MS).toBeGreaterThan(hours);
   });
 
   it('judges nothing where there is no time for it', () => {
