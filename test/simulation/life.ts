@@ -89,6 +89,7 @@ export class Life {
   readonly #egress: Egress;
   readonly #sink: SinkWriter;
   readonly #over: (() => void)[] = [];
+  #stopped: Promise<void> | null = null;
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -180,8 +181,13 @@ export class Life {
     for (const resolve of this.#over) void world.schedule(0, resolve);
   }
 
-  /** As SIGTERM: door, actors, sinks, in this order. The caller lets it die then. */
-  async stop(): Promise<void> {
+  /** As SIGTERM: door, actors, sinks, in this order; a second one changes nothing. The caller lets it die then. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     await this.door.drain((delayMs) => new Promise((resolve) => void this.#schedule(delayMs, resolve)));
     this.words.stopping = true;
     this.words.wake();

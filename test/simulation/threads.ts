@@ -202,7 +202,7 @@ export class Threads {
       clock: world.clock,
       turn: async () => {
         await world.sleep(1);
-        if (!isAlive()) await forever;
+        if (!isAlive()) await forever();
       },
       emitIntervalMs: settings.emitIntervalMs,
       checkpointIntervalMs: settings.checkpointIntervalMs,

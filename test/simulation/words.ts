@@ -5,7 +5,8 @@ import { offset } from '../../engine/core/types.ts';
 import type { LoopWords } from '../../engine/runtime/actor-loop.ts';
 import type { World } from './world.ts';
 
-export const forever = new Promise<void>(() => undefined);
+/** A promise of its own for each wait: one for all would keep whatever ever waited for it. */
+export const forever = (): Promise<void> => new Promise(() => undefined);
 
 export class Words implements LoopWords {
   durableOffset: Offset = offset(0);
@@ -54,7 +55,7 @@ export function wordsOf(words: Words, isAlive: () => boolean): LoopWords {
     },
     waitForWake: async (seen, timeoutMs) => {
       await words.waitForWake(seen, timeoutMs);
-      if (!isAlive()) await forever;
+      if (!isAlive()) await forever();
     },
   };
 }
