@@ -84,6 +84,7 @@ interface Control {
   readonly reject: (error: EngineError) => void;
 }
 
+const NO_MEMBERS: readonly BatchMember[] = [];
 const NO_CONTROLS: readonly Control[] = [];
 
 interface Batch {
@@ -217,8 +218,7 @@ export class Batcher {
   #commit(): void {
     const controls = this.#controls.length === 0 ? NO_CONTROLS : this.#appendControls();
     const records = this.#writer.openRecords;
-    const batch: Batch = { members: this.#members, controls, records, startedMs: this.#options.clock.monotonicMs(), failure: null };
-    this.#members = this.#members.length === 0 ? this.#members : [];
+    const batch: Batch = { members: this.#takeMembers(), controls, records, startedMs: this.#options.clock.monotonicMs(), failure: null };
     this.#openBatch++;
     let outcome: true | Promise<true>;
     try {
@@ -245,6 +245,14 @@ export class Batcher {
           });
       },
     );
+  }
+
+  /** Never the list that still grows: who joins while an empty batch is being synced belongs to the next one. */
+  #takeMembers(): readonly BatchMember[] {
+    if (this.#members.length === 0) return NO_MEMBERS;
+    const members = this.#members;
+    this.#members = [];
+    return members;
   }
 
   /** As many as there is room for: one batch holds few records more than `batchBytesMax`, so some always go. */

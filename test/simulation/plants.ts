@@ -69,7 +69,7 @@ function withRepeats(share: SlotShare): SlotShare {
 }
 
 export const PLANTS: Readonly<Record<string, Plant>> = {
-  'acknowledged-not-durable': { finders: ['totals', 'conservation', 'liveness'], acknowledgesFailures: true },
+  'acknowledged-not-durable': { finders: ['acknowledged'], acknowledgesFailures: true },
   'sync-does-nothing': { finders: ['totals', 'conservation', 'liveness', 'lake', 'hours', 'EngineError'], syncLies: true },
   'repeats-count': { finders: ['totals'], forgetsRepeats: true },
   /** A checkpoint whose offset covers cells that are not in it. */

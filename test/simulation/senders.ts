@@ -3,7 +3,7 @@
 import { createGenerator } from '../../actors/appsflyer/generate/index.ts';
 import type { EngineError } from '../../engine/core/errors.ts';
 import { RecordFlag, RecordSource } from '../../engine/core/record.ts';
-import type { BatchMember } from '../../ingress/batcher.ts';
+import type { Batcher, BatchMember } from '../../ingress/batcher.ts';
 import type { Door } from './door.ts';
 import type { World } from './world.ts';
 
@@ -14,10 +14,12 @@ class Client implements BatchMember {
   lastBatch = 0;
   failure: EngineError | null = null;
   readonly bodies: readonly Buffer[];
+  readonly batcher: Batcher;
   readonly #done: (client: Client) => void;
 
-  constructor(bodies: readonly Buffer[], done: (client: Client) => void) {
+  constructor(bodies: readonly Buffer[], batcher: Batcher, done: (client: Client) => void) {
     this.bodies = bodies;
+    this.batcher = batcher;
     this.#done = done;
   }
 
@@ -41,6 +43,8 @@ export interface SendersOptions {
   /** Null while there is nobody to send to. */
   readonly door: () => Door | null;
   readonly onAnswered: (body: string, atMs: number) => void;
+  /** What the daemon must never do. */
+  readonly onBug: (error: Error) => void;
 }
 
 export class Senders {
@@ -49,6 +53,8 @@ export class Senders {
   readonly #unanswered: Buffer[] = [];
   readonly #underWay = new Set<Client>();
   readonly #made: { readonly body: Buffer; readonly atMs: number }[] = [];
+  /** Records answered by each batcher that there was. */
+  readonly #answeredBy = new WeakMap<Batcher, number>();
   #toMake: number;
   messages = 0;
   refused = 0;
@@ -105,7 +111,7 @@ export class Senders {
       if (door === null || batcher === null) return;
       const bodies: Buffer[] = [];
       for (let count = world.pick(1, 5); count > 0 && this.#unanswered.length > 0; count--) bodies.push(this.#unanswered.splice(world.pick(0, this.#unanswered.length - 1), 1)[0] as Buffer);
-      const client = new Client(bodies, this.#answered);
+      const client = new Client(bodies, batcher, this.#answered);
       this.#underWay.add(client);
       const taken = bodies.every((body) => {
         door.partitioner.locate(body, 0, body.byteLength);
@@ -124,8 +130,17 @@ export class Senders {
       this.#again(client);
       return;
     }
+    this.#checkDurable(client);
     for (const body of client.bodies) onAnswered(body.toString(), world.clock.nowMs());
   };
+
+  /** An answer that came too early does harm only where a crash comes before the commit; it is looked for at once. */
+  #checkDurable({ batcher, bodies }: Client): void {
+    const answered = (this.#answeredBy.get(batcher) ?? 0) + bodies.length;
+    this.#answeredBy.set(batcher, answered);
+    const { recordsCommitted } = batcher.stats();
+    if (answered > recordsCommitted) this.#options.onBug(new Error(`acknowledged: ${answered} records, and ${recordsCommitted} are durable`));
+  }
 
   /** Some of it may be durable all the same. */
   #again(client: Client): void {

@@ -112,6 +112,7 @@ class Simulation {
       onAnswered: (body, receivedAtMs) => {
         if (this.#model.deliver({ body, method: 'POST', receivedAtMs }).verdict === 'counted') this.#counted++;
       },
+      onBug: this.#found,
     });
     this.#misfortunes = new Misfortunes({ world, durable: this.#durable, senders: this.#senders, isLong, onBug: this.#found });
   }

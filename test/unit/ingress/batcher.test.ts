@@ -189,6 +189,38 @@ describe('with a slow disk', () => {
   });
 });
 
+describe('an empty batch under way on a slow disk', () => {
+  const answeredBeforeDurable = async (log: MemoryLog, group: Batcher): Promise<void> => {
+    await until(() => log.committing);
+    const member = new Member();
+    put(group, member, 'x');
+    await turn();
+    log.release();
+    log.hold();
+    await until(() => log.batches.length === 1 && log.committing);
+    await turn();
+    expect([log.texts, member.settledWith]).toEqual([[], []]);
+    log.release();
+    await until(() => group.idle);
+    expect([log.texts, member.settledWith]).toEqual([['x'], [null]]);
+  };
+
+  it('answers nobody who came while a tick was being synced before their own batch is durable', async () => {
+    const log = new MemoryLog();
+    log.hold();
+    await answeredBeforeDurable(log, batcher(log, { tickAfterMs: 20 }));
+  });
+
+  it('answers nobody who came while a control record alone was being synced before their own batch is durable', async () => {
+    const log = new MemoryLog();
+    const group = batcher(log);
+    log.hold();
+    const control = group.writeControl(Buffer.from('rules'));
+    await answeredBeforeDurable(log, group);
+    await control;
+  });
+});
+
 describe('ticks', () => {
   it('come after silence, one for each stretch of it, and not while records do', async () => {
     const log = new MemoryLog();
