@@ -26,6 +26,8 @@ export function writeFileSynced(files: DirectFiles, path: string, bytes: Uint8Ar
   files.rename(temporary, path);
 }
 
+/** A folder that may not be opened, or that its file system never syncs: nothing is known of it, and nothing can be done. */
+const CANNOT_BE_SYNCED: readonly string[] = ['EACCES', 'EPERM', 'EROFS', 'EINVAL', 'ENOTSUP'];
 /** Names that are known to be durable; beyond it they are looked at again. Chosen: hours of five months. */
 const KNOWN_MAX = 4_096;
 
@@ -69,7 +71,7 @@ export class DurableFolders {
     this.#known.add(path);
   }
 
-  /** Above the root nothing is ours: what is there already need not be readable. */
+  /** Above the root nothing is ours: what is there already need not be readable. Any other failure counts: it may have been us who made it, an attempt or a life ago. */
   async #ensureRoot(path: string): Promise<void> {
     let isNew: boolean;
     try {
@@ -80,7 +82,7 @@ export class DurableFolders {
       isNew = await this.#makeOne(path);
     }
     await this.#syncParent(path, isNew).catch((error: unknown) => {
-      if (isNew) throw error;
+      if (isNew || !CANNOT_BE_SYNCED.includes(systemCode(error))) throw error;
     });
   }
 

@@ -46,4 +46,25 @@ describe('a folder of the lake', () => {
     disk.powerCut(keepsNothing);
     expect(disk.paths).toContain(FILE);
   });
+
+  it('is not taken for durable where the root was made, its name could not be synced, and the next sync failed as well', async () => {
+    const { disk, files } = setUp();
+    const root = '/srv-lake';
+    const folders = new DurableFolders(files, root);
+    let left = 3;
+    disk.fault = (operation) => ((operation === 'syncDirectory' || operation === 'unlink') && left-- > 0 ? diskError('EIO') : null);
+    await expect(folders.make(root)).rejects.toThrow('EIO');
+    await expect(folders.make(root)).rejects.toThrow('EIO');
+    await folders.make(root);
+    await writeDurably(files, `${root}/file`, Buffer.from('rows'));
+    disk.powerCut(keepsNothing);
+    expect(disk.paths).toContain(`${root}/file`);
+  });
+
+  it.each(['EACCES', 'EPERM'])('may stand in a root whose parent says %s', async (code) => {
+    const { disk, files } = setUp();
+    disk.fault = (operation, path) => (operation === 'syncDirectory' && path === '/' ? diskError(code) : null);
+    await new DurableFolders(files, ROOT).make(FOLDER);
+    expect(disk.folders('open', FOLDER).look(FOLDER)).toBe('folder');
+  });
 });
