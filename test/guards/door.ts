@@ -85,6 +85,14 @@ export const DOOR: readonly Guard[] = [
   },
   {
     section: 'door',
+    rule: 'a request is answered with its own batch, not with an empty one that was under way when it came',
+    file: 'ingress/batcher.ts',
+    find: 'if (this.#members.length === 0) return NO_MEMBERS;',
+    replace: 'if (this.#members.length === 0) return this.#members;',
+    test: { file: 'unit/ingress/batcher.test.ts', name: 'answers nobody who came while a tick was being synced before their own batch is durable' },
+  },
+  {
+    section: 'door',
     rule: 'a failed batch fails its requests, with 503',
     file: 'ingress/batcher.ts',
     find: 'if (failure !== null && member.failure === null) member.failure = failure;',

@@ -53,6 +53,8 @@ async function runHere(first: number, count: number): Promise<Outcome> {
       for (const [name, value] of Object.entries(report) as [keyof SimulationReport, number][]) totals[name] = (totals[name] ?? 0) + value;
     } catch (error) {
       failures.push({ seed, text: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      // A campaign lasts an hour: whoever waits for its end may begin to look now.
+      if (process.send !== undefined) process.stderr.write(`seed ${seed}: ${String(error)}\n`);
       if (!values['go-on']) break;
     }
   }

@@ -246,6 +246,8 @@ class Simulation {
     await world.sleep(world.pick(1, 5_000));
     // A long story rests first, so that what expires has expired when the last messages come.
     if (this.#story.isLong) await world.sleep(world.pick(1, 4) * MS_PER_HOUR);
+    // A silence of a long story may outlast that rest, and nothing can settle within it.
+    await world.sleep(this.#senders.silentUntilMs - world.clock.monotonicMs());
     this.#misfortunes.end();
     this.#faults = false;
     await this.#calm();

@@ -1,6 +1,6 @@
 /**
  * An outer system at the end of a bad line: it may be away, mute, slow beyond all patience, flushed, or put back to an older copy. What
- * a dead daemon has sent may still land.
+ * a dead daemon has sent may still land, but not in a copy: whoever serves that has never seen the connection.
  */
 
 import type { MergedCell } from '../../engine/core/cell.ts';
@@ -92,10 +92,11 @@ export class SimulatedSink implements Sink {
   }
 
   async #onTheWay(): Promise<void> {
-    const { hangMs } = this.#system;
+    const { hangMs, connection } = this.#system;
     if (hangMs === 0) return;
     this.#system.inFlight++;
     await this.#world.sleep(this.#world.pick(1, hangMs));
     this.#system.inFlight--;
+    if (connection !== this.#system.connection) throw new EngineError('SINK_UNAVAILABLE', 'the connection was closed');
   }
 }
