@@ -1,5 +1,5 @@
 /**
- * The reference decoder: JSON.parse decides what is JSON, and its values are the fields. The selective decoder must agree with it
+ * The reference decoder: JSON.parse decides what is JSON, and its values are the fields. The scanner must agree with it
  * for any bytes (test/fuzz/decode.test.ts) and hands over to it whenever it is in doubt.
  *
  * A field's text is the string's characters, or for a number or boolean the token as it was sent: ids never become numbers.
@@ -14,7 +14,7 @@ import { Field, FIELD_NAMES } from './fields.ts';
 
 /** Fills `table` from `bytes[start, end)`; the fields are complete when it returns null. Never raises. */
 export function decodeReference(bytes: Buffer, start: number, end: number, table: FieldTable): 'NOT_JSON' | 'NOT_OBJECT' | null {
-  table.begin(bytes, end - start);
+  table.begin();
   if (!isUtf8(bytes.subarray(start, end))) return 'NOT_JSON';
   const text = bytes.toString('utf8', start, end);
   let parsed: unknown;

@@ -12,7 +12,6 @@ import type { FieldTable } from './field-table.ts';
 import { Field, USER_FIELDS } from './fields.ts';
 import { messageType, ownKind, skanMessageType } from './message-type.ts';
 import { isPlaceholderBytes } from './placeholders.ts';
-import { TextCache } from './text-cache.ts';
 import { NO_TIME, readTimeMs } from './times.ts';
 
 export const UNKNOWN = 'unknown';
@@ -23,7 +22,6 @@ const ORGANIC = 'organic';
 export class EventDerivation {
   readonly #event: AppsflyerEvent;
   readonly #fields: FieldTable;
-  readonly #cache = new TextCache();
 
   constructor(fields: FieldTable) {
     this.#fields = fields;
@@ -42,8 +40,8 @@ export class EventDerivation {
     if (event.timeMs === NO_TIME) return 'BAD_EVENT_TIME';
     event.userField = skan ? -1 : firstUser(fields);
     if (skan ? !namesSomebody(fields, Field.eventUuid) : event.userField < 0) return 'NO_IDENTITY';
-    event.appId = this.#value(Field.appId);
-    event.eventName = this.#value(nameField);
+    event.appId = this.#fields.value(Field.appId);
+    event.eventName = this.#fields.value(nameField);
     this.#deriveType(skan, source);
     this.#deriveDimensions(skan);
     this.#deriveMoney(skan);
@@ -52,19 +50,19 @@ export class EventDerivation {
 
   #deriveType(skan: boolean, source: number): void {
     const event = this.#event;
-    const eventType = this.#value(Field.eventType);
-    const campaignType = this.#value(Field.campaignType).toLowerCase();
+    const eventType = this.#fields.value(Field.eventType);
+    const campaignType = this.#fields.value(Field.campaignType).toLowerCase();
     event.mediaSource = this.#mediaSource();
     event.attribution = this.#attribution(campaignType, eventType);
-    event.conversionType = this.#value(Field.conversionType);
-    const own = skan ? undefined : ownKind(this.#value(Field.millraceKind), source);
+    event.conversionType = this.#fields.value(Field.conversionType);
+    const own = skan ? undefined : ownKind(this.#fields.value(Field.millraceKind), source);
     const type = skan
-      ? skanMessageType(eventType, event.eventName, isTrue(this.#value(Field.skadRedownload)))
+      ? skanMessageType(eventType, event.eventName, isTrue(this.#fields.value(Field.skadRedownload)))
       : (own ?? messageType(eventType, event.eventName, event.conversionType, event.attribution === ORGANIC));
     event.action = type.action;
     event.eventType = type.eventType;
     event.isAttributed = !skan && own === undefined;
-    const secondary = isFalse(this.#value(Field.isPrimaryAttribution));
+    const secondary = isFalse(this.#fields.value(Field.isPrimaryAttribution));
     event.isPrimary = event.isAttributed && !secondary;
     event.isSecondary = event.isAttributed && secondary;
   }
@@ -72,23 +70,23 @@ export class EventDerivation {
   /** By campaign_type, else is_retargeting; where both are absent, the media source or the message type may still say organic. */
   #attribution(campaignType: string, eventType: string): Attribution {
     if (campaignType === ORGANIC || campaignType === 'ua' || campaignType === 'retargeting') return campaignType;
-    if (isTrue(this.#value(Field.isRetargeting))) return 'retargeting';
+    if (isTrue(this.#fields.value(Field.isRetargeting))) return 'retargeting';
     return this.#event.mediaSource === ORGANIC || eventType.startsWith('organic-') ? ORGANIC : 'ua';
   }
 
   #mediaSource(): string {
-    const source = this.#value(Field.mediaSource);
+    const source = this.#fields.value(Field.mediaSource);
     if (source === '') return UNKNOWN;
     return source.length === ORGANIC.length && source.toLowerCase() === ORGANIC ? ORGANIC : source;
   }
 
   #deriveDimensions(skan: boolean): void {
     const event = this.#event;
-    event.platform = this.#value(Field.platform) || platformOfApp(event.appId);
-    event.country = upperCase(this.#value(Field.countryCode)) || UNKNOWN;
-    event.device = this.#value(Field.deviceCategory) || UNKNOWN;
-    event.campaign = this.#value(skan && !this.#fields.has(Field.campaign) ? Field.adNetworkCampaignName : Field.campaign);
-    const id = skan ? this.#skanCampaignId() : this.#value(Field.campaignId);
+    event.platform = this.#fields.value(Field.platform) || platformOfApp(event.appId);
+    event.country = upperCase(this.#fields.value(Field.countryCode)) || UNKNOWN;
+    event.device = this.#fields.value(Field.deviceCategory) || UNKNOWN;
+    event.campaign = this.#fields.value(skan && !this.#fields.has(Field.campaign) ? Field.adNetworkCampaignName : Field.campaign);
+    const id = skan ? this.#skanCampaignId() : this.#fields.value(Field.campaignId);
     if (event.attribution === ORGANIC) {
       event.campaignId = ORGANIC;
       event.campaignIdKind = ORGANIC;
@@ -102,7 +100,7 @@ export class EventDerivation {
   }
 
   #skanCampaignId(): string {
-    return this.#value(Field.campaignId) || this.#value(Field.adNetworkCampaignId) || this.#value(Field.skadCampaignId);
+    return this.#fields.value(Field.campaignId) || this.#fields.value(Field.adNetworkCampaignId) || this.#fields.value(Field.skadCampaignId);
   }
 
   /** event_revenue_usd; else event_revenue when it is in US dollars; else the amount, if there is one, has no price. */
@@ -111,7 +109,7 @@ export class EventDerivation {
     const fields = this.#fields;
     const usdField = skan ? Field.skadRevenue : Field.eventRevenueUsd;
     let micros = this.#micros(usdField);
-    if (Number.isNaN(micros) && !skan && this.#value(Field.eventRevenueCurrency).toUpperCase() === 'USD') {
+    if (Number.isNaN(micros) && !skan && this.#fields.value(Field.eventRevenueCurrency).toUpperCase() === 'USD') {
       micros = this.#micros(Field.eventRevenue);
     }
     event.isPriced = !Number.isNaN(micros);
@@ -121,22 +119,17 @@ export class EventDerivation {
 
   #micros(field: Field): number {
     const fields = this.#fields;
-    return fields.has(field) ? readMicros(fields.bufferOf(field), fields.startOf(field), fields.endOf(field)) : NaN;
+    return fields.has(field) ? readMicros(fields.bytes, fields.startOf(field), fields.endOf(field)) : NaN;
   }
 
   #timeMs(field: Field): number {
     const fields = this.#fields;
-    return fields.has(field) ? readTimeMs(fields.bufferOf(field), fields.startOf(field), fields.endOf(field)) : NO_TIME;
+    return fields.has(field) ? readTimeMs(fields.bytes, fields.startOf(field), fields.endOf(field)) : NO_TIME;
   }
 
   #skanTimeMs(): number {
     const timeMs = this.#timeMs(Field.timestamp);
     return timeMs === NO_TIME ? this.#timeMs(Field.eventTime) : timeMs;
-  }
-
-  #value(field: Field): string {
-    const fields = this.#fields;
-    return fields.has(field) ? this.#cache.value(fields.bufferOf(field), fields.startOf(field), fields.endOf(field)) : '';
   }
 }
 
@@ -159,7 +152,7 @@ function firstUser(fields: FieldTable): number {
 }
 
 const namesSomebody = (fields: FieldTable, field: Field): boolean =>
-  fields.has(field) && !isPlaceholderBytes(fields.bufferOf(field), fields.startOf(field), fields.endOf(field));
+  fields.has(field) && !isPlaceholderBytes(fields.bytes, fields.startOf(field), fields.endOf(field));
 
 export const isTrue = (text: string): boolean => text === 'true' || text === '1' || (text.length === 4 && text.toLowerCase() === 'true');
 export const isFalse = (text: string): boolean => text === 'false' || text === '0' || (text.length === 5 && text.toLowerCase() === 'false');

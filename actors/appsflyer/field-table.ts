@@ -1,70 +1,70 @@
 /**
- * The wanted fields of one record as ranges of bytes: most lie in the record itself, those that had escapes, or came from the
- * reference decoder, in a buffer beside it. Nothing is copied or made a string before somebody asks.
+ * The wanted fields of one record as ranges of bytes in the scanner's memory: of the record itself, or, for those that had escapes or came
+ * from the reference decoder, beside it. Nothing is made a string before somebody asks, and what repeats is made one once.
  *
- * One table per decoder, reused: valid until the decoder's next call. Hot path; bench/micro/decode.ts.
+ * One table per scanner, reused: valid until the decoder's next call. Hot path; bench/micro/decode.ts.
  */
 
+import { dimensionValue } from '../../engine/core/dimension-value.ts';
 import { FIELD_COUNT, type Field } from './fields.ts';
-import { isNullText, NULL_TEXT_LENGTH_MAX } from './placeholders.ts';
+import { isNullText } from './placeholders.ts';
+import type { ScanModule } from './scan/scan-module.ts';
 
 const ABSENT = -1;
+/** A place of no text. */
+const NOWHERE = -1;
 
 export class FieldTable {
-  /** The record's bytes. */
-  bytes: Buffer = Buffer.alloc(0);
-  /** Unescaped values. Never needs more than the record's length: unescaping only shortens. */
-  side: Buffer = Buffer.allocUnsafe(16_384);
-  sideLength = 0;
-  recordLength = 0;
+  readonly module: ScanModule;
+  /** Where all ranges lie. */
+  readonly bytes: Buffer;
   /** True when the record holds bytes above 0x7f, so that its texts must be decoded as UTF-8. */
-  wide = false;
-  readonly #starts = new Int32Array(FIELD_COUNT).fill(ABSENT);
-  readonly #ends = new Int32Array(FIELD_COUNT);
-  readonly #inSide = new Uint8Array(FIELD_COUNT);
+  #wide = false;
+  #sideEnd = 0;
+  readonly #starts: Int32Array;
+  readonly #ends: Int32Array;
+  /** By field: at least 0 for the place of its text in `#texts`; at most NOT_KEPT for where it could be kept. */
+  readonly #places: Int32Array;
+  /**
+   * Texts that came before, by place: a direct-mapped table of fixed size, so that a million campaign names cost time and no memory. The
+   * scanner holds their bytes.
+   */
+  readonly #texts: string[];
 
-  /** Forgets the last record. `recordLength`: bytes of the coming one. */
-  begin(bytes: Buffer, recordLength: number): void {
-    this.bytes = bytes;
-    this.recordLength = recordLength;
-    this.sideLength = 0;
-    this.wide = false;
+  constructor(module: ScanModule) {
+    const { exports, memory, words } = module;
+    const byField = (address: number): Int32Array => words.subarray(address / 4, address / 4 + FIELD_COUNT);
+    this.module = module;
+    this.bytes = memory;
+    this.#starts = byField(exports.STARTS.value).fill(ABSENT);
+    this.#ends = byField(exports.ENDS.value);
+    this.#places = byField(exports.PLACES.value).fill(NOWHERE);
+    this.#texts = new Array<string>(exports.KEPT_COUNT.value).fill('');
+  }
+
+  /** The scanner has filled in what a record holds. */
+  scanned(wide: boolean): void {
+    this.#wide = wide;
+  }
+
+  /** Forgets the last record; what comes is set by {@link setText}. */
+  begin(): void {
+    this.#sideEnd = this.module.exports.SIDE.value;
+    this.#wide = true;
     this.#starts.fill(ABSENT);
-    if (this.side.byteLength < recordLength) this.side = Buffer.allocUnsafe(2 ** Math.ceil(Math.log2(recordLength)));
+    this.#places.fill(NOWHERE);
   }
 
-  /** A value that stands in the record as it is. A later one of the same name replaces it, as in JSON.parse. */
-  setRange(field: Field, start: number, end: number): void {
-    this.#inSide[field] = 0;
-    this.#starts[field] = end - start <= NULL_TEXT_LENGTH_MAX && isNullText(this.bytes, start, end) ? ABSENT : start;
-    this.#ends[field] = end;
-  }
-
-  /** A value that was written to `side[start, sideLength)`. */
-  setSide(field: Field, start: number): void {
-    this.#inSide[field] = 1;
-    this.#starts[field] = isNullText(this.side, start, this.sideLength) ? ABSENT : start;
-    this.#ends[field] = this.sideLength;
-  }
-
+  /** All texts of a record together are at most as long as the record. */
   setText(field: Field, text: string): void {
-    const start = this.sideLength;
-    this.sideLength += this.side.write(text, start, 'utf8');
-    this.wide = true;
-    this.setSide(field, start);
-  }
-
-  setAbsent(field: Field): void {
-    this.#starts[field] = ABSENT;
+    const start = this.#sideEnd;
+    this.#sideEnd += this.bytes.write(text, start, 'utf8');
+    this.#starts[field] = isNullText(this.bytes, start, this.#sideEnd) ? ABSENT : start;
+    this.#ends[field] = this.#sideEnd;
   }
 
   has(field: Field): boolean {
     return this.#starts[field] !== ABSENT;
-  }
-
-  /** The buffer in which a field's range lies. */
-  bufferOf(field: Field): Buffer {
-    return this.#inSide[field] === 1 ? this.side : this.bytes;
   }
 
   startOf(field: Field): number {
@@ -79,6 +79,27 @@ export class FieldTable {
   text(field: Field): string {
     const start = this.#starts[field] as number;
     if (start === ABSENT) return '';
-    return this.bufferOf(field).toString(this.wide ? 'utf8' : 'latin1', start, this.#ends[field]);
+    return this.bytes.toString(this.#wide ? 'utf8' : 'latin1', start, this.#ends[field]);
+  }
+
+  /** A field's text as a dimension value, without a new string for what came before; '' when it is not there. */
+  value(field: Field): string {
+    const place = this.#places[field] as number;
+    if (place >= 0) return this.#texts[place] as string;
+    return this.#starts[field] === ABSENT ? '' : this.#newValue(field, place);
+  }
+
+  #newValue(field: Field, place: number): string {
+    const text = this.text(field);
+    const value = dimensionValue(text);
+    // A value that was changed, or has other than ASCII characters, must not be found by its bytes.
+    const isPlain = value === text && text.length === (this.#ends[field] as number) - (this.#starts[field] as number);
+    if (!isPlain || place === NOWHERE) return value;
+    const kept = this.module.exports.keep(field);
+    // Another field of this record may have had its text there.
+    for (let other = 0; other < FIELD_COUNT; other++) if (this.#places[other] === kept) this.#places[other] = NOWHERE;
+    this.#places[field] = kept;
+    this.#texts[kept] = value;
+    return value;
   }
 }

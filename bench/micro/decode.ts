@@ -7,10 +7,9 @@
 
 import { createDecoder } from '../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../actors/appsflyer/decode-reference.ts';
-import { SelectiveDecoder } from '../../actors/appsflyer/decode-selective.ts';
 import type { AppsflyerEvent } from '../../actors/appsflyer/event.ts';
-import { FieldTable } from '../../actors/appsflyer/field-table.ts';
 import { appsflyerPipeline as pipeline } from '../../actors/appsflyer/pipeline.ts';
+import { Scanner } from '../../actors/appsflyer/scan/scanner.ts';
 import { RecordSource } from '../../engine/core/record.ts';
 import { measure, printTimings, type MeasureOptions, type Timing } from './measure.ts';
 import { buildMessages } from './messages.ts';
@@ -20,8 +19,8 @@ const MESSAGES = 1_000;
 export function benchDecode(options: MeasureOptions): readonly Timing[] {
   const { bytes, starts, ends } = buildMessages({ count: MESSAGES });
   const wide = buildMessages({ count: MESSAGES, wide: true });
-  const table = new FieldTable();
-  const selective = new SelectiveDecoder();
+  const scanner = new Scanner();
+  const table = new Scanner().fields;
   const decode = createDecoder();
   const words = new Uint32Array(4);
   const rules = pipeline.domainRules(null);
@@ -36,8 +35,8 @@ export function benchDecode(options: MeasureOptions): readonly Timing[] {
   return [
     measure('JSON.parse', options, (call) => (JSON.parse(bytes.toString('latin1', starts[at(call)], ends[at(call)])) as { app_id: string }).app_id.length),
     measure('reference decoder, fields', options, (call) => (decodeReference(bytes, starts[at(call)] as number, ends[at(call)] as number, table) === null ? 1 : NaN)),
-    measure('selective decoder, fields', options, (call) => (selective.decode(bytes, starts[at(call)] as number, ends[at(call)] as number, table) ? 1 : NaN)),
-    measure('selective decoder, fields, beyond ASCII', options, (call) => (selective.decode(wide.bytes, wide.starts[at(call)] as number, wide.ends[at(call)] as number, table) ? 1 : NaN)),
+    measure('scanner, fields', options, (call) => (scanner.scan(bytes, starts[at(call)] as number, ends[at(call)] as number) ? 1 : NaN)),
+    measure('scanner, fields, beyond ASCII', options, (call) => (scanner.scan(wide.bytes, wide.starts[at(call)] as number, wide.ends[at(call)] as number) ? 1 : NaN)),
     measure('decode: fields and event', options, (call) => eventAt(at(call)).timeMs),
     measure('fingerprint of one event', options, () => (pipeline.fingerprint(event, 'push-ms', words) ? (words[0] as number) : NaN)),
     measure('measures of one event', options, () => pipeline.measures.reduce((sum, measure) => sum + measure.amount(event, rules), 0)),

@@ -1,5 +1,5 @@
 /**
- * The selective decoder against the reference decoder: equal verdict and equal fields for any bytes. And the reference's own
+ * The scanner against the reference decoder: equal verdict and equal fields for any bytes. And the reference's own
  * raw tokens against a plain reading of JSON.
  */
 
@@ -7,18 +7,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../actors/appsflyer/decode-reference.ts';
-import { SelectiveDecoder } from '../../actors/appsflyer/decode-selective.ts';
-import { FieldTable } from '../../actors/appsflyer/field-table.ts';
+import type { FieldTable } from '../../actors/appsflyer/field-table.ts';
 import { Field, FIELD_NAMES } from '../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../actors/appsflyer/identity.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import { Scanner } from '../../actors/appsflyer/scan/scanner.ts';
+import { dimensionValue } from '../../engine/core/dimension-value.ts';
 import { createPartitioner } from '../../engine/core/partition-key.ts';
 import { RecordSource } from '../../engine/core/record.ts';
 import { AWKWARD, embed, mutate, Random, realistic } from './json-bytes.ts';
 
-const selective = new SelectiveDecoder();
-const fast = new FieldTable();
-const slow = new FieldTable();
+const scanner = new Scanner();
+const fast = scanner.fields;
+const slow = new Scanner().fields;
 const decode = createDecoder();
 
 const fieldsOf = (table: FieldTable): Record<string, string> =>
@@ -28,7 +29,7 @@ let sure = 0;
 let valid = 0;
 function compare(body: Buffer, random: Random): void {
   const { bytes, start, end } = embed(body, random);
-  const isSure = selective.decode(bytes, start, end, fast);
+  const isSure = scanner.scan(bytes, start, end);
   const rejected = decodeReference(bytes, start, end, slow);
   if (rejected === null) valid++;
   decode(bytes, start, end, RecordSource.push);
@@ -38,13 +39,16 @@ function compare(body: Buffer, random: Random): void {
   if (rejected !== null) expect({ shown, rejected: null }).toEqual({ shown, rejected });
   for (let field = 0; field < FIELD_NAMES.length; field++) {
     const wanted = slow.has(field as Field);
-    if (fast.has(field as Field) !== wanted || (wanted && fast.text(field as Field) !== slow.text(field as Field))) {
+    const text = slow.text(field as Field);
+    if (fast.has(field as Field) !== wanted || (wanted && fast.text(field as Field) !== text)) {
       expect({ shown, fields: fieldsOf(fast) }).toEqual({ shown, fields: fieldsOf(slow) });
     }
+    // Kept texts come from records before this one.
+    for (const table of [fast, fast, slow]) if (table.value(field as Field) !== dimensionValue(text)) expect({ shown, field, value: table.value(field as Field) }).toEqual({ shown, field, value: dimensionValue(text) });
   }
 }
 
-describe('selective and reference decoder agree', () => {
+describe('scanner and reference decoder agree', () => {
   it('for awkward bodies', () => {
     const random = new Random(1);
     for (const body of AWKWARD) compare(Buffer.from(body), random);

@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 const root = new URL('../..', import.meta.url).pathname;
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', '**/data/**'] },
+  { ignores: ['**/dist/**', '**/node_modules/**', '**/data/**', '**/assembly/**'] },
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],

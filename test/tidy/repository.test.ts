@@ -1,13 +1,15 @@
 /** Facts about the repository that are easy to break by accident. */
 
-import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../engine/core/errors.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const isCi = process.env.CI === 'true';
+const hasWasmCompiler = existsSync(join(root, 'dist/tools/node_modules/assemblyscript'));
 const tracked = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
 
 describe('the repository', () => {
@@ -45,6 +47,12 @@ describe('the repository', () => {
   it('names no path of a machine', () => {
     const leaking = tracked.filter((file) => /\.(ts|mjs|md|json|yaml|html)$/.test(file) && !file.startsWith('test/tidy/') && /(^|[\s"'(])\/(work|farm|root)\//m.test(read(file)));
     expect(leaking).toEqual([]);
+  });
+
+  // In CI the compiler is installed where it is missing.
+  it.skipIf(!isCi && !hasWasmCompiler)('carries the WebAssembly that its AssemblyScript becomes (needs the compiler: npm run wasm installs it)', { timeout: 300_000 }, () => {
+    const { status, stderr } = spawnSync(process.execPath, ['deploy/wasm.mjs', '--check'], { cwd: root, encoding: 'utf8' });
+    expect([status, stderr.replace(/^installing .*\n/, '')]).toEqual([0, '']);
   });
 
   it('builds from folders that exist', () => {

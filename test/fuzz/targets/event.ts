@@ -1,13 +1,13 @@
-/** The event: the selective decoder against the reference, the reference against JSON.parse, and one identity for one meaning. */
+/** The event: the scanner against the reference, the reference against JSON.parse, and one identity for one meaning. */
 
 import { isUtf8 } from 'node:buffer';
 import { createDecoder } from '../../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../../actors/appsflyer/decode-reference.ts';
-import { SelectiveDecoder } from '../../../actors/appsflyer/decode-selective.ts';
-import { FieldTable } from '../../../actors/appsflyer/field-table.ts';
+import type { FieldTable } from '../../../actors/appsflyer/field-table.ts';
 import { type Field, FIELD_NAMES } from '../../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
 import { appsflyerPipeline } from '../../../actors/appsflyer/pipeline.ts';
+import { Scanner } from '../../../actors/appsflyer/scan/scanner.ts';
 import { hash32 } from '../../../engine/core/hash.ts';
 import { createPartitioner } from '../../../engine/core/partition-key.ts';
 import { RecordSource } from '../../../engine/core/record.ts';
@@ -21,24 +21,24 @@ const seedOf = (input: Buffer): number => hash32(input, 0, input.byteLength, 2);
 const fieldsOf = (table: FieldTable): Record<string, string> =>
   Object.fromEntries(FIELD_NAMES.map((name, field) => [name, table.has(field as Field) ? table.text(field as Field) : '(absent)']));
 
-export type SelectiveDecode = (bytes: Buffer, start: number, end: number, table: FieldTable) => boolean;
+/** {@link Scanner.scan} of the scanner. */
+export type Scan = (scanner: Scanner, bytes: Buffer, start: number, end: number) => boolean;
 
-/** How often the fast decoder was sure, and how many inputs were messages: without either the target would prove nothing. */
+/** How often the scanner was sure, and how many inputs were messages: without either the target would prove nothing. */
 export interface DecodeTally {
   sure: number;
   valid: number;
 }
 
-export function decodeTarget(selective?: SelectiveDecode, tally: DecodeTally = { sure: 0, valid: 0 }): FuzzTarget {
-  const decoder = new SelectiveDecoder();
-  const decode = selective ?? ((bytes, start, end, table) => decoder.decode(bytes, start, end, table));
-  const [fast, slow] = [new FieldTable(), new FieldTable()];
+export function decodeTarget(scan: Scan = (scanner, bytes, start, end) => scanner.scan(bytes, start, end), tally: DecodeTally = { sure: 0, valid: 0 }): FuzzTarget {
+  const scanner = new Scanner();
+  const [fast, slow] = [scanner.fields, new Scanner().fields];
   return {
     name: 'decode',
     generate: messageBytes,
     check(input) {
       const { bytes, start, end } = embed(input, new Random(seedOf(input)));
-      const isSure = decode(bytes, start, end, fast);
+      const isSure = scan(scanner, bytes, start, end);
       const rejected = decodeReference(bytes, start, end, slow);
       requireEqual(rejected, verdictOf(input), 'verdict of the reference');
       if (rejected === null) {
@@ -47,8 +47,8 @@ export function decodeTarget(selective?: SelectiveDecode, tally: DecodeTally = {
       }
       if (!isSure) return;
       tally.sure++;
-      requireEqual(rejected, null, 'verdict of the selective decoder');
-      requireEqual(fieldsOf(fast), fieldsOf(slow), 'fields of the selective decoder');
+      requireEqual(rejected, null, 'verdict of the scanner');
+      requireEqual(fieldsOf(fast), fieldsOf(slow), 'fields of the scanner');
     },
   };
 }
@@ -64,11 +64,12 @@ function verdictOf(input: Buffer): 'NOT_JSON' | 'NOT_OBJECT' | null {
 }
 
 const EVENT_VALUE = 'event_value';
+const plain = new Scanner();
 
 /** The fields as a plain reading has them. An `event_value` that is no string is left to the reference: its raw text cannot be had from JSON.parse. */
 function plainFields(input: Buffer): Record<string, string> {
   const body = JSON.parse(quoteNumbers(input.toString())) as Record<string, unknown>;
-  const table = new FieldTable();
+  const table = plain.fields;
   decodeReference(input, 0, input.byteLength, table);
   return Object.fromEntries(
     FIELD_NAMES.map((name, field) => {

@@ -1,0 +1,527 @@
+/**
+ * The scanner's inner loops, in AssemblyScript: one pass over a message with 16 bytes at a time, ids for texts that repeat, the fingerprint of an
+ * identity. `npm run wasm` makes ../module.ts of it, which is what runs; test/tidy holds the two equal. scanner.ts says what each part is for.
+ *
+ * Nothing here allocates: all data lie at fixed addresses, and whoever calls has put a record at RECORD with {@link PADDING} bytes to spare behind it.
+ * Sixteen bytes are read at once past the end of what counts, and what was read too much is cut off by position.
+ */
+
+/** Fields that can be told apart, and the words that each array of them has. */
+export const FIELDS_MAX: i32 = 64;
+/** Where a field's text lies, from and to; from is -1 for a field that is not there. i32 by field. */
+export const STARTS: i32 = 1024;
+export const ENDS: i32 = STARTS + 4 * FIELDS_MAX;
+/** By field: the place of its text among the kept ones, or {@link NOT_KEPT} - place, or -1 where none was looked for. i32. */
+export const PLACES: i32 = ENDS + 4 * FIELDS_MAX;
+/** Fields whose texts are looked for among the kept ones: their numbers, u8, and how many. */
+export const REPEATING: i32 = PLACES + 4 * FIELDS_MAX;
+/** Field names: by hash the number or -1, i8; by number the length, i32, and the text, 32 bytes, the rest zero. */
+export const SLOTS: i32 = REPEATING + FIELDS_MAX;
+export const LENGTHS: i32 = SLOTS + 1024;
+export const NAMES: i32 = LENGTHS + 4 * FIELDS_MAX;
+export const NAME_BYTES_MAX: i32 = 32;
+/** The four words of the last fingerprint. */
+export const FINGERPRINT: i32 = NAMES + NAME_BYTES_MAX * FIELDS_MAX;
+/** How identities are made, and what stands before them: see {@link identity}. 64 bytes each. */
+export const RECIPES: i32 = FINGERPRINT + 16;
+export const PREFIX: i32 = RECIPES + 64;
+export const PREFIX_BYTES_MAX: i32 = 64;
+export const RECIPE_USER: i32 = 0xfd;
+export const RECIPE_NUMBER: i32 = 0xfe;
+export const RECIPE_TRUTH: i32 = 0xff;
+/** Texts that are kept: lengths, u8, 0 for a free place, and 64 bytes each. */
+export const KEPT_LENGTHS: i32 = 8192;
+export const KEPT_COUNT: i32 = 8192;
+export const KEPT_TEXTS: i32 = KEPT_LENGTHS + KEPT_COUNT;
+export const KEPT_BYTES_MAX: i32 = 64;
+export const NOT_KEPT: i32 = -2;
+export const PADDING: i32 = 64;
+/** The record; then room as large for texts without their escapes; then for the identity, which may hold all of the record and 1 KiB. */
+export const RECORD: i32 = KEPT_TEXTS + KEPT_COUNT * KEPT_BYTES_MAX;
+export const RECORD_BYTES_MAX: i32 = 1_048_576;
+export const SIDE: i32 = RECORD + RECORD_BYTES_MAX + PADDING;
+export const IDENTITY: i32 = SIDE + RECORD_BYTES_MAX + PADDING;
+export const MEMORY_BYTES: i32 = IDENTITY + RECORD_BYTES_MAX + 1024 + PADDING;
+
+/** What {@link scan} says. */
+const IN_DOUBT: i32 = 0;
+const SURE: i32 = 1;
+const SURE_AND_WIDE: i32 = 3;
+const DOUBT: usize = usize.MAX_VALUE;
+const ABSENT: i32 = -1;
+const UNWANTED: i32 = -1;
+
+const QUOTE: i32 = 0x22;
+const PLUS: i32 = 0x2b;
+const COMMA: i32 = 0x2c;
+const MINUS: i32 = 0x2d;
+const DOT: i32 = 0x2e;
+const ZERO: i32 = 0x30;
+const COLON: i32 = 0x3a;
+const BACKSLASH: i32 = 0x5c;
+const OPEN_BRACE: i32 = 0x7b;
+const CLOSE_BRACE: i32 = 0x7d;
+
+let multiplier: i32 = 0;
+let repeatingCount: i32 = 0;
+/** Some string of this record holds bytes above 0x7f. */
+let wide: bool = false;
+/** Facts about the string that was read last. */
+let escaped: bool = false;
+let unicode: bool = false;
+let sideEnd: usize = 0;
+
+export function setMultiplier(value: i32): void {
+  multiplier = value;
+}
+
+export function setRepeatingCount(count: i32): void {
+  repeatingCount = count;
+}
+
+/**
+ * Reads the record of `length` bytes at RECORD. 0: in doubt, nothing of use was left; 1: sure, STARTS, ENDS and PLACES tell of its fields; 3: the
+ * same, and it holds bytes above 0x7f, whose UTF-8 nobody has looked at.
+ */
+export function scan(length: i32): i32 {
+  const start: usize = RECORD;
+  memory.fill(STARTS, 0xff, 4 * FIELDS_MAX);
+  wide = false;
+  sideEnd = SIDE;
+  let last = start + length - 1;
+  while (last > start && isSpace(load<u8>(last))) last--;
+  // The brace at `last` ends every scan outside of strings; strings are bounded by it.
+  if (last <= start || load<u8>(last) != CLOSE_BRACE) return IN_DOUBT;
+  const first = skipSpace(start);
+  if (load<u8>(first) != OPEN_BRACE || !members(first + 1, last)) return IN_DOUBT;
+  findKept();
+  return wide ? SURE_AND_WIDE : SURE;
+}
+
+/** Reads members up to the brace at `last`; false when in doubt. */
+function members(from: usize, last: usize): bool {
+  let at = from;
+  while (true) {
+    if (load<u8>(at) != QUOTE) {
+      at = skipSpace(at);
+      if (load<u8>(at) != QUOTE) return false;
+    }
+    const keyStart = at + 1;
+    let keyEnd = nextSpecial(keyStart, last);
+    if (load<u8>(keyEnd) != QUOTE) {
+      keyEnd = oddStringEnd(keyEnd, last);
+      if (keyEnd == DOUBT || escaped) return false;
+    }
+    const field = fieldOf(keyStart, keyEnd);
+    at = keyEnd + 1;
+    if (load<u8>(at) != COLON) {
+      at = skipSpace(at);
+      if (load<u8>(at) != COLON) return false;
+    }
+    at++;
+    if (load<u8>(at) == 0x20) at = skipSpace(at);
+    if (load<u8>(at) == QUOTE) {
+      const end = nextSpecial(at + 1, last);
+      if (load<u8>(end) == QUOTE) {
+        if (field != UNWANTED) setRange(field, at + 1, end);
+        at = end + 1;
+      } else at = oddStringMember(field, at + 1, end, last);
+    } else at = otherMember(field, skipSpace(at));
+    if (at == DOUBT) return false;
+    if (load<u8>(at) != COMMA) {
+      at = skipSpace(at);
+      if (at == last) return true;
+      if (load<u8>(at) != COMMA) return false;
+    }
+    at++;
+  }
+}
+
+/** A string value that holds something else than plain characters, first at `special`; the position after its closing quote. */
+function oddStringMember(field: i32, from: usize, special: usize, last: usize): usize {
+  const end = oddStringEnd(special, last);
+  if (end == DOUBT) return DOUBT;
+  if (field != UNWANTED) {
+    if (!escaped) setRange(field, from, end);
+    else if (unicode) return DOUBT;
+    else unescape(field, from, end);
+  }
+  return end + 1;
+}
+
+/** A number, `true`, `false` or `null`; the position after it. */
+function otherMember(field: i32, from: usize): usize {
+  const byte = <i32>load<u8>(from);
+  let end: usize;
+  if (byte == 0x74) end = load<u32>(from) == 0x65757274 ? from + 4 : DOUBT;
+  else if (byte == 0x66) end = load<u32>(from + 1) == 0x65736c61 ? from + 5 : DOUBT;
+  else if (byte == 0x6e) {
+    if (load<u32>(from) != 0x6c6c756e) return DOUBT;
+    if (field != UNWANTED) store<i32>(STARTS + (field << 2), ABSENT);
+    return from + 4;
+  } else end = numberEnd(from);
+  if (end != DOUBT && field != UNWANTED) setRange(field, from, end);
+  return end;
+}
+
+/** The position of the quote that closes a string, before `last`, from its first special byte on. Sets the facts about it. */
+function oddStringEnd(special: usize, last: usize): usize {
+  escaped = false;
+  unicode = false;
+  let at = special;
+  while (at < last) {
+    const byte = <i32>load<u8>(at);
+    if (byte == QUOTE) return at;
+    if (byte < 0x20) return DOUBT;
+    if (byte == BACKSLASH) {
+      at = escapeEnd(at + 1);
+      if (at == DOUBT) return DOUBT;
+    } else {
+      wide = true;
+      at = nextHard(at + 1, last);
+      continue;
+    }
+    at = nextSpecial(at, last);
+  }
+  return DOUBT;
+}
+
+/** The position after the escape whose letter stands at `at`. */
+function escapeEnd(at: usize): usize {
+  escaped = true;
+  const letter = <i32>load<u8>(at);
+  if (unescaped(letter) != 0) return at + 1;
+  if (letter != 0x75) return DOUBT;
+  unicode = true;
+  for (let digit = at + 1; digit <= at + 4; digit++) {
+    if (!isHexDigit(load<u8>(digit))) return DOUBT;
+  }
+  return at + 5;
+}
+
+/** What the letter after a backslash stands for; 0 for what JSON does not know, and for `u`. */
+function unescaped(letter: i32): i32 {
+  switch (letter) {
+    case QUOTE:
+    case BACKSLASH:
+    case 0x2f:
+      return letter;
+    case 0x62:
+      return 0x08;
+    case 0x66:
+      return 0x0c;
+    case 0x6e:
+      return 0x0a;
+    case 0x72:
+      return 0x0d;
+    case 0x74:
+      return 0x09;
+    default:
+      return 0;
+  }
+}
+
+/** Writes the string in `[from, end)`, whose escapes are known to be simple, beside the record. */
+function unescape(field: i32, from: usize, end: usize): void {
+  const start = sideEnd;
+  let to = start;
+  for (let at = from; at < end; at++) {
+    let byte = <i32>load<u8>(at);
+    if (byte == BACKSLASH) byte = unescaped(load<u8>(++at));
+    store<u8>(to++, byte);
+  }
+  sideEnd = to;
+  setRange(field, start, to);
+}
+
+/** A later one of the same name replaces it, as in JSON.parse; nothing, `N/A` and `NULL` count as not there. */
+// @ts-ignore: decorator
+@inline function setRange(field: i32, start: usize, end: usize): void {
+  const length = end - start;
+  let absent = length == 0;
+  if (length <= 4 && load<u8>(start) == 0x4e) {
+    const word = load<u32>(start);
+    absent = (length == 3 && (word & 0xffffff) == 0x412f4e) || (length == 4 && word == 0x4c4c554e);
+  }
+  store<i32>(STARTS + (field << 2), absent ? ABSENT : <i32>start);
+  store<i32>(ENDS + (field << 2), <i32>end);
+}
+
+/** The first position in `[from, last)` of a quote, a backslash, a control character or a byte above 0x7f; else `last`. */
+// @ts-ignore: decorator
+@inline function nextSpecial(from: usize, last: usize): usize {
+  const quotes = i8x16.splat(<i8>QUOTE);
+  const backslashes = i8x16.splat(<i8>BACKSLASH);
+  const spaces = i8x16.splat(0x20);
+  for (let at = from; at < last; at += 16) {
+    const block = v128.load(at);
+    // As signed bytes, those above 0x7f are below the space too.
+    const hits = i8x16.bitmask(v128.or(v128.or(i8x16.eq(block, quotes), i8x16.eq(block, backslashes)), i8x16.lt_s(block, spaces)));
+    if (hits != 0) return min(at + ctz(hits), last);
+  }
+  return last;
+}
+
+/** The same without bytes above 0x7f. */
+function nextHard(from: usize, last: usize): usize {
+  const quotes = i8x16.splat(<i8>QUOTE);
+  const backslashes = i8x16.splat(<i8>BACKSLASH);
+  const spaces = i8x16.splat(0x20);
+  for (let at = from; at < last; at += 16) {
+    const block = v128.load(at);
+    const hits = i8x16.bitmask(v128.or(v128.or(i8x16.eq(block, quotes), i8x16.eq(block, backslashes)), i8x16.lt_u(block, spaces)));
+    if (hits != 0) return min(at + ctz(hits), last);
+  }
+  return last;
+}
+
+/** The field that `[start, end)` names, or UNWANTED: one multiplication, one table, one comparison. */
+// @ts-ignore: decorator
+@inline function fieldOf(start: usize, end: usize): i32 {
+  const length = <i32>(end - start);
+  if (length < 4 || length > NAME_BYTES_MAX) return UNWANTED;
+  const first = load<i32>(start);
+  const last = load<i32>(end - 4);
+  const field = <i32>load<i8>(SLOTS + slotOf(first, last, length, multiplier));
+  if (field < 0 || load<i32>(LENGTHS + (field << 2)) != length) return UNWANTED;
+  return isSame(start, NAMES + NAME_BYTES_MAX * field, length) ? field : UNWANTED;
+}
+
+// @ts-ignore: decorator
+@inline function slotOf(first: i32, last: i32, length: i32, by: i32): i32 {
+  return ((first ^ (last << 3) ^ (last >>> 17) ^ length) * by) >>> 22;
+}
+
+/** The slot of a name of `length` bytes at RECORD, at least 4, for a multiplier to be tried. */
+export function slotOfName(length: i32, by: i32): i32 {
+  return slotOf(load<i32>(RECORD), load<i32>(RECORD + length - 4), length, by);
+}
+
+/** Looks up each text that is likely to have come before; so that nobody need make a string of it again. */
+function findKept(): void {
+  for (let index = 0; index < repeatingCount; index++) {
+    const field = <i32>load<u8>(REPEATING + index);
+    const start = load<i32>(STARTS + (field << 2));
+    let place = -1;
+    if (start != ABSENT) {
+      const length = load<i32>(ENDS + (field << 2)) - start;
+      if (length <= KEPT_BYTES_MAX) {
+        place = placeOf(start, length);
+        const isKept = <i32>load<u8>(KEPT_LENGTHS + place) == length && isSame(start, KEPT_TEXTS + place * KEPT_BYTES_MAX, length);
+        if (!isKept) place = NOT_KEPT - place;
+      }
+    }
+    store<i32>(PLACES + (field << 2), place);
+  }
+}
+
+/** Keeps the text of a field that was not kept, in place of what was there. Returns the place. */
+export function keep(field: i32): i32 {
+  const place = NOT_KEPT - load<i32>(PLACES + (field << 2));
+  const start = load<i32>(STARTS + (field << 2));
+  const length = load<i32>(ENDS + (field << 2)) - start;
+  store<u8>(KEPT_LENGTHS + place, length);
+  memory.copy(KEPT_TEXTS + place * KEPT_BYTES_MAX, start, length);
+  return place;
+}
+
+/** From all of its bytes: campaigns may differ anywhere. */
+function placeOf(start: usize, length: i32): i32 {
+  const factor: u64 = 0x9e3779b97f4a7c15;
+  let hash: u64 = length;
+  if (length >= 8) {
+    const tail = start + length - 8;
+    for (let at = start; at < tail; at += 8) hash = rotl(hash ^ load<u64>(at), 29) * factor;
+    hash = rotl(hash ^ load<u64>(tail), 29) * factor;
+  } else if (length >= 4) hash = (hash ^ load<u32>(start) ^ (<u64>load<u32>(start + length - 4) << 32)) * factor;
+  else if (length >= 2) hash = (hash ^ load<u16>(start) ^ (<u64>load<u16>(start + length - 2) << 32)) * factor;
+  else hash = (hash ^ load<u8>(start)) * factor;
+  return <i32>((hash ^ (hash >> 29)) * factor >> 51);
+}
+
+/** Whether `length` bytes, at least 1, are the same. Reads nothing beyond them. */
+// @ts-ignore: decorator
+@inline function isSame(one: usize, other: usize, length: i32): bool {
+  if (length >= 16) {
+    const tail = length - 16;
+    for (let at = 0; at < tail; at += 16) if (v128.any_true(v128.xor(v128.load(one + at), v128.load(other + at)))) return false;
+    return !v128.any_true(v128.xor(v128.load(one + tail), v128.load(other + tail)));
+  }
+  if (length >= 8) return load<u64>(one) == load<u64>(other) && load<u64>(one + length - 8) == load<u64>(other + length - 8);
+  if (length >= 4) return load<u32>(one) == load<u32>(other) && load<u32>(one + length - 4) == load<u32>(other + length - 4);
+  if (length >= 2) return load<u16>(one) == load<u16>(other) && load<u16>(one + length - 2) == load<u16>(other + length - 2);
+  return load<u8>(one) == load<u8>(other);
+}
+
+// @ts-ignore: decorator
+@inline function isSpace(byte: i32): bool {
+  return byte == 0x20 || byte == 0x0a || byte == 0x0d || byte == 0x09;
+}
+
+function isHexDigit(byte: i32): bool {
+  return isDigit(byte) || <u32>((byte | 0x20) - 0x61) < 6;
+}
+
+// @ts-ignore: decorator
+@inline function isDigit(byte: i32): bool {
+  return <u32>(byte - ZERO) < 10;
+}
+
+function skipSpace(from: usize): usize {
+  let at = from;
+  while (isSpace(load<u8>(at))) at++;
+  return at;
+}
+
+/** The position after the JSON number at `from`: `-? (0 | [1-9] digits) [. digits] [(e|E) [+|-] digits]`. */
+function numberEnd(from: usize): usize {
+  let at = from;
+  if (load<u8>(at) == MINUS) at++;
+  if (load<u8>(at) == ZERO) at++;
+  else if ((at = digitsEnd(at)) == DOUBT) return DOUBT;
+  if (load<u8>(at) == DOT && (at = digitsEnd(at + 1)) == DOUBT) return DOUBT;
+  if ((<i32>load<u8>(at) | 0x20) == 0x65) {
+    at++;
+    if (load<u8>(at) == PLUS || load<u8>(at) == MINUS) at++;
+    return digitsEnd(at);
+  }
+  return at;
+}
+
+/** The position after at least one digit. */
+function digitsEnd(from: usize): usize {
+  let at = from;
+  while (isDigit(load<u8>(at))) at++;
+  return at == from ? DOUBT : at;
+}
+
+let identityEnd: usize = 0;
+
+/**
+ * Writes an identity to IDENTITY and its fingerprint to FINGERPRINT, and returns the identity's length. Its parts are the `prefixBytes` bytes that
+ * stand at PREFIX, as they are, and then what the `count` bytes at `recipe` say: a field by its number, or one of the values below.
+ */
+export function identity(recipe: i32, count: i32, prefixBytes: i32, user: i32, number: f64, isTrue: bool): i32 {
+  identityEnd = IDENTITY;
+  memory.copy(identityEnd, PREFIX, prefixBytes);
+  identityEnd += prefixBytes;
+  for (let at = 0; at < count; at++) {
+    const part = <i32>load<u8>(recipe + at);
+    if (part == RECIPE_NUMBER) addNumber(number);
+    else if (part == RECIPE_TRUTH) addTruth(isTrue);
+    else addField(part == RECIPE_USER ? user : part);
+  }
+  hashIdentity();
+  return <i32>(identityEnd - IDENTITY);
+}
+
+/** `<length>:<text>,` of a field, or `-,` where it is not there. */
+function addField(field: i32): void {
+  const start = load<i32>(STARTS + (field << 2));
+  if (start == ABSENT) {
+    store<u16>(identityEnd, 0x2c2d);
+    identityEnd += 2;
+    return;
+  }
+  const length = load<i32>(ENDS + (field << 2)) - start;
+  addDigits(length);
+  store<u8>(identityEnd++, COLON);
+  copy(identityEnd, start, length);
+  identityEnd += length;
+  store<u8>(identityEnd++, COMMA);
+}
+
+/** A whole number that is at least 0, in digits. */
+function addNumber(value: f64): void {
+  const number = <u64>value;
+  addDigits(digitCount(number));
+  store<u8>(identityEnd++, COLON);
+  addDigits(number);
+  store<u8>(identityEnd++, COMMA);
+}
+
+/** `4:true,` or `5:false,`. */
+function addTruth(isTrue: bool): void {
+  store<u64>(identityEnd, isTrue ? 0x002c657572743a34 : 0x2c65736c61663a35);
+  identityEnd += isTrue ? 7 : 8;
+}
+
+/** Short texts cost less in words than in a call; writes up to 15 bytes too many, which the next part overwrites. */
+// @ts-ignore: decorator
+@inline function copy(to: usize, from: usize, length: i32): void {
+  if (length > 64) memory.copy(to, from, length);
+  else for (let at = 0; at < length; at += 16) v128.store(to + at, v128.load(from + at));
+}
+
+function addDigits(value: u64): void {
+  const count = digitCount(value);
+  let rest = value;
+  for (let at = identityEnd + count - 1; at >= identityEnd; at--) {
+    const tenth = rest / 10;
+    store<u8>(at, ZERO + <i32>(rest - tenth * 10));
+    rest = tenth;
+  }
+  identityEnd += count;
+}
+
+function digitCount(value: u64): i32 {
+  let count = 1;
+  for (let rest = value; rest >= 10; rest /= 10) count++;
+  return count;
+}
+
+/** MurmurHash3's 128-bit x86 form, seed 0: as in engine/core/hash.ts, where its source is named. */
+function hashIdentity(): void {
+  const c1: u32 = 0x239b961b;
+  const c2: u32 = 0xab0e9789;
+  const c3: u32 = 0x38b34ae5;
+  const c4: u32 = 0xa1e38b93;
+  let h1: u32 = 0;
+  let h2: u32 = 0;
+  let h3: u32 = 0;
+  let h4: u32 = 0;
+  // What lies behind the end counts as zeros.
+  v128.store(identityEnd, i32x4.splat(0));
+  let at: usize = IDENTITY;
+  for (; at + 16 <= identityEnd; at += 16) {
+    h1 ^= rotl(load<u32>(at) * c1, 15) * c2;
+    h1 = (rotl(h1, 19) + h2) * 5 + 0x561ccd1b;
+    h2 ^= rotl(load<u32>(at + 4) * c2, 16) * c3;
+    h2 = (rotl(h2, 17) + h3) * 5 + 0x0bcaa747;
+    h3 ^= rotl(load<u32>(at + 8) * c3, 17) * c4;
+    h3 = (rotl(h3, 15) + h4) * 5 + 0x96cd1c35;
+    h4 ^= rotl(load<u32>(at + 12) * c4, 18) * c1;
+    h4 = (rotl(h4, 13) + h1) * 5 + 0x32ac3b17;
+  }
+  // A word of zeros leaves its sum as it is.
+  h4 ^= rotl(load<u32>(at + 12) * c4, 18) * c1;
+  h3 ^= rotl(load<u32>(at + 8) * c3, 17) * c4;
+  h2 ^= rotl(load<u32>(at + 4) * c2, 16) * c3;
+  h1 ^= rotl(load<u32>(at) * c1, 15) * c2;
+  const length = <u32>(identityEnd - IDENTITY);
+  h1 ^= length;
+  h2 ^= length;
+  h3 ^= length;
+  h4 ^= length;
+  h1 += h2 + h3 + h4;
+  h2 += h1;
+  h3 += h1;
+  h4 += h1;
+  h1 = mix(h1);
+  h2 = mix(h2);
+  h3 = mix(h3);
+  h4 = mix(h4);
+  h1 += h2 + h3 + h4;
+  store<u32>(FINGERPRINT, h1);
+  store<u32>(FINGERPRINT + 4, h2 + h1);
+  store<u32>(FINGERPRINT + 8, h3 + h1);
+  store<u32>(FINGERPRINT + 12, h4 + h1);
+}
+
+function mix(value: u32): u32 {
+  let h = value ^ (value >> 16);
+  h *= 0x85ebca6b;
+  h ^= h >> 13;
+  h *= 0xc2b2ae35;
+  return h ^ (h >> 16);
+}
