@@ -9,7 +9,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const COMPILER = 'assemblyscript@0.28.20';
-const MODULES = [{ source: 'actors/appsflyer/scan/assembly/scan.ts', target: 'actors/appsflyer/scan/scan-wasm.ts', name: 'SCAN_WASM' }];
+const MODULES = [
+  { source: 'engine/core/assembly/key-search.ts', target: 'engine/core/key-search-wasm.ts', name: 'KEY_SEARCH_WASM' },
+  { source: 'actors/appsflyer/scan/assembly/index.ts', target: 'actors/appsflyer/scan/scan-wasm.ts', name: 'SCAN_WASM' },
+];
 const OPTIONS = ['--runtime', 'stub', '--importMemory', '--noExportMemory', '--enable', 'simd', '-O3', '--converge', '--noAssert', '--use', 'abort='];
 const LINE_LENGTH = 140;
 

@@ -112,8 +112,8 @@ export const FOLD: readonly Guard[] = [
     section: 'fold',
     rule: 'the partition is a hash of app and user',
     file: 'engine/core/partition-key.ts',
-    find: 'this.#choose(hash32(bytes, user.valueStart, user.valueEnd, scopeHash));',
-    replace: 'this.#choose(hash32(bytes, user.valueStart, user.valueEnd, 0));',
+    find: 'this.#choose(search.hashValue(scopeHash));',
+    replace: 'this.#choose(search.hashValue(0));',
     test: { file: 'unit/core/partition-key.test.ts', name: 'hashes scope and user' },
   },
   {

@@ -1,54 +1,16 @@
 /**
- * The scanner's inner loops, in AssemblyScript: one pass over a message with 16 bytes at a time, ids for texts that repeat, the fingerprint of an
- * identity. `npm run wasm` makes ../module.ts of it, which is what runs; test/tidy holds the two equal. scanner.ts says what each part is for.
- *
- * Nothing here allocates: all data lie at fixed addresses, and whoever calls has put a record at RECORD with {@link PADDING} bytes to spare behind it.
- * Sixteen bytes are read at once past the end of what counts, and what was read too much is cut off by position.
+ * One pass over a message, 16 bytes at a time, and places for texts that repeat. Sixteen bytes are read at once past the end of what counts,
+ * and what was read too much is cut off by position: {@link PADDING} bytes are to spare behind a record.
  */
 
-/** Fields that can be told apart, and the words that each array of them has. */
-export const FIELDS_MAX: i32 = 64;
-/** Where a field's text lies, from and to; from is -1 for a field that is not there. i32 by field. */
-export const STARTS: i32 = 1024;
-export const ENDS: i32 = STARTS + 4 * FIELDS_MAX;
-/** By field: the place of its text among the kept ones, or {@link NOT_KEPT} - place, or -1 where none was looked for. i32. */
-export const PLACES: i32 = ENDS + 4 * FIELDS_MAX;
-/** Fields whose texts are looked for among the kept ones: their numbers, u8, and how many. */
-export const REPEATING: i32 = PLACES + 4 * FIELDS_MAX;
-/** Field names: by hash the number or -1, i8; by number the length, i32, and the text, 32 bytes, the rest zero. */
-export const SLOTS: i32 = REPEATING + FIELDS_MAX;
-export const LENGTHS: i32 = SLOTS + 1024;
-export const NAMES: i32 = LENGTHS + 4 * FIELDS_MAX;
-export const NAME_BYTES_MAX: i32 = 32;
-/** The four words of the last fingerprint. */
-export const FINGERPRINT: i32 = NAMES + NAME_BYTES_MAX * FIELDS_MAX;
-/** How identities are made, and what stands before them: see {@link identity}. 64 bytes each. */
-export const RECIPES: i32 = FINGERPRINT + 16;
-export const PREFIX: i32 = RECIPES + 64;
-export const PREFIX_BYTES_MAX: i32 = 64;
-export const RECIPE_USER: i32 = 0xfd;
-export const RECIPE_NUMBER: i32 = 0xfe;
-export const RECIPE_TRUTH: i32 = 0xff;
-/** Texts that are kept: lengths, u8, 0 for a free place, and 64 bytes each. */
-export const KEPT_LENGTHS: i32 = 8192;
-export const KEPT_COUNT: i32 = 8192;
-export const KEPT_TEXTS: i32 = KEPT_LENGTHS + KEPT_COUNT;
-export const KEPT_BYTES_MAX: i32 = 64;
-export const NOT_KEPT: i32 = -2;
-export const PADDING: i32 = 64;
-/** The record; then room as large for texts without their escapes; then for the identity, which may hold all of the record and 1 KiB. */
-export const RECORD: i32 = KEPT_TEXTS + KEPT_COUNT * KEPT_BYTES_MAX;
-export const RECORD_BYTES_MAX: i32 = 1_048_576;
-export const SIDE: i32 = RECORD + RECORD_BYTES_MAX + PADDING;
-export const IDENTITY: i32 = SIDE + RECORD_BYTES_MAX + PADDING;
-export const MEMORY_BYTES: i32 = IDENTITY + RECORD_BYTES_MAX + 1024 + PADDING;
+import { isSame } from '../../../../engine/core/assembly/bytes';
+import { ABSENT, ENDS, FIELDS_MAX, KEPT_BYTES_MAX, KEPT_LENGTHS, KEPT_TEXTS, LENGTHS, NAME_BYTES_MAX, NAMES, NOT_KEPT, NOWHERE, PLACES, RECORD, REPEATING, SIDE, SLOTS, STARTS } from './layout';
 
 /** What {@link scan} says. */
 const IN_DOUBT: i32 = 0;
 const SURE: i32 = 1;
 const SURE_AND_WIDE: i32 = 3;
 const DOUBT: usize = usize.MAX_VALUE;
-const ABSENT: i32 = -1;
 const UNWANTED: i32 = -1;
 
 const QUOTE: i32 = 0x22;
@@ -302,7 +264,7 @@ function findKept(): void {
   for (let index = 0; index < repeatingCount; index++) {
     const field = <i32>load<u8>(REPEATING + index);
     const start = load<i32>(STARTS + (field << 2));
-    let place = -1;
+    let place = NOWHERE;
     if (start != ABSENT) {
       const length = load<i32>(ENDS + (field << 2)) - start;
       if (length <= KEPT_BYTES_MAX) {
@@ -337,20 +299,6 @@ function placeOf(start: usize, length: i32): i32 {
   else if (length >= 2) hash = (hash ^ load<u16>(start) ^ (<u64>load<u16>(start + length - 2) << 32)) * factor;
   else hash = (hash ^ load<u8>(start)) * factor;
   return <i32>((hash ^ (hash >> 29)) * factor >> 51);
-}
-
-/** Whether `length` bytes, at least 1, are the same. Reads nothing beyond them. */
-// @ts-ignore: decorator
-@inline function isSame(one: usize, other: usize, length: i32): bool {
-  if (length >= 16) {
-    const tail = length - 16;
-    for (let at = 0; at < tail; at += 16) if (v128.any_true(v128.xor(v128.load(one + at), v128.load(other + at)))) return false;
-    return !v128.any_true(v128.xor(v128.load(one + tail), v128.load(other + tail)));
-  }
-  if (length >= 8) return load<u64>(one) == load<u64>(other) && load<u64>(one + length - 8) == load<u64>(other + length - 8);
-  if (length >= 4) return load<u32>(one) == load<u32>(other) && load<u32>(one + length - 4) == load<u32>(other + length - 4);
-  if (length >= 2) return load<u16>(one) == load<u16>(other) && load<u16>(one + length - 2) == load<u16>(other + length - 2);
-  return load<u8>(one) == load<u8>(other);
 }
 
 // @ts-ignore: decorator
@@ -393,135 +341,4 @@ function digitsEnd(from: usize): usize {
   let at = from;
   while (isDigit(load<u8>(at))) at++;
   return at == from ? DOUBT : at;
-}
-
-let identityEnd: usize = 0;
-
-/**
- * Writes an identity to IDENTITY and its fingerprint to FINGERPRINT, and returns the identity's length. Its parts are the `prefixBytes` bytes that
- * stand at PREFIX, as they are, and then what the `count` bytes at `recipe` say: a field by its number, or one of the values below.
- */
-export function identity(recipe: i32, count: i32, prefixBytes: i32, user: i32, number: f64, isTrue: bool): i32 {
-  identityEnd = IDENTITY;
-  memory.copy(identityEnd, PREFIX, prefixBytes);
-  identityEnd += prefixBytes;
-  for (let at = 0; at < count; at++) {
-    const part = <i32>load<u8>(recipe + at);
-    if (part == RECIPE_NUMBER) addNumber(number);
-    else if (part == RECIPE_TRUTH) addTruth(isTrue);
-    else addField(part == RECIPE_USER ? user : part);
-  }
-  hashIdentity();
-  return <i32>(identityEnd - IDENTITY);
-}
-
-/** `<length>:<text>,` of a field, or `-,` where it is not there. */
-function addField(field: i32): void {
-  const start = load<i32>(STARTS + (field << 2));
-  if (start == ABSENT) {
-    store<u16>(identityEnd, 0x2c2d);
-    identityEnd += 2;
-    return;
-  }
-  const length = load<i32>(ENDS + (field << 2)) - start;
-  addDigits(length);
-  store<u8>(identityEnd++, COLON);
-  copy(identityEnd, start, length);
-  identityEnd += length;
-  store<u8>(identityEnd++, COMMA);
-}
-
-/** A whole number that is at least 0, in digits. */
-function addNumber(value: f64): void {
-  const number = <u64>value;
-  addDigits(digitCount(number));
-  store<u8>(identityEnd++, COLON);
-  addDigits(number);
-  store<u8>(identityEnd++, COMMA);
-}
-
-/** `4:true,` or `5:false,`. */
-function addTruth(isTrue: bool): void {
-  store<u64>(identityEnd, isTrue ? 0x002c657572743a34 : 0x2c65736c61663a35);
-  identityEnd += isTrue ? 7 : 8;
-}
-
-/** Short texts cost less in words than in a call; writes up to 15 bytes too many, which the next part overwrites. */
-// @ts-ignore: decorator
-@inline function copy(to: usize, from: usize, length: i32): void {
-  if (length > 64) memory.copy(to, from, length);
-  else for (let at = 0; at < length; at += 16) v128.store(to + at, v128.load(from + at));
-}
-
-function addDigits(value: u64): void {
-  const count = digitCount(value);
-  let rest = value;
-  for (let at = identityEnd + count - 1; at >= identityEnd; at--) {
-    const tenth = rest / 10;
-    store<u8>(at, ZERO + <i32>(rest - tenth * 10));
-    rest = tenth;
-  }
-  identityEnd += count;
-}
-
-function digitCount(value: u64): i32 {
-  let count = 1;
-  for (let rest = value; rest >= 10; rest /= 10) count++;
-  return count;
-}
-
-/** MurmurHash3's 128-bit x86 form, seed 0: as in engine/core/hash.ts, where its source is named. */
-function hashIdentity(): void {
-  const c1: u32 = 0x239b961b;
-  const c2: u32 = 0xab0e9789;
-  const c3: u32 = 0x38b34ae5;
-  const c4: u32 = 0xa1e38b93;
-  let h1: u32 = 0;
-  let h2: u32 = 0;
-  let h3: u32 = 0;
-  let h4: u32 = 0;
-  // What lies behind the end counts as zeros.
-  v128.store(identityEnd, i32x4.splat(0));
-  let at: usize = IDENTITY;
-  for (; at + 16 <= identityEnd; at += 16) {
-    h1 ^= rotl(load<u32>(at) * c1, 15) * c2;
-    h1 = (rotl(h1, 19) + h2) * 5 + 0x561ccd1b;
-    h2 ^= rotl(load<u32>(at + 4) * c2, 16) * c3;
-    h2 = (rotl(h2, 17) + h3) * 5 + 0x0bcaa747;
-    h3 ^= rotl(load<u32>(at + 8) * c3, 17) * c4;
-    h3 = (rotl(h3, 15) + h4) * 5 + 0x96cd1c35;
-    h4 ^= rotl(load<u32>(at + 12) * c4, 18) * c1;
-    h4 = (rotl(h4, 13) + h1) * 5 + 0x32ac3b17;
-  }
-  // A word of zeros leaves its sum as it is.
-  h4 ^= rotl(load<u32>(at + 12) * c4, 18) * c1;
-  h3 ^= rotl(load<u32>(at + 8) * c3, 17) * c4;
-  h2 ^= rotl(load<u32>(at + 4) * c2, 16) * c3;
-  h1 ^= rotl(load<u32>(at) * c1, 15) * c2;
-  const length = <u32>(identityEnd - IDENTITY);
-  h1 ^= length;
-  h2 ^= length;
-  h3 ^= length;
-  h4 ^= length;
-  h1 += h2 + h3 + h4;
-  h2 += h1;
-  h3 += h1;
-  h4 += h1;
-  h1 = mix(h1);
-  h2 = mix(h2);
-  h3 = mix(h3);
-  h4 = mix(h4);
-  h1 += h2 + h3 + h4;
-  store<u32>(FINGERPRINT, h1);
-  store<u32>(FINGERPRINT + 4, h2 + h1);
-  store<u32>(FINGERPRINT + 8, h3 + h1);
-  store<u32>(FINGERPRINT + 12, h4 + h1);
-}
-
-function mix(value: u32): u32 {
-  let h = value ^ (value >> 16);
-  h *= 0x85ebca6b;
-  h ^= h >> 13;
-  h *= 0xc2b2ae35;
-  return h ^ (h >> 16);
 }
