@@ -3,9 +3,9 @@
  *
  * `smoke`: the pipeline's nominal load, open loop (autocannon at a fixed rate), latency from request to durable answer and from
  * sending to Redis. `peak`: closed loop (wrk), beside raw uWebSockets that throws the same POSTs away, in turns in one run, medians.
- * Everything runs on this machine's cores. Prints a table; writes JSON and one HTML page under bench/results/.
+ * `batches`: closed loop too, 500 lines of NDJSON a request. Everything runs on this machine's cores. Prints a table; writes JSON and one HTML page under bench/results/.
  *
- * node dist/bench/load/run.js [smoke] [peak] [--seconds N] [--rounds N]
+ * node dist/bench/load/run.js [smoke] [peak] [batches] [--seconds N] [--rounds N]
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -48,17 +48,35 @@ export interface PeakReport {
   readonly rssMiB: number;
 }
 
+export interface BatchesReport {
+  readonly scenario: 'batches';
+  readonly recordsPerRequest: number;
+  readonly rounds: readonly WrkResult[];
+  readonly eventsPerSecond: number;
+  readonly cpuMicrosPerEvent: number;
+  readonly acknowledged: number;
+  readonly lost: number;
+  /** From the last answer until all is counted: longer than a moment where the actors are behind the door. */
+  readonly settleSeconds: number;
+  readonly rssMiB: number;
+}
+
+type ScenarioReport = SmokeReport | PeakReport | BatchesReport;
+
 export interface LoadReport {
   readonly machine: Readonly<Record<string, string>>;
   readonly durability: string;
   /** The disk alone, before the scenarios. */
   readonly disk: DiskFacts;
   readonly at: string;
-  readonly scenarios: readonly (SmokeReport | PeakReport)[];
+  readonly scenarios: readonly ScenarioReport[];
 }
 
 const NOMINAL_PER_SECOND = 100_000 / 60;
 const CONNECTIONS = 256;
+const RECORDS_PER_REQUEST = 500;
+/** Enough that one is always on its way: a request is 0.8 MB. */
+const BATCH_CONNECTIONS = 8;
 const WARM_UP_SECONDS = 5;
 
 const argument = (name: string, otherwise: number): number => {
@@ -68,13 +86,14 @@ const argument = (name: string, otherwise: number): number => {
 
 async function main(): Promise<void> {
   const names = process.argv.slice(2).filter((word, index, all) => !word.startsWith('--') && !all[index - 1]?.startsWith('--'));
-  const wanted = names.length === 0 ? ['smoke', 'peak'] : names;
+  const wanted = names.length === 0 ? ['smoke', 'peak', 'batches'] : names;
   const disk = await diskAlone();
-  const scenarios: (SmokeReport | PeakReport)[] = [];
+  const scenarios: ScenarioReport[] = [];
   for (const name of wanted) {
     if (name === 'smoke') scenarios.push(await withDaemon((daemon, redisPort) => smoke(daemon, redisPort, argument('seconds', 60))));
     else if (name === 'peak') scenarios.push(await withDaemon((daemon) => peak(daemon, argument('rounds', 5), argument('seconds', 10))));
-    else throw new Error(`no such scenario: ${name}; use smoke or peak`);
+    else if (name === 'batches') scenarios.push(await withDaemon((daemon) => batches(daemon, argument('rounds', 5), argument('seconds', 10))));
+    else throw new Error(`no such scenario: ${name}; use smoke, peak or batches`);
   }
   const report: LoadReport = { machine: machineFacts(), durability: `one fdatasync per batch, on the disk as it is: alone, a 4 KiB sync took p50 ${disk.p50Ms.toFixed(1)}, p99 ${disk.p99Ms.toFixed(1)}, max ${disk.maxMs.toFixed(0)} ms`, disk, at: new Date().toISOString(), scenarios };
   print(report);
@@ -194,6 +213,41 @@ async function peak(daemon: TestDaemon, rounds: number, seconds: number): Promis
   };
 }
 
+async function batches(daemon: TestDaemon, rounds: number, seconds: number): Promise<BatchesReport> {
+  const bodies = templates(64, Date.now());
+  const pid = daemon.child.pid as number;
+  const results: WrkResult[] = [];
+  const cpu: number[] = [];
+  const rates: number[] = [];
+  let acknowledged = 0;
+  let settleSeconds = 0;
+  for (let round = 0; round < rounds; round++) {
+    const startCpu = cpuSeconds(pid);
+    const result = await runWrk({ url: `${daemon.ingest}/v1/events`, bodies, connections: BATCH_CONNECTIONS, seconds, series: round, recordsPerRequest: RECORDS_PER_REQUEST });
+    const answered = (result.requests - result.refused) * RECORDS_PER_REQUEST;
+    acknowledged += answered;
+    const startMs = performance.now();
+    await daemon.settled(acknowledged);
+    settleSeconds = Math.max(settleSeconds, (performance.now() - startMs) / 1_000);
+    results.push(result);
+    cpu.push(((cpuSeconds(pid) - startCpu) / answered) * 1e6);
+    rates.push(answered / result.seconds);
+    process.stderr.write(`round ${round + 1}: ${Math.round(answered / result.seconds)} durable events/s in batches\n`);
+  }
+  const pipeline = await daemon.settled(acknowledged);
+  return {
+    scenario: 'batches',
+    recordsPerRequest: RECORDS_PER_REQUEST,
+    rounds: results,
+    eventsPerSecond: median(rates),
+    cpuMicrosPerEvent: median(cpu),
+    acknowledged,
+    lost: Math.max(0, acknowledged - pipeline.conservation.accepted),
+    settleSeconds,
+    rssMiB: rssMiB(pid),
+  };
+}
+
 async function startDiscard(port: number): Promise<ChildProcess> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('./discard-server.js', import.meta.url)), String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
@@ -216,6 +270,9 @@ function print(report: LoadReport): void {
       lines.push(
         `smoke  rate ${scenario.ratePerSecond.toFixed(0)}/s  ack p50 ${ack.p50Ms} p99 ${ack.p99Ms} p99.9 ${ack.p999Ms} ms  end to end p50 ${endToEnd.p50Ms.toFixed(0)} p99 ${endToEnd.p99Ms.toFixed(0)} max ${endToEnd.maxMs.toFixed(0)} ms (${endToEnd.sent} probes)  CPU ${(scenario.cpuShare * 100).toFixed(0)} %  RSS ${scenario.rssMiB} MiB  lost ${scenario.lost}`,
       );
+    } else if (scenario.scenario === 'batches') {
+      lines.push(`batches ${scenario.eventsPerSecond.toFixed(0)} durable events/s (median of ${scenario.rounds.length}) in requests of ${scenario.recordsPerRequest}, CPU ${scenario.cpuMicrosPerEvent.toFixed(1)} us/event, all counted ${scenario.settleSeconds.toFixed(1)} s after the last answer, RSS ${scenario.rssMiB} MiB, lost ${scenario.lost}`);
+      for (const result of scenario.rounds) lines.push(`         ${(result.perSecond * scenario.recordsPerRequest).toFixed(0)}/s p50 ${result.p50Ms.toFixed(1)} p99 ${result.p99Ms.toFixed(1)} ms, refused ${result.refused}, errors ${result.errors}`);
     } else {
       lines.push(`peak   ${scenario.daemonPerSecond.toFixed(0)} durable POSTs/s (median of ${scenario.rounds.length}), raw uWebSockets discarding ${scenario.discardPerSecond.toFixed(0)}/s, ratio ${scenario.ratio.toFixed(2)}, CPU ${scenario.cpuMicrosPerEvent.toFixed(1)} us/event, settled ${scenario.settleSeconds.toFixed(1)} s after the last answer, RSS ${scenario.rssMiB} MiB, lost ${scenario.lost}`);
       for (const { daemon, discard } of scenario.rounds) lines.push(`         ${daemon.perSecond.toFixed(0)}/s p50 ${daemon.p50Ms.toFixed(1)} p99 ${daemon.p99Ms.toFixed(1)} p99.9 ${daemon.p999Ms.toFixed(1)} ms, refused ${daemon.refused}, errors ${daemon.errors}; discard ${discard.perSecond.toFixed(0)}/s`);

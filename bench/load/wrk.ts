@@ -1,4 +1,4 @@
-/** wrk with unique pre-rendered POSTs: a closed loop that finds the peak. */
+/** wrk with unique POSTs, single ones rendered before the run: a closed loop that finds the peak. */
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,12 +24,22 @@ export interface WrkResult {
  */
 const RENDERED_MAX = 400_000;
 
-/** `series` keeps users apart between runs; below 900. */
-export async function runWrk(options: { readonly url: string; readonly bodies: readonly string[]; readonly connections: number; readonly seconds: number; readonly series: number }): Promise<WrkResult> {
+export interface WrkOptions {
+  readonly url: string;
+  readonly bodies: readonly string[];
+  readonly connections: number;
+  readonly seconds: number;
+  /** Keeps users apart between runs; below 900. */
+  readonly series: number;
+  /** More than 1: so many bodies are the lines of one NDJSON request, rendered as it goes. */
+  readonly recordsPerRequest?: number;
+}
+
+export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-wrk-'));
   try {
     const script = join(directory, 'unique.lua');
-    writeFileSync(script, lua(options.url, options.bodies, options.series));
+    writeFileSync(script, lua(options));
     const output = await run('wrk', ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--timeout', '10s', '-s', script, options.url]);
     const line = output.split('\n').find((text) => text.startsWith('RESULT '));
     if (line === undefined) throw new Error(`wrk printed no result:\n${output}`);
@@ -39,25 +49,43 @@ export async function runWrk(options: { readonly url: string; readonly bodies: r
   }
 }
 
-function lua(url: string, bodies: readonly string[], series: number): string {
+function lua({ url, bodies, series, recordsPerRequest = 1 }: WrkOptions): string {
   const { host, pathname } = new URL(url);
+  const head = (bytes: number, type: string): string => `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`;
+  const bytesOf = (body: string): number => Buffer.byteLength(body.replaceAll(USER_PLACEHOLDER, '000000000000'));
+  const quoted = (text: string): string => JSON.stringify(text).replace(/\\u00([0-9a-f]{2})/g, '\\x$1');
   const parts = bodies.map((body) => {
-    const length = Buffer.byteLength(body.replaceAll(USER_PLACEHOLDER, '000000000000'));
-    const request = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`;
-    return `{${request.split(USER_PLACEHOLDER).map((part) => JSON.stringify(part).replace(/\\u00([0-9a-f]{2})/g, '\\x$1')).join(',')}}`;
+    const text = recordsPerRequest > 1 ? `${body}\n` : head(bytesOf(body), 'application/json') + body;
+    return `{${text.split(USER_PLACEHOLDER).map(quoted).join(',')}}`;
   });
+  // All bodies have one length.
+  const batchHead = quoted(head((bytesOf(bodies[0] as string) + 1) * recordsPerRequest, 'application/x-ndjson'));
   return `local parts = {${parts.join(',\n')}}
 local n, count, ready = #parts, 0, {}
+local function user(number)
+  return string.format("${String(100 + series)}%09d", number)
+end
 local function render(number)
   local p = parts[number % n + 1]
-  local user = string.format("${String(100 + series)}%09d", number)
-  return p[1] .. user .. p[2] .. user .. p[3]
+  local u = user(number)
+  return p[1] .. u .. p[2] .. u .. p[3]
+end
+local pieces = {${batchHead}}
+local function renderBatch()
+  for record = 0, ${recordsPerRequest - 1} do
+    count = count + 1
+    local p, u, at = parts[count % n + 1], user(count), 5 * record + 2
+    pieces[at], pieces[at + 1], pieces[at + 2], pieces[at + 3], pieces[at + 4] = p[1], u, p[2], u, p[3]
+  end
+  return table.concat(pieces)
 end
 init = function()
+  if ${recordsPerRequest} > 1 then return end
   for number = 1, ${RENDERED_MAX} do ready[number] = render(number) end
   collectgarbage("stop")
 end
 request = function()
+  if ${recordsPerRequest} > 1 then return renderBatch() end
   count = count + 1
   local text = ready[count]
   if text then return text end

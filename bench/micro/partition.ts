@@ -14,10 +14,10 @@ import { partitionId, type Offset } from '../../engine/core/types.ts';
 import { memoryStore } from '../../engine/state/index.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
 import { printTimings, type Timing } from './measure.ts';
+import { benchRules } from './rules.ts';
 
 const RECEIVED_AT_MS = Date.UTC(2026, 4, 3, 10, 16, 5);
 const INSTANCE = '0'.repeat(32);
-const HOUR_MS = 3_600_000;
 
 type AppsflyerPartition = ReturnType<typeof openBenchPartition>;
 
@@ -68,23 +68,7 @@ class MessageCursor implements RecordCursor {
 
 const controls = [
   encodeControl({ type: 'generation', generation: 1, instance: INSTANCE, partitionCount: 32 }),
-  encodeControl({
-    type: 'rules',
-    rules: {
-      pipelineVersion: appsflyerPipeline.version,
-      allowedLatenessMs: 300_000,
-      futureSkewMs: 300_000,
-      idleAfterMs: 60_000,
-      dedupe: 'push-ms',
-      dedupeHorizonMs: 24 * HOUR_MS,
-      cellRetentionMs: 40 * 24 * HOUR_MS,
-      dimensionLimits: {},
-      cellsPerDayMax: 100_000,
-      slotMs: 900_000,
-      slotBytesMax: 2 ** 32,
-      domain: null,
-    },
-  }),
+  encodeControl({ type: 'rules', rules: benchRules }),
 ];
 
 function benchBatch(messages: MessageBuffer, sequence: number, first: number, count: number): { readonly batch: LogBatch; readonly slice: LogSlice | null } {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { benchDecode } from '../../../bench/micro/decode.ts';
 import { benchPartitionKey } from '../../../bench/micro/partition-key.ts';
+import { benchReplay } from '../../../bench/micro/replay.ts';
 
 describe('micro benches', () => {
-  it('run', () => {
-    for (const timing of [...benchDecode({ rounds: 1, calls: 200 }), ...benchPartitionKey({ rounds: 1, calls: 200 })]) expect(timing.medianNs).toBeGreaterThan(0);
+  it('run', async () => {
+    for (const timing of [...benchDecode({ rounds: 1, calls: 200 }), ...benchPartitionKey({ rounds: 1, calls: 200 }), ...(await benchReplay({ rounds: 1, events: 2_000 }))]) expect(timing.medianNs).toBeGreaterThan(0);
   });
 });
