@@ -45,7 +45,8 @@ function readExponent(bytes: Uint8Array, start: number, end: number): number {
   let at = start + 1;
   const negative = bytes[at] === MINUS;
   if (negative || bytes[at] === PLUS) at++;
-  if (at === end) return NaN;
+  // Past it where the text ends with `e`: the sign is somebody else's.
+  if (at >= end) return NaN;
   let value = 0;
   for (; at < end; at++) {
     const digit = (bytes[at] as number) - 0x30;

@@ -2,9 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AMOUNT_MICROS_MAX, readMicros } from '../../../actors/appsflyer/amounts.ts';
 
+/** Whatever stands around the text: it may be another field's. */
 const read = (text: string): number => {
-  const bytes = Buffer.from(`9${text}9`);
-  return readMicros(bytes, 1, bytes.byteLength - 1);
+  const [amount = NaN, ...others] = ['9', '-', '+', '.', 'e', '"', '0'].map((neighbour) => {
+    const bytes = Buffer.from(`${neighbour}${text}${neighbour}5`);
+    return readMicros(bytes, 1, bytes.byteLength - 2);
+  });
+  expect(others.filter((other) => !Object.is(other, amount))).toEqual([]);
+  return amount;
 };
 
 /** The same rules in exact whole numbers, the slow and obvious way. */

@@ -238,9 +238,12 @@ export class FaultyDisk implements Disk {
 
   #file(path: string, inode: Inode, isAlive: () => void): DiskFile {
     const life = this.#life;
-    const alive = (operation: DiskOperation): void => {
+    const open = (): void => {
       if (life !== this.#life) throw diskError('EBADF');
       isAlive();
+    };
+    const alive = (operation: DiskOperation): void => {
+      open();
       this.#step(operation, path);
     };
     const write = (from: Uint8Array, fromStart: number, length: number, position: number): number => {
@@ -250,8 +253,10 @@ export class FaultyDisk implements Disk {
       return taken;
     };
     const sync = (): void => {
+      // Of a thread that is gone: it never comes to pass, and what others have written to the file since stays theirs to sync.
+      open();
       try {
-        alive('sync');
+        this.#step('sync', path);
       } catch (error) {
         if (life === this.#life && !this.#dead) inode.pending = [];
         throw error;
