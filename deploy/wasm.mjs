@@ -8,7 +8,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const COMPILER = 'assemblyscript@0.28.20';
+const COMPILER = 'assemblyscript';
+const VERSION = '0.28.20';
 const MODULES = [
   { source: 'engine/core/assembly/key-search.ts', target: 'engine/core/key-search-wasm.ts', name: 'KEY_SEARCH_WASM' },
   { source: 'actors/appsflyer/scan/assembly/index.ts', target: 'actors/appsflyer/scan/scan-wasm.ts', name: 'SCAN_WASM' },
@@ -19,8 +20,9 @@ const LINE_LENGTH = 140;
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 const tools = join(root, 'dist', 'tools');
-const compiler = join(tools, 'node_modules', 'assemblyscript', 'bin', 'asc.js');
-if (!existsSync(compiler)) install();
+const installed = join(tools, 'node_modules', COMPILER);
+const compiler = join(installed, 'bin', 'asc.js');
+if (!existsSync(compiler) || JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')).version !== VERSION) install();
 
 let isStale = false;
 for (const { source, target, name } of MODULES) {
@@ -38,13 +40,13 @@ for (const { source, target, name } of MODULES) {
 process.exit(isStale ? 1 : 0);
 
 function install() {
-  process.stderr.write(`installing ${COMPILER} (once)\n`);
+  process.stderr.write(`installing ${COMPILER} ${VERSION} (once)\n`);
   mkdirSync(tools, { recursive: true });
-  run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund', '--loglevel=error', COMPILER]);
+  run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund', '--loglevel=error', `${COMPILER}@${VERSION}`]);
 }
 
 function compile(source) {
-  const output = join(tools, 'module.wasm');
+  const output = join(tools, `module-${process.pid}.wasm`);
   run(process.execPath, [compiler, source, '--outFile', output, ...OPTIONS]);
   const bytes = readFileSync(output);
   rmSync(output);

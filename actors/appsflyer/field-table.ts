@@ -16,7 +16,7 @@ const NOWHERE = -1;
 
 export class FieldTable {
   readonly module: ScanModule;
-  /** Where all ranges lie. */
+  /** Where all ranges lie: all of the scanner's memory, so that a byte outside of a range is some other field's, or an older record's. */
   readonly bytes: Buffer;
   /** True when the record holds bytes above 0x7f, so that its texts must be decoded as UTF-8. */
   #wide = false;

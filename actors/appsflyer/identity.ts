@@ -16,7 +16,7 @@
  */
 
 import type { DedupeMode } from '../../engine/core/rules.ts';
-import { MS_PER_SECOND } from '../../engine/core/types.ts';
+import { assert, MS_PER_SECOND } from '../../engine/core/types.ts';
 import type { AppsflyerEvent } from './event.ts';
 import { Field } from './fields.ts';
 import type { ScanModule } from './scan/scan-module.ts';
@@ -69,8 +69,9 @@ export class IdentityWriter {
     this.#module = module;
   }
 
-  /** Of the few that there are, the longest has 18 bytes. */
+  /** Of the few that there are, the longest is `15:blocked-install,`. */
   #prefix({ exports, memory }: ScanModule, text: string): number {
+    assert(text.length <= exports.PREFIX_BYTES_MAX.value, 'an identity has room for what stands before its parts');
     return memory.write(text, exports.PREFIX.value, exports.PREFIX_BYTES_MAX.value, 'utf8');
   }
 }

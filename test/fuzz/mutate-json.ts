@@ -7,7 +7,7 @@ import { AWKWARD, mutate, type Random, realistic } from './json-bytes.ts';
 
 /** Strings, numbers, words, marks, and the white space between them. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[a-z]+|[[\]{}:,]|\s+/g;
-const KEYS = ['app_id', 'appsflyer_id', 'customer_user_id', 'advertising_id', 'idfa', 'idfv', 'android_id', 'amazon_aid', 'oaid', 'imei', 'event_uuid', 'event_name', 'event_time', 'event_value', 'event_revenue', 'is_primary_attribution', 'x', '__proto__', ''];
+const KEYS = ['event_revenue_usd', 'skad_revenue', 'skad_version', 'campaign', 'media_source', 'app_id', 'appsflyer_id', 'customer_user_id', 'advertising_id', 'idfa', 'idfv', 'android_id', 'amazon_aid', 'oaid', 'imei', 'event_uuid', 'event_name', 'event_time', 'event_value', 'event_revenue', 'is_primary_attribution', 'x', '__proto__', ''];
 const VALUES = [
   '""', '"u"', '"N/A"', '"NULL"', '"null"', '"0"', '"00000000-0000-0000-0000-000000000000"', '"\\u0041"', '"\\ud83d\\ude80"', '"\\ud800"', '"é"', '"東京"', '"\\/"', '"\\""', '"\\\\"', '"a\\tb"', '"app_id"', '"appsflyer_id"',
   '",\\"app_id\\":\\"q\\""', '"{"', '"}"', '"{ "', '"\\u00e9"', 'null', 'true', 'false', '0', '-0', '7', '1e400', '1E+2', '-1.50', '9007199254740993', '123456789012345678901234567890', '[]', '{}', '[{}]', '[{"app_id":"in"}]',
@@ -29,13 +29,27 @@ function escapeOne(random: Random, token: string): string {
   return `${token.slice(0, at)}\\u${random.below(2) === 0 ? code : code.toUpperCase()}${token.slice(at + 1)}`;
 }
 
-const member = (random: Random): string => `"${random.pick(KEYS)}"${random.below(4) === 0 ? random.pick(SPACES) : ''}:${random.below(4) === 0 ? random.pick(SPACES) : ''}${random.pick(VALUES)}`;
+/** Amounts and ids that end or begin with what stands next to a number: texts may lie side by side in memory. */
+const AMOUNTS = ['"1e"', '"1.5e"', '"2e+"', '"2.50"', '"-3"', '4', '"5e1"'];
+const IDS = ['"-5"', '"+6"', '"u"', '"7"'];
+
+function valueOf(random: Random, key: string): string {
+  if (random.below(2) === 0) return random.pick(VALUES);
+  return key.includes('revenue') ? random.pick(AMOUNTS) : random.pick(IDS);
+}
+
+function member(random: Random): string {
+  const key = random.pick(KEYS);
+  return `"${key}"${random.below(4) === 0 ? random.pick(SPACES) : ''}:${random.below(4) === 0 ? random.pick(SPACES) : ''}${valueOf(random, key)}`;
+}
 
 /** A short object of members that matter, often with one key twice. */
 function small(random: Random): string {
   const members = Array.from({ length: random.below(7) }, () => member(random));
   if (random.below(2) === 0) members.push(`"app_id":"a"`);
   if (random.below(2) === 0) members.push(`"appsflyer_id":"u${random.below(3)}"`);
+  // An event with an amount, whatever the others are.
+  if (random.below(2) === 0) members.unshift(`"event_name":"e"`, `"event_time":"2026-05-03 10:15:42.318"`, `"event_revenue_usd":${random.pick(AMOUNTS)}`, `"appsflyer_id":${random.pick(IDS)}`);
   if (members.length > 1 && random.below(4) === 0) members.push(random.pick(members));
   return `{${members.join(random.pick([',', ',', ' , ', ',\n']))}}`;
 }

@@ -141,4 +141,20 @@ export const FOLD: readonly Guard[] = [
     replace: 'return { first, count: Math.ceil(partitionCount / threads) };',
     test: { file: 'unit/runtime/lanes.test.ts', name: 'are contiguous, cover every partition once, and differ by at most one partition' },
   },
+  {
+    section: 'fold',
+    rule: 'a dimension value is the text of its own field, whichever texts came before',
+    file: 'actors/appsflyer/field-table.ts',
+    find: 'if (this.#places[other] === kept) this.#places[other] = NOWHERE;',
+    replace: '',
+    test: { file: 'unit/appsflyer/fields.test.ts', name: 'are never handed out for another text that wants their place, in one record either' },
+  },
+  {
+    section: 'fold',
+    rule: 'an amount is read from its own field alone, whatever stands behind it in memory',
+    file: 'actors/appsflyer/amounts.ts',
+    find: 'if (at >= end) return NaN;',
+    replace: 'if (at === end) return NaN;',
+    test: { file: 'unit/appsflyer/amounts.test.ts', name: 'finds no amount in' },
+  },
 ];

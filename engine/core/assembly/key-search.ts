@@ -16,7 +16,8 @@ export const KEY_LENGTHS: i32 = KEYS + KEYS_MAX * KEY_BYTES_MAX;
 export const KEY_ANCHORS: i32 = KEY_LENGTHS + 4 * KEYS_MAX;
 /** Where the value found last lies, from and to; i32. */
 export const VALUE: i32 = KEY_ANCHORS + 8 * KEYS_MAX;
-export const PADDING: i32 = 64;
+/** A search reads 16 bytes at each of its two anchors, which lie within a key. */
+export const PADDING: i32 = KEY_BYTES_MAX + 16;
 export const RECORD: i32 = 8192;
 export const RECORD_BYTES_MAX: i32 = 1_048_576;
 export const MEMORY_BYTES: i32 = RECORD + RECORD_BYTES_MAX + PADDING;

@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createDecoder } from '../../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../../actors/appsflyer/decode-reference.ts';
+import type { AppsflyerEvent } from '../../../actors/appsflyer/event.ts';
 import type { FieldTable } from '../../../actors/appsflyer/field-table.ts';
 import { type Field, FIELD_NAMES } from '../../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
@@ -106,11 +107,24 @@ function respelled(input: Buffer, random: Random): Buffer | null {
 
 interface Meaning {
   readonly verdict: string;
+  /** Of the event, or nothing. */
+  readonly derived: readonly unknown[];
   readonly identities: readonly string[];
   readonly partition: number;
 }
 
 export type PartitionOf = (bytes: Buffer) => number;
+
+const derivedOf = (event: AppsflyerEvent): readonly unknown[] => [
+  event.timeMs, event.action, event.eventType, event.isPrimary, event.isSecondary, event.appId, event.eventName, event.campaignId, event.campaignIdKind, event.campaign, event.platform,
+  event.mediaSource, event.country, event.device, event.attribution, event.conversionType, event.userField, event.revenueMicros, event.isPriced, event.isUnpriced, event.userId(), event.eventValue(),
+];
+
+/** The same message with an object in it, which the scanner leaves to the reference decoder. */
+const withObject = (input: Buffer): Buffer => {
+  const text = input.toString().trimEnd();
+  return Buffer.from(`${text.slice(0, -1)}${/^\s*\{\s*\}$/.test(text) ? '' : ','}"another":{}}`);
+};
 
 /** `changeIdentity`: for planted bugs. */
 export function identityTarget(changeIdentity: (text: string, bytes: Buffer) => string = (text) => text): FuzzTarget {
@@ -120,14 +134,14 @@ export function identityTarget(changeIdentity: (text: string, bytes: Buffer) => 
   const fingerprint = new Uint32Array(4);
   const meaningOf = (bytes: Buffer): Meaning => {
     const event = decode(bytes, 0, bytes.byteLength, RecordSource.push);
-    if (typeof event === 'string') return { verdict: event, identities: [], partition: 0 };
+    if (typeof event === 'string') return { verdict: event, derived: [], identities: [], partition: 0 };
     const identities = (['push-ms', 'push+pull-seconds'] as const).flatMap((mode) => {
       identity.fingerprint(event, mode, fingerprint);
       return [changeIdentity(identity.text(event, mode), bytes), fingerprint.join()];
     });
     partitioner.locate(bytes, 0, bytes.byteLength);
     // Without a user the partition is that of the bytes: these change here.
-    return { verdict: 'event', identities, partition: event.userField < 0 ? 0 : partitioner.partition };
+    return { verdict: 'event', derived: derivedOf(event), identities, partition: event.userField < 0 ? 0 : partitioner.partition };
   };
   return {
     name: 'identity',
@@ -135,7 +149,9 @@ export function identityTarget(changeIdentity: (text: string, bytes: Buffer) => 
     check(input) {
       if (verdictOf(input) !== null) return;
       const other = respelled(input, new Random(seedOf(input)));
-      if (other !== null) requireEqual(meaningOf(other), meaningOf(input), `the same meaning, spelled ${other.toString().slice(0, 2_000)}`);
+      const meaning = meaningOf(input);
+      if (other !== null) requireEqual(meaningOf(other), meaning, `the same meaning, spelled ${other.toString().slice(0, 2_000)}`);
+      requireEqual({ ...meaningOf(withObject(input)), partition: 0 }, { ...meaning, partition: 0 }, 'the meaning that the reference decoder finds');
     },
   };
 }

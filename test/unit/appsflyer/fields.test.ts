@@ -58,3 +58,52 @@ describe('placeholders', () => {
     expect(['', 'N/A', 'NULL', 'N/AA', 'NUL', 'null', 'n/a', 'NA', 'NULLS'].filter(isNull)).toEqual(['', 'N/A', 'NULL']);
   });
 });
+
+describe('values that came before', () => {
+  const module = scanner.fields.module;
+  const placeOf = (): number => {
+    const place = module.words[module.exports.PLACES.value / 4 + Field.campaign] as number;
+    return place >= 0 ? place : module.exports.NOT_KEPT.value - place;
+  };
+  const scan = (message: object): void => {
+    const bytes = Buffer.from(JSON.stringify(message));
+    expect(scanner.scan(bytes, 0, bytes.byteLength)).toBe(true);
+  };
+  const read = (): readonly string[] => [scanner.fields.value(Field.campaign), scanner.fields.value(Field.mediaSource)];
+
+  /** Texts of which each wants the place of the first. */
+  function rivals(count: number): readonly string[] {
+    scan({ campaign: 'rival' });
+    const place = placeOf();
+    const texts = ['rival'];
+    for (let index = 0; texts.length < count; index++) {
+      scan({ campaign: `rival-${index}` });
+      if (placeOf() === place) texts.push(`rival-${index}`);
+    }
+    return texts;
+  }
+
+  it('are never handed out for another text that wants their place, in one record either', () => {
+    const texts = rivals(4);
+    for (let round = 0; round < 3; round++) {
+      for (const campaign of texts) {
+        for (const mediaSource of texts) {
+          scan({ campaign, media_source: mediaSource });
+          // In both orders, and again: reading one keeps it in place of the other.
+          expect([read(), [...read()].reverse()]).toEqual([[campaign, mediaSource], [mediaSource, campaign]]);
+          scan({ campaign, media_source: mediaSource });
+          expect(scanner.fields.value(Field.mediaSource)).toBe(mediaSource);
+          expect(read()).toEqual([campaign, mediaSource]);
+        }
+      }
+    }
+  });
+
+  it.each([1, 2, 3, 4, 7, 8, 15, 16, 63, 64, 65, 199])('are the same texts at %i characters, the first time and later', (length) => {
+    const campaign = 'ab'.repeat(length).slice(0, length);
+    for (let time = 0; time < 3; time++) {
+      scan({ campaign, media_source: `${campaign}x` });
+      expect(read()).toEqual([campaign, `${campaign}x`]);
+    }
+  });
+});
