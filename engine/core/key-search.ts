@@ -42,8 +42,8 @@ export class KeySearch {
   readonly #valueAt = this.#module.exports.VALUE.value / 4;
   #facts = 0;
 
-  /** At most 32 plain names of at most 62 characters; they are numbered from 0. */
-  setKeys(keys: readonly string[]): void {
+  /** `keys`: at most 32 plain names of at most 62 characters; they are numbered from 0. */
+  constructor(keys: readonly string[]) {
     const { exports, memory, words } = this.#module;
     assert(keys.length <= exports.KEYS_MAX.value, `${keys.length} partition keys are too many`);
     keys.forEach((key, index) => {

@@ -44,18 +44,28 @@ const SCOPE = 0;
 
 const isDoubtful = (found: Found): boolean => found === Found.twice || found === Found.noStringMember || found === Found.oddValue;
 
+/** One for all partitioners of a thread that look for the same keys: each has a memory of its own, and none keeps anything from one record to the next. */
+const searches = new Map<string, KeySearch>();
+
+function searchFor(keys: readonly string[]): KeySearch {
+  const name = keys.join();
+  const search = searches.get(name) ?? new KeySearch(keys);
+  searches.set(name, search);
+  return search;
+}
+
 class KeyPartitioner implements Partitioner {
   partition: PartitionId = partitionId(0);
   flags: RecordFlag = RecordFlag.none;
   readonly #spec: PartitionKeySpec;
   readonly #partitionCount: number;
-  readonly #search = new KeySearch();
+  readonly #search: KeySearch;
   readonly #keys: ReadonlySet<string>;
 
   constructor(spec: PartitionKeySpec, partitionCount: number) {
     this.#spec = spec;
     this.#partitionCount = partitionCount;
-    this.#search.setKeys([spec.scope, ...spec.users]);
+    this.#search = searchFor([spec.scope, ...spec.users]);
     this.#keys = new Set([spec.scope, ...spec.users]);
   }
 
