@@ -109,7 +109,7 @@ export class EventDerivation {
     const fields = this.#fields;
     const usdField = skan ? Field.skadRevenue : Field.eventRevenueUsd;
     let micros = this.#micros(usdField);
-    if (Number.isNaN(micros) && !skan && this.#fields.value(Field.eventRevenueCurrency).toUpperCase() === 'USD') {
+    if (Number.isNaN(micros) && !skan && fields.value(Field.eventRevenueCurrency).toUpperCase() === 'USD') {
       micros = this.#micros(Field.eventRevenue);
     }
     event.isPriced = !Number.isNaN(micros);

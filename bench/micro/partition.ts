@@ -6,34 +6,13 @@
  * into a new partition. CPU time, garbage collection included. Conservation is checked in every round.
  */
 
-import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
-import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
 import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
-import { encodeControl } from '../../engine/core/rules.ts';
 import { partitionId, type Offset } from '../../engine/core/types.ts';
-import { memoryStore } from '../../engine/state/index.ts';
+import { benchControls, openBenchPartition, type BenchPartition } from './bench-partition.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
 import { printTimings, type Timing } from './measure.ts';
-import { benchRules } from './rules.ts';
 
 const RECEIVED_AT_MS = Date.UTC(2026, 4, 3, 10, 16, 5);
-const INSTANCE = '0'.repeat(32);
-
-type AppsflyerPartition = ReturnType<typeof openBenchPartition>;
-
-function openBenchPartition() {
-  return Partition.open({
-    id: partitionId(0),
-    partitionCount: 32,
-    instance: INSTANCE,
-    pipeline: appsflyerPipeline,
-    store: memoryStore(PARTITION_TABLES),
-    dedupeMemoryBytesMax: 2 ** 26,
-    deadLetterBytesMax: 2 ** 20,
-    current: new Float64Array(3),
-    isPoison: () => false,
-  });
-}
 
 /** Walks messages in memory; a slice's `start` and `end` are message numbers. */
 class MessageCursor implements RecordCursor {
@@ -66,11 +45,6 @@ class MessageCursor implements RecordCursor {
   }
 }
 
-const controls = [
-  encodeControl({ type: 'generation', generation: 1, instance: INSTANCE, partitionCount: 32 }),
-  encodeControl({ type: 'rules', rules: benchRules }),
-];
-
 function benchBatch(messages: MessageBuffer, sequence: number, first: number, count: number): { readonly batch: LogBatch; readonly slice: LogSlice | null } {
   const slice: LogSlice = { partition: partitionId(0), recordCount: count, start: first, end: first + count, firstIndex: 0 };
   const offset = 4_096 + sequence * 4_096;
@@ -83,7 +57,7 @@ function benchBatch(messages: MessageBuffer, sequence: number, first: number, co
     recordCount: count,
     bytes: messages.bytes,
     slices: [slice],
-    controls: sequence === 0 ? controls : [],
+    controls: sequence === 0 ? benchControls : [],
   };
   return { batch, slice: count === 0 ? null : slice };
 }
@@ -95,8 +69,8 @@ function cpuNs(): number {
 }
 
 /** Folds all batches into a new partition; returns CPU nanoseconds per `units`. */
-function round(batches: readonly ReturnType<typeof benchBatch>[], cursor: RecordCursor, units: number, after: (partition: AppsflyerPartition) => void): number {
-  const partition = openBenchPartition();
+function round(batches: readonly ReturnType<typeof benchBatch>[], cursor: RecordCursor, units: number, after: (partition: BenchPartition) => void): number {
+  const partition = openBenchPartition(0);
   const [first, ...rest] = batches;
   if (first !== undefined) partition.fold(first.batch, null, cursor);
   const began = cpuNs();
@@ -123,7 +97,7 @@ export function benchPartition({ events, rounds }: PartitionBenchOptions): reado
   for (const batchRecords of [1, 64, 512]) {
     const batches = [benchBatch(messages, 0, 0, 0)];
     for (let first = 0; first < events; first += batchRecords) batches.push(benchBatch(messages, batches.length, first, Math.min(batchRecords, events - first)));
-    const check = (partition: AppsflyerPartition): void => {
+    const check = (partition: BenchPartition): void => {
       const { received, accepted } = partition.report('changed');
       if (received !== events || accepted !== events) throw new Error(`bug: ${accepted} of ${received} records were accepted, of ${events} sent`);
     };

@@ -11,20 +11,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
-import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
 import { systemClock } from '../../engine/core/clock.ts';
 import { createPartitioner } from '../../engine/core/partition-key.ts';
-import { encodeControl } from '../../engine/core/rules.ts';
-import { offset, partitionId, type Offset } from '../../engine/core/types.ts';
+import { offset, type Offset } from '../../engine/core/types.ts';
 import { createRecordCursor, openJournal, openLogReader } from '../../engine/log/index.ts';
-import { memoryStore } from '../../engine/state/index.ts';
+import { BENCH_INSTANCE, BENCH_PARTITIONS, benchControls, openBenchPartition } from './bench-partition.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
 import { printTimings, type Timing } from './measure.ts';
-import { benchRules } from './rules.ts';
 
-const PARTITIONS = 32;
-const INSTANCE = '0'.repeat(32);
-const LANE = { first: 0, count: PARTITIONS };
+const LANE = { first: 0, count: BENCH_PARTITIONS };
 
 export interface ReplayBenchOptions {
   readonly events: number;
@@ -51,11 +46,10 @@ export async function benchReplay({ events, rounds }: ReplayBenchOptions): Promi
 
 /** Returns where it ends. */
 async function writeJournal(directory: string, { bytes, starts, ends }: MessageBuffer, batchRecords: number): Promise<Offset> {
-  const partitioner = createPartitioner(appsflyerPipeline.partitionKey, PARTITIONS);
+  const partitioner = createPartitioner(appsflyerPipeline.partitionKey, BENCH_PARTITIONS);
   const clock = { nowMs: () => Date.UTC(2026, 4, 3, 10, 16, 5), monotonicMs: () => systemClock.monotonicMs() };
-  const { writer } = await openJournal({ directory, instance: INSTANCE, partitionCount: PARTITIONS, clock, publish: () => undefined });
-  writer.appendControl(encodeControl({ type: 'generation', generation: 1, instance: INSTANCE, partitionCount: PARTITIONS }));
-  writer.appendControl(encodeControl({ type: 'rules', rules: benchRules }));
+  const { writer } = await openJournal({ directory, instance: BENCH_INSTANCE, partitionCount: BENCH_PARTITIONS, clock, publish: () => undefined });
+  for (const control of benchControls) writer.appendControl(control);
   for (let index = 0; index < starts.length; index++) {
     const [start, end] = [starts[index] as number, ends[index] as number];
     partitioner.locate(bytes, start, end);
@@ -69,19 +63,7 @@ async function writeJournal(directory: string, { bytes, starts, ends }: MessageB
 
 /** Folds the whole journal into new partitions; returns CPU nanoseconds per event. */
 function replay(directory: string, end: Offset, events: number): number {
-  const actors = Array.from({ length: PARTITIONS }, (_, id) =>
-    Partition.open({
-      id: partitionId(id),
-      partitionCount: PARTITIONS,
-      instance: INSTANCE,
-      pipeline: appsflyerPipeline,
-      store: memoryStore(PARTITION_TABLES),
-      dedupeMemoryBytesMax: 2 ** 26,
-      deadLetterBytesMax: 2 ** 20,
-      current: new Float64Array(3),
-      isPoison: () => false,
-    }),
-  );
+  const actors = Array.from({ length: BENCH_PARTITIONS }, (_, id) => openBenchPartition(id));
   const reader = openLogReader({ directory, lane: LANE, from: offset(4_096) });
   const cursor = createRecordCursor();
   const startUs = process.cpuUsage();

@@ -14,4 +14,3 @@ export function isSame(one: usize, other: usize, length: i32): bool {
   if (length >= 2) return load<u16>(one) == load<u16>(other) && load<u16>(one + length - 2) == load<u16>(other + length - 2);
   return load<u8>(one) == load<u8>(other);
 }
-

@@ -1,0 +1,46 @@
+/** A partition in memory under the daemon's defaults, as far as they matter to speed, and the control records that a log of it begins with. */
+
+import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
+import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
+import { encodeControl, type Rules } from '../../engine/core/rules.ts';
+import { MS_PER_DAY, MS_PER_MINUTE, partitionId } from '../../engine/core/types.ts';
+import { memoryStore } from '../../engine/state/index.ts';
+
+export const BENCH_PARTITIONS = 32;
+export const BENCH_INSTANCE = '0'.repeat(32);
+
+const rules: Rules = {
+  pipelineVersion: appsflyerPipeline.version,
+  allowedLatenessMs: 5 * MS_PER_MINUTE,
+  futureSkewMs: 5 * MS_PER_MINUTE,
+  idleAfterMs: MS_PER_MINUTE,
+  dedupe: 'push-ms',
+  dedupeHorizonMs: MS_PER_DAY,
+  cellRetentionMs: 40 * MS_PER_DAY,
+  dimensionLimits: {},
+  cellsPerDayMax: 100_000,
+  slotMs: 15 * MS_PER_MINUTE,
+  slotBytesMax: 2 ** 32,
+  domain: null,
+};
+
+export const benchControls: readonly Uint8Array[] = [
+  encodeControl({ type: 'generation', generation: 1, instance: BENCH_INSTANCE, partitionCount: BENCH_PARTITIONS }),
+  encodeControl({ type: 'rules', rules }),
+];
+
+export type BenchPartition = ReturnType<typeof openBenchPartition>;
+
+export function openBenchPartition(id: number) {
+  return Partition.open({
+    id: partitionId(id),
+    partitionCount: BENCH_PARTITIONS,
+    instance: BENCH_INSTANCE,
+    pipeline: appsflyerPipeline,
+    store: memoryStore(PARTITION_TABLES),
+    dedupeMemoryBytesMax: 2 ** 26,
+    deadLetterBytesMax: 2 ** 20,
+    current: new Float64Array(3),
+    isPoison: () => false,
+  });
+}
