@@ -12,6 +12,7 @@ import { ActorLoop, partitionFile } from './runtime/actor-loop.ts';
 import { beatingStore } from './runtime/beating-store.ts';
 import { openStore } from './state/index.ts';
 import type { ActorStart, ActorToMain, MainToActor } from './threads/messages.ts';
+import { giveWay, Niceness } from './threads/niceness.ts';
 import { Stage } from './threads/progress.ts';
 import { SharedWords } from './threads/shared-words.ts';
 import { heapBytes, insideThread } from './threads/worker.ts';
@@ -36,6 +37,7 @@ const { settings, lane } = start;
 const words = new SharedWords(start.words);
 
 async function run(): Promise<void> {
+  giveWay(Niceness.actor);
   const poison = new Set(start.poison.map((name) => name.join(':')));
   const current = words.current(start.thread);
   const progress = words.progress(start.thread);

@@ -3,6 +3,7 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { encodeSlotToSpool, encodeTable, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { openLogLookup, createRecordCursor } from './log/index.ts';
+import { giveWay, Niceness } from './threads/niceness.ts';
 
 /** Plain data: crosses to a pool thread. */
 export interface SlotTask extends EncodeSlotJob {
@@ -18,6 +19,8 @@ export interface TableTask {
 
 export type PoolTask = SlotTask | TableTask;
 export type PoolResult = SlotFiles | Uint8Array;
+
+giveWay(Niceness.pool);
 
 export default function run(task: PoolTask): Promise<PoolResult> {
   switch (task.type) {

@@ -1,10 +1,9 @@
 /**
  * The journal's writer: group commit into segments.
  *
- * A batch is one write and one fdatasync; then its end is published and its senders may be answered. The sync of a small batch runs in
- * the calling thread, which answers a lone event soonest. That of a batch of {@link POOLED_RECORDS_MIN} records and more runs in
- * libuv's pool: the door takes in the next batch meanwhile. After a sync that took longer than `slowSyncMs` all run in the pool until
- * `fastSyncsToReturn` in a row were fast again.
+ * A batch is one write and one fdatasync; then its end is published and its senders may be answered. The sync runs in the calling
+ * thread: a thread of libuv's pool would have to be woken first and to be heard afterwards, which costs more than a disk that is fast. After a
+ * sync that took longer than `slowSyncMs` all run in the pool until `fastSyncsToReturn` in a row were fast again, so that the door stays open.
  *
  * A failed write or sync is never repeated on the same file: nobody knows what it left there. The batch is dropped and its senders
  * told, the segment ends at the durable offset, and the next commit starts a new segment whose header says so. A new segment gets
@@ -74,12 +73,6 @@ export interface WriterOptions {
   readonly spares: SpareFiles;
   readonly cutBytes: number;
 }
-
-/**
- * More than a lone event. Measured with 256 connections in a closed loop on two cores that were busy (three runs each in turns, medians): 26,957
- * events a second at 16, 31,387 at 2. A thread that blocks in fdatasync gets its core back late, and everybody waits with it.
- */
-const POOLED_RECORDS_MIN = 2;
 
 /** A batch that is written but not yet durable, and what the journal will look like once it is. */
 interface Staged {
@@ -152,7 +145,7 @@ export class JournalWriter implements LogWriter {
   commit(): true | Promise<true> {
     assert(this.#pending === null, 'one commit at a time');
     const staged = this.#stage();
-    if (this.#mode === 'async' || staged.records >= POOLED_RECORDS_MIN) {
+    if (this.#mode === 'async') {
       this.#pending = this.#finishAsync(staged).finally(() => {
         this.#pending = null;
       });
