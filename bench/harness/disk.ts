@@ -1,6 +1,6 @@
 /**
  * The disk by itself, in the same run as every durable figure: no answer can be sooner than the sync it waits for, and a shared disk
- * has a tail of its own.
+ * has a tail of its own. As a program, `disk.js <directory> <seconds>`, it prints them as JSON: slow-sync.ts runs it with the shim.
  */
 
 import { closeSync, fdatasyncSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
@@ -41,4 +41,9 @@ export async function measureDisk(directory: string, seconds: number): Promise<D
   }
   tookMs.sort((left, right) => left - right);
   return { syncs: tookMs.length, p50Ms: percentile(tookMs, 0.5), p99Ms: percentile(tookMs, 0.99), maxMs: tookMs.at(-1) ?? 0 };
+}
+
+if (process.argv[1] !== undefined && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
+  const [directory = '.', seconds = '1'] = process.argv.slice(2);
+  process.stdout.write(`${JSON.stringify(await measureDisk(directory, Number(seconds)))}\n`);
 }

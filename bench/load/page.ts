@@ -10,7 +10,8 @@ const resolveModule = createRequire(import.meta.url).resolve;
 const text = (value: unknown): string => String(value).replace(/&/g, '&amp;').replace(/</g, '&lt;');
 const row = (cells: readonly unknown[]): string => `<tr>${cells.map((cell) => `<td>${text(cell)}</td>`).join('')}</tr>`;
 
-export function renderPage(report: LoadReport): string {
+/** `slowLines`: what people read of the scenarios with slower syncs. */
+export function renderPage(report: LoadReport, slowLines: readonly string[]): string {
   const library = readFileSync(resolveModule('uplot/dist/uPlot.iife.min.js'), 'utf8');
   const style = readFileSync(resolveModule('uplot/dist/uPlot.min.css'), 'utf8');
   const smoke = report.scenarios.find(({ scenario }) => scenario === 'smoke') as SmokeReport | undefined;
@@ -22,7 +23,7 @@ export function renderPage(report: LoadReport): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Millrace under load</title><style>${style}
 body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:#1d2430}td{padding:.2rem .8rem .2rem 0;border-top:1px solid #e3e7ee}h2{margin-top:2rem}pre{white-space:pre-wrap;font-size:12px}</style></head><body>
 <h1>Millrace under load</h1><p>${text(Object.values(report.machine).join(', '))}<br>${text(report.durability)}<br>${text(report.at)}</p>
-<pre>${text(report.scenarios.flatMap(({ lines }) => lines).join('\n'))}</pre>${smoke === undefined ? '' : smokeTable(smoke)}${peak === undefined ? '' : peakTable(peak)}<div id="plots"></div>
+<pre>${text([...report.scenarios.flatMap(({ lines }) => lines), ...slowLines].join('\n'))}</pre>${smoke === undefined ? '' : smokeTable(smoke)}${peak === undefined ? '' : peakTable(peak)}<div id="plots"></div>
 <script>${library}</script><script>
 for (const plot of ${JSON.stringify(plots)}) {
   const series = [{ label: plot.x }, { label: plot.data.length > 2 ? 'millrace' : 'ms', stroke: '#2563eb', points: { show: true, size: 4 } }, { label: 'discard', stroke: '#98a2b3', points: { show: true, size: 4 } }, { label: 'node:http, Redis', stroke: '#d97706', points: { show: true, size: 4 } }].slice(0, plot.data.length);

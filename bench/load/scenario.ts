@@ -11,6 +11,8 @@ export interface ScenarioOptions {
   readonly seconds: number;
   /** Of scenarios that repeat themselves. */
   readonly rounds: number;
+  /** Of the daemon, beside the usual: a slower disk. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Plain data; `lines` is how people read it. */
@@ -24,6 +26,8 @@ export interface ScenarioReport {
 export interface Scenario {
   readonly name: string;
   readonly options: ScenarioOptions;
+  /** Of the second run, on a slower disk, where it has one; shorter, so that all of it stays within twenty minutes. */
+  readonly slowOptions?: ScenarioOptions;
   run(options: ScenarioOptions): Promise<ScenarioReport>;
 }
 
@@ -31,12 +35,12 @@ export interface Scenario {
 export const CONNECTIONS = 256;
 
 /** Sync, CRC, dedupe, windows, Redis and lake are on. */
-export async function withDaemon<Result>(work: (daemon: TestDaemon, redisPort: number) => Promise<Result>): Promise<Result> {
+export async function withDaemon<Result>({ env }: ScenarioOptions, work: (daemon: TestDaemon, redisPort: number) => Promise<Result>): Promise<Result> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   const { port: redisPort, stop } = await startRedis();
   const daemon = await TestDaemon.start({
     dataDir: directory,
-    env: { MILLRACE_DOOR: process.env['MILLRACE_DOOR'] ?? 'uws', MILLRACE_REDIS_URL: `redis://127.0.0.1:${redisPort}`, MILLRACE_JOURNAL_SEGMENT_BYTES: String(64 * 1024 * 1024), MILLRACE_LOG_LEVEL: 'info' },
+    env: { MILLRACE_DOOR: process.env['MILLRACE_DOOR'] ?? 'uws', MILLRACE_REDIS_URL: `redis://127.0.0.1:${redisPort}`, MILLRACE_JOURNAL_SEGMENT_BYTES: String(64 * 1024 * 1024), MILLRACE_LOG_LEVEL: 'info', ...env },
   });
   try {
     return await work(daemon, redisPort);

@@ -3,19 +3,25 @@
  *
  * Limits expected: commits of one record are bound by the disk's sync; large ones by sync and memory copies (each byte is moved
  * twice and run through a CRC); reading by the CRC (about 2.4 GB/s a core) and, on a cold cache, by the disk.
- * Usage: node dist/bench/micro/journal.js [directory] [--runs 5] [--seconds 0.5]. Every number is checked against what was written.
+ * Usage: node dist/bench/micro/journal.js [directory] [--runs 5] [--seconds 0.4] [--slow-sync-ms 2]. Every number is checked against what was
+ * written. All is measured twice: on the disk as it is, and by a second process with 2 ms added to each sync; 0 leaves that away.
  */
 
+import { spawnSync } from 'node:child_process';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { systemClock } from '../../engine/core/clock.ts';
 import { offset, partitionId } from '../../engine/core/types.ts';
+import { diskLine, measureDiskIn, SLOW_SYNC_MS, requireSlower, slowSync } from '../harness/slow-sync.ts';
+import { machineFacts } from '../harness/machine.ts';
 import { createRecordCursor, openJournal, openLogReader, type JournalWriter } from '../../engine/log/index.ts';
 
 const PARTITIONS = 32;
 const RECORD_BYTES = 1_600;
+const SLOW_OPTION = '--slow-sync-ms';
+const DISK_SECONDS = 1;
 
 export interface CommitFigures {
   readonly recordsPerBatch: number;
@@ -167,11 +173,29 @@ function print(result: JournalBenchResult): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
+/** The same once more, by a process that the shim slows down. */
+function benchSlowly(directory: string, addedMs: number): void {
+  const sync = slowSync(addedMs);
+  if ('skipped' in sync) {
+    process.stdout.write(`figures with ${addedMs} ms added to each sync are skipped: ${sync.skipped}\n`);
+    return;
+  }
+  const [asIs, slow] = [measureDiskIn({}, directory, DISK_SECONDS), measureDiskIn(sync.env, directory, DISK_SECONDS)];
+  process.stdout.write(`\nwith ${addedMs} ms added to each sync: a 4 KiB sync took ${diskLine(slow)}; as it is ${diskLine(asIs)}\n`);
+  requireSlower(slow, asIs, addedMs);
+  const { status } = spawnSync(process.execPath, [...process.argv.slice(1), SLOW_OPTION, '0'], { env: { ...process.env, ...sync.env }, stdio: 'inherit' });
+  if (status !== 0) process.exitCode = 1;
+}
+
 if (process.argv[1] !== undefined && import.meta.url.endsWith(process.argv[1].replaceAll('\\', '/'))) {
   const named = (name: string, fallback: number): number => {
-    const at = process.argv.indexOf(name);
+    // The last one counts.
+    const at = process.argv.lastIndexOf(name);
     return at < 0 ? fallback : Number(process.argv[at + 1]);
   };
   const directory = process.argv[2]?.startsWith('--') === false ? process.argv[2] : tmpdir();
+  const slowSyncMs = named(SLOW_OPTION, SLOW_SYNC_MS);
+  if (slowSyncMs > 0) process.stdout.write(`${Object.values(machineFacts()).join(', ')}\n`);
   print(await benchJournal({ directory, runs: named('--runs', 5), secondsPerRun: named('--seconds', 0.4) }));
+  if (slowSyncMs > 0) benchSlowly(directory, slowSyncMs);
 }

@@ -24,7 +24,8 @@ const CONNECTIONS = 8;
 export const batches: Scenario = {
   name: 'batches',
   options: { seconds: 10, rounds: 5 },
-  run: (options) => withDaemon((daemon) => runBatches(daemon, options)),
+  slowOptions: { seconds: 6, rounds: 5 },
+  run: (options) => withDaemon(options, (daemon) => runBatches(daemon, options)),
 };
 
 async function runBatches(daemon: TestDaemon, { rounds, seconds }: ScenarioOptions): Promise<BatchesReport> {

@@ -14,8 +14,9 @@ const pause = (delayMs: number): Promise<void> => new Promise((resolve) => void 
 export const idle: Scenario = {
   name: 'idle',
   options: { seconds: 30, rounds: 1 },
-  run: ({ seconds }) =>
-    withDaemon(async (daemon): Promise<IdleReport> => {
+  run: (options) =>
+    withDaemon(options, async (daemon): Promise<IdleReport> => {
+      const { seconds } = options;
       const pid = daemon.child.pid as number;
       await pause(WARM_UP_MS);
       const start = cpuSeconds(pid);

@@ -35,7 +35,8 @@ export interface PeakReport extends ScenarioReport {
 export const peak: Scenario = {
   name: 'peak',
   options: { seconds: 10, rounds: 5 },
-  run: (options) => withDaemon((daemon) => runPeak(daemon, options)),
+  slowOptions: { seconds: 6, rounds: 5 },
+  run: (options) => withDaemon(options, (daemon) => runPeak(daemon, options)),
 };
 
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

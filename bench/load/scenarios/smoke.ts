@@ -23,7 +23,7 @@ const WARM_UP_SECONDS = 5;
 export const smoke: Scenario = {
   name: 'smoke',
   options: { seconds: 60, rounds: 1 },
-  run: (options) => withDaemon((daemon, redisPort) => runSmoke(daemon, redisPort, options)),
+  run: (options) => withDaemon(options, (daemon, redisPort) => runSmoke(daemon, redisPort, options)),
 };
 
 async function runSmoke(daemon: TestDaemon, redisPort: number, { seconds }: ScenarioOptions): Promise<SmokeReport> {

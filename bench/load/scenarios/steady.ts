@@ -26,7 +26,8 @@ const SERIES_OF_PEAK = 800;
 export const steady: Scenario = {
   name: 'steady',
   options: { seconds: 60, rounds: 1 },
-  run: (options) => withDaemon((daemon, redisPort) => runSteady(daemon, redisPort, options)),
+  slowOptions: { seconds: 30, rounds: 1 },
+  run: (options) => withDaemon(options, (daemon, redisPort) => runSteady(daemon, redisPort, options)),
 };
 
 async function runSteady(daemon: TestDaemon, redisPort: number, { seconds }: ScenarioOptions): Promise<SteadyReport> {
