@@ -4,6 +4,7 @@
  */
 
 import { connect, type Socket } from 'node:net';
+import { appsflyerTime } from '../../test/support/daemon.ts';
 import { USER_PLACEHOLDER } from './messages.ts';
 
 export interface OpenLoopOptions {
@@ -14,6 +15,10 @@ export interface OpenLoopOptions {
   readonly connections: number;
   /** Keeps users apart between runs; below 900. */
   readonly series: number;
+  /** So many campaigns in turn, each with one body: as many cells. The bodies' own unless told. */
+  readonly campaigns?: number;
+  /** What `event_time` says; the bodies' own unless told. */
+  readonly eventTimeMs?: () => number;
 }
 
 export interface OpenLoopResult {
@@ -32,7 +37,13 @@ interface Template {
   readonly bytes: Buffer;
   /** Where the user's number stands. */
   readonly users: readonly number[];
+  readonly campaignAt: number;
+  readonly eventTimeAt: number;
 }
+
+const CAMPAIGN_KEY = '"af_c_id":"';
+const FIRST_CAMPAIGN = 31_421_000_000;
+const EVENT_TIME_KEY = '"event_time":"';
 
 /** One keep-alive connection. */
 class Connection {
@@ -46,7 +57,7 @@ class Connection {
 }
 
 export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopResult> {
-  const { ratePerSecond, seconds, series } = options;
+  const { ratePerSecond, seconds, series, campaigns = 0, eventTimeMs } = options;
   const total = Math.round(ratePerSecond * seconds);
   const templates = templatesOf(options);
   const latencies = new Float32Array(total);
@@ -61,11 +72,14 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
     finish = resolve;
   });
   const send = (connection: Connection): void => {
-    const { bytes, users } = templates[started % templates.length] as Template;
+    const campaign = campaigns === 0 ? started : started % campaigns;
+    const { bytes, users, campaignAt, eventTimeAt } = templates[campaign % templates.length] as Template;
     // A copy: the kernel may not have taken the last one yet.
     const request = Buffer.from(bytes);
     const user = String((100 + series) * 10 ** (USER_DIGITS - 3) + started);
     for (const at of users) request.write(user, at, USER_DIGITS, 'latin1');
+    if (campaigns > 0) request.write(String(FIRST_CAMPAIGN + campaign), campaignAt, 'latin1');
+    if (eventTimeMs !== undefined) request.write(appsflyerTime(eventTimeMs()), eventTimeAt, 'latin1');
     connection.dueMs = startMs + (started * 1_000) / ratePerSecond;
     connection.isBusy = true;
     started++;
@@ -121,6 +135,6 @@ function templatesOf({ url, bodies }: OpenLoopOptions): readonly Template[] {
     const bytes = Buffer.from(head + body);
     const users: number[] = [];
     for (let at = bytes.indexOf(USER_PLACEHOLDER); at >= 0; at = bytes.indexOf(USER_PLACEHOLDER, at + USER_DIGITS)) users.push(at);
-    return { bytes, users };
+    return { bytes, users, campaignAt: bytes.indexOf(CAMPAIGN_KEY) + CAMPAIGN_KEY.length, eventTimeAt: bytes.indexOf(EVENT_TIME_KEY) + EVENT_TIME_KEY.length };
   });
 }

@@ -1,7 +1,7 @@
 /** Measures end to end: sends an event of a campaign of its own and watches Redis until its value is there. */
 
 import { Redis } from 'ioredis';
-import { message } from '../../test/support/daemon.ts';
+import { appsflyerTime, message } from '../../test/support/daemon.ts';
 
 const POLL_INTERVAL_MS = 2;
 const LOST_AFTER_MS = 10_000;
@@ -15,7 +15,17 @@ export interface ProbeResult {
   readonly sent: number;
 }
 
-export async function probe(options: { readonly ingest: string; readonly redisPort: number; readonly intervalMs: number; readonly until: () => boolean }): Promise<ProbeResult> {
+export interface ProbeOptions {
+  readonly ingest: string;
+  readonly redisPort: number;
+  readonly intervalMs: number;
+  readonly until: () => boolean;
+  /** Event time of each; now, unless told. */
+  readonly eventTimeMs?: () => number;
+}
+
+export async function probe(options: ProbeOptions): Promise<ProbeResult> {
+  const eventTimeMs = options.eventTimeMs ?? Date.now;
   const redis = new Redis({ host: '127.0.0.1', port: options.redisPort });
   const startMs = performance.now();
   const series: [number, number][] = [];
@@ -37,7 +47,7 @@ export async function probe(options: { readonly ingest: string; readonly redisPo
   while (!options.until()) {
     const campaign = `probe-${process.pid}-${sent++}`;
     const sentMs = performance.now();
-    const answer = await fetch(`${options.ingest}/v1/appsflyer/push`, { method: 'POST', body: JSON.stringify(message({ af_c_id: campaign, appsflyer_id: `probe-${sent}` })) });
+    const answer = await fetch(`${options.ingest}/v1/appsflyer/push`, { method: 'POST', body: JSON.stringify(message({ af_c_id: campaign, appsflyer_id: `probe-${sent}`, event_time: appsflyerTime(eventTimeMs()) })) });
     if (answer.status === 200) waiting.set(campaign, sentMs);
     else lost++;
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, options.intervalMs - (performance.now() - sentMs))));

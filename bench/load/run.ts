@@ -3,7 +3,7 @@
  * run on this machine's cores, their senders too. Durable figures are given twice: on the disk as it is, and, of peak, batches and steady, with 2 ms
  * added to each sync of the daemon (harness/slow-sync.ts). Prints a table; writes JSON and one HTML page under bench/results/.
  *
- * node dist/bench/load/run.js [smoke] [peak] [batches] [steady] [idle] [--seconds N] [--rounds N] [--slow-sync-ms N]
+ * node dist/bench/load/run.js [smoke] [peak] [encoding] [batches] [steady] [cells] [recovery] [idle] [--seconds N] [--rounds N] [--slow-sync-ms N]
  * With --slow-sync-ms all that is named runs once, as slow as that; 0 leaves the second run away.
  */
 
@@ -14,13 +14,17 @@ import { parseArgs } from 'node:util';
 import { measureDisk, type DiskFacts } from '../harness/disk.ts';
 import { machineFacts } from '../harness/machine.ts';
 import { diskLine, measureDiskIn, requireSlower, SLOW_SYNC_MS, slowSync, type SlowSync } from '../harness/slow-sync.ts';
+import { writeFigures } from '../harness/figures.ts';
+import { loadFigures } from './load-figures.ts';
 import { renderPage } from './page.ts';
 import { progress, type Scenario, type ScenarioOptions, type ScenarioReport } from './scenario.ts';
 import { batches } from './scenarios/batches.ts';
+import { encoding } from './scenarios/encoding.ts';
 import { idle } from './scenarios/idle.ts';
 import { peak } from './scenarios/peak.ts';
+import { recovery } from './scenarios/recovery.ts';
 import { smoke } from './scenarios/smoke.ts';
-import { steady } from './scenarios/steady.ts';
+import { cells, steady } from './scenarios/steady.ts';
 
 export interface LoadReport {
   readonly machine: Readonly<Record<string, string>>;
@@ -35,7 +39,7 @@ export interface LoadReport {
   readonly slowScenarios: readonly ScenarioReport[];
 }
 
-const SCENARIOS: readonly Scenario[] = [smoke, peak, batches, steady, idle];
+const SCENARIOS: readonly Scenario[] = [smoke, peak, encoding, batches, steady, cells, recovery, idle];
 const DISK_SECONDS = 10;
 const SLOW_DISK_SECONDS = 2;
 
@@ -71,6 +75,7 @@ async function main(): Promise<void> {
   process.stdout.write(`\n${[Object.values(report.machine).join(', '), `durability: ${durability}`, ...scenarios.flatMap(({ lines }) => lines), ...slowLines(disks.slow, slowScenarios)].join('\n')}\n`);
   const directory = join(process.cwd(), 'bench/results');
   mkdirSync(directory, { recursive: true });
+  writeFigures({ ...loadFigures(scenarios, ''), ...loadFigures(slowScenarios, 'slow.') });
   writeFileSync(join(directory, 'load.json'), `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(join(directory, 'load.html'), renderPage(report, slowLines(disks.slow, slowScenarios)));
   process.stdout.write(`\nbench/results/load.json and load.html written\n`);

@@ -1,4 +1,4 @@
-/** wrk with unique POSTs, single ones rendered before the run: a closed loop that finds the peak. */
+/** wrk with unique POSTs, rendered before the run: a closed loop that finds the peak. */
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,8 +19,8 @@ export interface WrkResult {
 }
 
 /**
- * Requests rendered before the run: wrk's thread takes half of this machine, and building 1.7 KB strings in it costs more than sending
- * them. Derived: 700 MB of the 1 GB and more that its Lua may use. What goes beyond is rendered as it goes.
+ * Records rendered before the run: wrk's thread takes half of this machine, and building 1.7 KB strings in it costs more than sending
+ * them. Derived: 700 MB of the 1 GB and more that its Lua may use. What goes beyond is rendered as it goes, so rounds are short.
  */
 const RENDERED_MAX = 400_000;
 
@@ -31,8 +31,10 @@ export interface WrkOptions {
   readonly seconds: number;
   /** Keeps users apart between runs; below 900. */
   readonly series: number;
-  /** More than 1: so many bodies are the lines of one NDJSON request, rendered as it goes. */
+  /** More than 1: so many bodies are the lines of one NDJSON request. */
   readonly recordsPerRequest?: number;
+  /** For a server that does not look: what was rendered is sent again and again, so that it is not the sender that is measured. */
+  readonly repeats?: boolean;
 }
 
 export async function runWrk(options: WrkOptions): Promise<WrkResult> {
@@ -49,47 +51,48 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   }
 }
 
-function lua({ url, bodies, series, recordsPerRequest = 1 }: WrkOptions): string {
+function lua({ url, bodies, series, recordsPerRequest = 1, repeats = false }: WrkOptions): string {
   const { host, pathname } = new URL(url);
+  const isBatch = recordsPerRequest > 1;
   const head = (bytes: number, type: string): string => `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`;
   const bytesOf = (body: string): number => Buffer.byteLength(body.replaceAll(USER_PLACEHOLDER, '000000000000'));
   const quoted = (text: string): string => JSON.stringify(text).replace(/\\u00([0-9a-f]{2})/g, '\\x$1');
   const parts = bodies.map((body) => {
-    const text = recordsPerRequest > 1 ? `${body}\n` : head(bytesOf(body), 'application/json') + body;
+    const text = isBatch ? `${body}\n` : head(bytesOf(body), 'application/json') + body;
     return `{${text.split(USER_PLACEHOLDER).map(quoted).join(',')}}`;
   });
   // All bodies have one length.
   const batchHead = quoted(head((bytesOf(bodies[0] as string) + 1) * recordsPerRequest, 'application/x-ndjson'));
+  const rendered = Math.floor(RENDERED_MAX / recordsPerRequest);
   return `local parts = {${parts.join(',\n')}}
 local n, count, ready = #parts, 0, {}
 local function user(number)
   return string.format("${String(100 + series)}%09d", number)
 end
-local function render(number)
+local function renderOne(number)
   local p = parts[number % n + 1]
   local u = user(number)
   return p[1] .. u .. p[2] .. u .. p[3]
 end
 local pieces = {${batchHead}}
-local function renderBatch()
+local function renderBatch(number)
   for record = 0, ${recordsPerRequest - 1} do
-    count = count + 1
-    local p, u, at = parts[count % n + 1], user(count), 5 * record + 2
+    local line = number * ${recordsPerRequest} + record
+    local p, u, at = parts[line % n + 1], user(line), 5 * record + 2
     pieces[at], pieces[at + 1], pieces[at + 2], pieces[at + 3], pieces[at + 4] = p[1], u, p[2], u, p[3]
   end
   return table.concat(pieces)
 end
+local render = ${isBatch ? 'renderBatch' : 'renderOne'}
 init = function()
-  if ${recordsPerRequest} > 1 then return end
-  for number = 1, ${RENDERED_MAX} do ready[number] = render(number) end
+  for number = 1, ${rendered} do ready[number] = render(number) end
   collectgarbage("stop")
 end
 request = function()
-  if ${recordsPerRequest} > 1 then return renderBatch() end
   count = count + 1
-  local text = ready[count]
+  local text = ready[${repeats ? `(count - 1) % ${rendered} + 1` : 'count'}]
   if text then return text end
-  if count == ${RENDERED_MAX} + 1 then collectgarbage("restart") end
+  if count == ${rendered} + 1 then collectgarbage("restart") end
   return render(count)
 end
 done = function(summary, latency)

@@ -15,6 +15,8 @@ export interface MessageOptions {
   readonly spaced?: boolean;
   /** A city and a campaign with letters beyond ASCII. */
   readonly wide?: boolean;
+  /** Nine of ten are of one campaign, and so of one cell. */
+  readonly skewed?: boolean;
 }
 
 const COUNTRIES = ['FR', 'DE', 'US', 'BR', 'JP', 'IN', 'GB', 'IT'];
@@ -26,7 +28,7 @@ export function buildMessages(options: MessageOptions): MessageBuffer {
   const ends: number[] = [];
   let at = 0;
   for (let index = 0; index < options.count; index++) {
-    const message = buildMessage(index, options.wide === true);
+    const message = buildMessage(index, options);
     const text = options.spaced === true ? JSON.stringify(message, null, 1).replace(/\n */g, ' ') : JSON.stringify(message);
     // 32 bytes between messages stand for the journal's record headers.
     const part = Buffer.from(text);
@@ -38,8 +40,9 @@ export function buildMessages(options: MessageOptions): MessageBuffer {
   return { bytes: Buffer.concat(parts), starts, ends };
 }
 
-function buildMessage(index: number, wide: boolean): Record<string, unknown> {
-  const campaign = index % 40;
+function buildMessage(index: number, { wide = false, skewed = false }: MessageOptions): Record<string, unknown> {
+  const isHot = skewed && index % 10 !== 0;
+  const campaign = isHot ? 0 : index % 40;
   const seconds = String(index % 60).padStart(2, '0');
   const source = SOURCES[campaign % SOURCES.length] as string;
   return {
@@ -80,7 +83,7 @@ function buildMessage(index: number, wide: boolean): Record<string, unknown> {
     is_retargeting: false,
     is_primary_attribution: true,
     match_type: 'srn',
-    country_code: COUNTRIES[index % COUNTRIES.length],
+    country_code: COUNTRIES[isHot ? 0 : index % COUNTRIES.length],
     region: 'EU',
     city: wide ? 'Saint-Étienne' : 'Lyon',
     postal_code: '69002',

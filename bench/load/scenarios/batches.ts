@@ -10,6 +10,8 @@ export interface BatchesReport extends ScenarioReport {
   readonly recordsPerRequest: number;
   readonly rounds: readonly WrkResult[];
   readonly eventsPerSecond: number;
+  /** Durable and counted, by round. */
+  readonly ratesPerSecond: readonly number[];
   readonly cpuMicrosPerEvent: number;
   readonly acknowledged: number;
   /** From the last answer until all is counted: longer than a moment where the actors are behind the door. */
@@ -23,8 +25,8 @@ const CONNECTIONS = 8;
 
 export const batches: Scenario = {
   name: 'batches',
-  options: { seconds: 10, rounds: 5 },
-  slowOptions: { seconds: 6, rounds: 5 },
+  options: { seconds: 2, rounds: 9 },
+  slowOptions: { seconds: 2, rounds: 5 },
   run: (options) => withDaemon(options, (daemon) => runBatches(daemon, options)),
 };
 
@@ -59,6 +61,7 @@ async function runBatches(daemon: TestDaemon, { rounds, seconds }: ScenarioOptio
     recordsPerRequest: RECORDS_PER_REQUEST,
     rounds: results,
     eventsPerSecond,
+    ratesPerSecond: rates,
     cpuMicrosPerEvent,
     acknowledged,
     lost,

@@ -34,14 +34,14 @@ export interface PeakReport extends ScenarioReport {
 
 export const peak: Scenario = {
   name: 'peak',
-  options: { seconds: 10, rounds: 5 },
-  slowOptions: { seconds: 6, rounds: 5 },
+  options: { seconds: 5, rounds: 5 },
+  slowOptions: { seconds: 4, rounds: 5 },
   run: (options) => withDaemon(options, (daemon) => runPeak(daemon, options)),
 };
 
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-async function runPeak(daemon: TestDaemon, { rounds, seconds }: ScenarioOptions): Promise<PeakReport> {
+export async function runPeak(daemon: TestDaemon, { rounds, seconds }: ScenarioOptions, name = 'peak'): Promise<PeakReport> {
   const bodies = templates(64, Date.now());
   const pid = daemon.child.pid as number;
   const [discardPort, afternoonPort] = [await freePort(), await freePort()];
@@ -51,12 +51,12 @@ async function runPeak(daemon: TestDaemon, { rounds, seconds }: ScenarioOptions)
   const results: PeakRound[] = [];
   let acknowledged = 0;
   let settleSeconds = 0;
-  const push = (base: string, series: number): Promise<WrkResult> => runWrk({ url: `${base}/v1/appsflyer/push`, bodies, connections: CONNECTIONS, seconds, series });
+  const push = (base: string, series: number, repeats = false): Promise<WrkResult> => runWrk({ url: `${base}/v1/appsflyer/push`, bodies, connections: CONNECTIONS, seconds, series, repeats });
   const cpuPerEvent = (process: number, startSeconds: number, events: number): number => ((cpuSeconds(process) - startSeconds) / events) * 1e6;
   try {
     for (let round = 0; round < rounds; round++) {
       const discardStart = cpuSeconds(discard.pid as number);
-      const raw = await push(`http://127.0.0.1:${discardPort}`, round);
+      const raw = await push(`http://127.0.0.1:${discardPort}`, round, true);
       const discardCpu = cpuPerEvent(discard.pid as number, discardStart, raw.requests);
       const start = cpuSeconds(pid);
       const own = await push(daemon.ingest, round);
@@ -89,12 +89,12 @@ async function runPeak(daemon: TestDaemon, { rounds, seconds }: ScenarioOptions)
     rssMiB: rssMiB(pid),
   };
   return {
-    scenario: 'peak',
+    scenario: name,
     rounds: results,
     ...summary,
     lost,
     lines: [
-      `peak    ${summary.daemonPerSecond.toFixed(0)} durable POSTs/s (median of ${rounds}), raw uWebSockets discarding ${summary.discardPerSecond.toFixed(0)}/s, ratio ${summary.ratio.toFixed(2)}, CPU ${summary.cpuMicrosPerEvent.toFixed(1)} and ${summary.discardCpuMicrosPerEvent.toFixed(1)} us/event; node:http, JSON.parse and Redis ${summary.afternoonPerSecond.toFixed(0)}/s; settled ${settleSeconds.toFixed(1)} s after the last answer, RSS ${summary.rssMiB} MiB, lost ${lost}`,
+      `${name.padEnd(7)} ${summary.daemonPerSecond.toFixed(0)} durable POSTs/s (median of ${rounds}), raw uWebSockets discarding ${summary.discardPerSecond.toFixed(0)}/s, ratio ${summary.ratio.toFixed(2)}, CPU ${summary.cpuMicrosPerEvent.toFixed(1)} and ${summary.discardCpuMicrosPerEvent.toFixed(1)} us/event; node:http, JSON.parse and Redis ${summary.afternoonPerSecond.toFixed(0)}/s; settled ${settleSeconds.toFixed(1)} s after the last answer, RSS ${summary.rssMiB} MiB, lost ${lost}`,
       ...results.map(({ daemon: own, discard: raw }) => `          ${own.perSecond.toFixed(0)}/s p50 ${own.p50Ms.toFixed(1)} p99 ${own.p99Ms.toFixed(1)} p99.9 ${own.p999Ms.toFixed(1)} ms, refused ${own.refused}, errors ${own.errors}; discard ${raw.perSecond.toFixed(0)}/s`),
     ],
   };

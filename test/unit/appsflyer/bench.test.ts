@@ -5,6 +5,7 @@ import { benchReplay } from '../../../bench/micro/replay.ts';
 
 describe('micro benches', () => {
   it('run', async () => {
-    for (const timing of [...benchDecode({ rounds: 1, calls: 200 }), ...benchPartitionKey({ rounds: 1, calls: 200 }), ...(await benchReplay({ rounds: 1, events: 2_000 }))]) expect(timing.medianNs).toBeGreaterThan(0);
+    for (const timing of [...benchDecode({ rounds: 1, calls: 200 }), ...benchPartitionKey({ rounds: 1, calls: 200 })]) expect(timing.medianNs).toBeGreaterThan(0);
+    for (const rounds of (await benchReplay({ rounds: 1, events: 2_000 })).values()) expect(rounds[0]).toBeGreaterThan(0);
   });
 });
