@@ -16,6 +16,7 @@ const PARTS: readonly (readonly string[])[] = [
   ['micro/partition.js'],
   ['micro/replay.js'],
   ['micro/dedupe.js', '--small'],
+  ['micro/memory.js', '--small'],
   ['micro/journal.js'],
   ['micro/merge.js'],
   ['micro/redis-encode.js'],

@@ -2,7 +2,7 @@
  * Compact filter over the fingerprints that have left memory: says "surely not", or in which bucket of the store to look.
  *
  * A split block Bloom filter (32-byte blocks, one bit in each of eight words: Putze et al. 2007, the Parquet specification's
- * BLOOM_FILTER), in a few layers of fixed size, each for a span of buckets: a layer never grows, so nothing stalls, and goes
+ * BLOOM_FILTER), in a few layers of fixed size on pages, each for a span of buckets: a layer never grows, so nothing stalls, and goes
  * whole when its last bucket has expired. A layer holds a quarter of all there was when it began, so there are about six,
  * whatever the horizon: an absent fingerprint costs about one cache line in each.
  *
@@ -15,7 +15,10 @@
  * Hot: {@link FilterLayers.find} for every new record once anything has spilled; `bench/micro/dedupe.ts`. Actor thread.
  */
 
-const BLOCK_WORDS = 8;
+import { SLAB_BITS, SLAB_MASK, type PagePool } from './dedupe-pages.ts';
+
+const BLOCK_SHIFT = 3;
+const BLOCK_WORDS = 1 << BLOCK_SHIFT;
 const BLOCK_BITS = 256;
 /** Words of a block that do not depend on the bucket. */
 const COMMON_WORDS = 2;
@@ -28,16 +31,16 @@ const WORD_RANGE = 2 ** 32;
 const SALTS = Int32Array.of(0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31);
 
 class Layer {
-  readonly words: Int32Array;
+  readonly pages: number[] = [];
   readonly blockScale: number;
   readonly capacity: number;
   count = 0;
   bucketMin = Number.MAX_SAFE_INTEGER;
   bucketMax = -1;
 
-  constructor(capacity: number) {
+  constructor(pool: PagePool, capacity: number) {
     const blocks = Math.max(1, Math.ceil((capacity * BITS_PER_ENTRY) / BLOCK_BITS));
-    this.words = new Int32Array(blocks * BLOCK_WORDS);
+    for (let words = 0; words < blocks * BLOCK_WORDS; words += pool.pageWords) this.pages.push(pool.takeZeroed());
     this.blockScale = blocks / WORD_RANGE;
     this.capacity = capacity;
   }
@@ -55,17 +58,19 @@ function hasBits(words: Int32Array, at: number, from: number, to: number, key: n
 }
 
 export class FilterLayers {
+  readonly #pool: PagePool;
   #layers: Layer[] = [];
   #sealed = false;
-  #bytes = 0;
+  #pages = 0;
   readonly #layerEntriesMin: number;
 
-  constructor(layerEntriesMin: number) {
+  constructor(pool: PagePool, layerEntriesMin: number) {
+    this.#pool = pool;
     this.#layerEntriesMin = layerEntriesMin;
   }
 
   get byteLength(): number {
-    return this.#bytes;
+    return this.#pages * this.#pool.pageBytes;
   }
 
   get layerCount(): number {
@@ -76,8 +81,11 @@ export class FilterLayers {
   add(block: number, bits: number, bucket: number): void {
     let layer = this.#layers[this.#layers.length - 1];
     if (layer === undefined || this.#sealed || layer.count >= layer.capacity) layer = this.#begin();
-    const { words } = layer;
-    const at = (((block >>> 0) * layer.blockScale) | 0) * BLOCK_WORDS;
+    const { slabs, pageBits } = this.#pool;
+    const index = ((block >>> 0) * layer.blockScale) | 0;
+    const page = layer.pages[index >> (pageBits - BLOCK_SHIFT)] as number;
+    const words = slabs[page >> SLAB_BITS] as Int32Array;
+    const at = ((page & SLAB_MASK) << pageBits) + ((index << BLOCK_SHIFT) & ((1 << pageBits) - 1));
     const bucketBits = mixBucket(bits, bucket);
     for (let word = 0; word < BLOCK_WORDS; word++) {
       const key = word < COMMON_WORDS ? bits : bucketBits;
@@ -91,12 +99,16 @@ export class FilterLayers {
   /** Asks `confirm` about each bucket at or after `bucketMin` that may hold the fingerprint, until it says yes. */
   find(block: number, bits: number, bucketMin: number, confirm: (bucket: number) => boolean): boolean {
     const layers = this.#layers;
+    const { slabs, pageBits } = this.#pool;
     for (let index = layers.length - 1; index >= 0; index--) {
       const layer = layers[index] as Layer;
-      const at = (((block >>> 0) * layer.blockScale) | 0) * BLOCK_WORDS;
-      if (!hasBits(layer.words, at, 0, COMMON_WORDS, bits)) continue;
+      const place = ((block >>> 0) * layer.blockScale) | 0;
+      const page = layer.pages[place >> (pageBits - BLOCK_SHIFT)] as number;
+      const words = slabs[page >> SLAB_BITS] as Int32Array;
+      const at = ((page & SLAB_MASK) << pageBits) + ((place << BLOCK_SHIFT) & ((1 << pageBits) - 1));
+      if (!hasBits(words, at, 0, COMMON_WORDS, bits)) continue;
       for (let bucket = layer.bucketMax; bucket >= bucketMin && bucket >= layer.bucketMin; bucket--) {
-        if (hasBits(layer.words, at, COMMON_WORDS, BLOCK_WORDS, mixBucket(bits, bucket)) && confirm(bucket)) return true;
+        if (hasBits(words, at, COMMON_WORDS, BLOCK_WORDS, mixBucket(bits, bucket)) && confirm(bucket)) return true;
       }
     }
     return false;
@@ -112,15 +124,16 @@ export class FilterLayers {
     const kept = this.#layers.filter((layer) => layer.bucketMax >= bucket);
     if (kept.length === this.#layers.length) return;
     if (kept[kept.length - 1] !== this.#layers[this.#layers.length - 1]) this.#sealed = true;
+    for (const layer of this.#layers) if (layer.bucketMax < bucket) for (const page of layer.pages) this.#pool.give(page);
     this.#layers = kept;
-    this.#bytes = kept.reduce((sum, layer) => sum + layer.words.byteLength, 0);
+    this.#pages = kept.reduce((sum, layer) => sum + layer.pages.length, 0);
   }
 
   #begin(): Layer {
     const total = this.#layers.reduce((sum, layer) => sum + layer.count, 0);
-    const layer = new Layer(Math.max(this.#layerEntriesMin, Math.ceil(total * LAYER_SHARE)));
+    const layer = new Layer(this.#pool, Math.max(this.#layerEntriesMin, Math.ceil(total * LAYER_SHARE)));
     this.#layers.push(layer);
-    this.#bytes += layer.words.byteLength;
+    this.#pages += layer.pages.length;
     this.#sealed = false;
     return layer;
   }

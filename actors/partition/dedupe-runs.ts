@@ -53,8 +53,10 @@ export interface DedupeBounds {
   readonly mergeEntriesMin?: number;
   /** Keys that a checkpoint removes at most. */
   readonly purgeKeysMax?: number;
-  /** Slots of the smallest table in memory. */
+  /** Places of the smallest table in memory. */
   readonly capacityMin?: number;
+  /** Of the numbers that entries in memory have: an eighth of 2^bits of them fit, evicted beyond. */
+  readonly numberBits?: number;
 }
 
 /** Fingerprints of one bucket that no settled checkpoint holds yet: `count` of them, in arrival order. */

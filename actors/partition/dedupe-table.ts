@@ -1,198 +1,206 @@
 /**
- * The fingerprints in memory: one open-addressing table over all buckets, linear probing, each entry with its segment number.
+ * Finds a fingerprint in the log: an open-addressing table of 4-byte places on pages, linear probing.
  *
  * ```
- * slot   word 0 | word 1 | word 2 | word 3 | segment (0: free)      home slot = word 0 x capacity / 2^32
+ * place   tag of word 3 (6 bits, never 0) | number of the entry in the log (26 bits)    0: free     home = word 0 x capacity / 2^32
  * ```
- * Segments rise with time, so one comparison tells a live entry from an expired one, and whole segments go at once by a sweep.
- * The home slot rises with word 0, so a migration reads and writes both tables front to back. Capacity changes by migrating
- * a bounded number of slots per call, deletion shifts back (no tombstones): no call ever does work that grows with the table.
+ * A place whose entry has left the log is dead: it is passed over like one of another fingerprint, and left out when the table is rewritten.
+ * Capacity changes, and dead places go, by one rewriting, a bounded number of places per call. The home rises with word 0, so a border goes
+ * through the table: what has its home below is in the new one, the rest still in the old one. A look-up goes to one of them; the pages of
+ * the old one go as those of the new one come, so that growth never holds both.
  *
- * Hot: {@link DedupeTable.probe} and {@link DedupeTable.place} once per record; `bench/micro/dedupe.ts`. Actor thread.
+ * The last place has no neighbour to turn to: probing goes on into pages behind it, which come when they are needed. So no run of
+ * fingerprints, however alike, fills the table; it only becomes slow.
+ *
+ * Hot: {@link DedupeTable.find} and {@link DedupeTable.place} once per record; `bench/micro/dedupe.ts`. Actor thread.
  */
 
 import { assert } from '../../engine/core/types.ts';
+import type { FingerprintLog } from './dedupe-log.ts';
+import { SLAB_BITS, SLAB_MASK, type PagePool } from './dedupe-pages.ts';
 
-const SLOT_WORDS = 5;
-export const SLOT_BYTES = SLOT_WORDS * 4;
-export const FREE = 0;
+export const PLACE_BYTES = 4;
+export const NUMBER_BITS = 26;
+const TAG_MASK = 2 ** (32 - NUMBER_BITS) - 1;
+const NUMBER_MASK = 2 ** NUMBER_BITS - 1;
+const FREE = 0;
 const WORD_RANGE = 2 ** 32;
 
-/** Told of each entry that leaves memory although it has not expired; words as signed 32-bit numbers. */
-export type Evicted = (block: number, bits: number, segment: number) => void;
+const tagOf = (word: number): number => {
+  const tag = word & TAG_MASK;
+  return (tag === 0 ? 1 : tag) << NUMBER_BITS;
+};
+
+interface Places {
+  readonly capacity: number;
+  readonly scale: number;
+  /** By the upper bits of a place; what lies below the border has been given back. */
+  readonly pages: number[];
+  /** Places that are not free, dead ones included. */
+  used: number;
+}
 
 export class DedupeTable {
-  #slots: Int32Array;
-  #capacity: number;
-  #scale: number;
-  #used = 0;
-  /** While migrating: the table before, read only, and how far it has been migrated. */
-  #old: Int32Array | null = null;
-  #oldCapacity = 0;
-  #oldScale = 0;
-  #oldCursor = 0;
-  #sweepCursor = 0;
-  /** Word index of the slot that the last probe ended at, for place. */
+  readonly #pool: PagePool;
+  readonly #log: FingerprintLog;
+  #now: Places;
+  /** While it is rewritten: the table after, and the border, in places of the one before. */
+  #after: Places | null = null;
+  #border = 0;
+  #pages = 0;
+  /** Where the last look-up ended at a free place, for {@link place}. */
   #at = 0;
-  #atTaken = false;
+  #words: Int32Array = new Int32Array(0);
+  #in: Places;
+  #slot = 0;
 
-  constructor(capacity: number) {
-    this.#slots = new Int32Array(capacity * SLOT_WORDS);
-    this.#capacity = capacity;
-    this.#scale = capacity / WORD_RANGE;
+  constructor(pool: PagePool, log: FingerprintLog, capacity: number) {
+    this.#pool = pool;
+    this.#log = log;
+    this.#now = this.#newPlaces(capacity);
+    this.#in = this.#now;
+    this.#reach(this.#now, capacity);
   }
 
+  /** Of the table that arrivals fill: while it is rewritten, the one after. */
   get capacity(): number {
-    return this.#capacity;
+    return (this.#after ?? this.#now).capacity;
   }
 
-  /** Taken slots, expired entries included; those not migrated yet are not. */
+  /** Places of it that are not free, dead ones included. */
   get used(): number {
-    return this.#used;
+    return (this.#after ?? this.#now).used;
   }
 
-  get migrating(): boolean {
-    return this.#old !== null;
+  get isRewriting(): boolean {
+    return this.#after !== null;
   }
 
   get byteLength(): number {
-    return this.#slots.byteLength + (this.#old?.byteLength ?? 0);
+    return this.#pages * this.#pool.pageBytes;
   }
 
-  /** The newest segment remembered for a fingerprint, expired or not; {@link FREE} for none. */
-  probe(fingerprint: Uint32Array): number {
+  /** What it will take once it is rewritten, if that is more. */
+  get byteLengthDue(): number {
+    return Math.max(this.byteLength, this.capacity * PLACE_BYTES);
+  }
+
+  /** Whether the log holds the fingerprint. */
+  find(fingerprint: Uint32Array): boolean {
     const a = (fingerprint[0] as number) | 0;
     const b = (fingerprint[1] as number) | 0;
     const c = (fingerprint[2] as number) | 0;
     const d = (fingerprint[3] as number) | 0;
-    const slots = this.#slots;
-    const end = slots.length;
-    let at = (((a >>> 0) * this.#scale) | 0) * SLOT_WORDS;
+    const tag = tagOf(d);
+    const { pageBits, slabs } = this.#pool;
+    const pageMask = (1 << pageBits) - 1;
+    let places = this.#now;
+    let slot = ((a >>> 0) * places.scale) | 0;
+    if (slot < this.#border) {
+      places = this.#after as Places;
+      slot = ((a >>> 0) * places.scale) | 0;
+    }
     for (;;) {
-      const segment = slots[at + 4] as number;
-      if (segment === FREE) break;
-      if (slots[at] === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d) {
-        this.#at = at;
-        this.#atTaken = true;
-        return segment;
+      const page = places.pages[slot >> pageBits] as number;
+      const words = slabs[page >> SLAB_BITS] as Int32Array;
+      let at = ((page & SLAB_MASK) << pageBits) + (slot & pageMask);
+      const end = at + pageMask + 1 - (slot & pageMask);
+      for (; at < end; at++, slot++) {
+        const place = words[at] as number;
+        if (place === FREE) {
+          this.#in = places;
+          this.#words = words;
+          this.#at = at;
+          this.#slot = slot;
+          return false;
+        }
+        if ((place ^ tag) >>> NUMBER_BITS === 0 && this.#log.isAt(place & NUMBER_MASK, a, b, c, d)) return true;
       }
-      at += SLOT_WORDS;
-      if (at === end) at = 0;
-    }
-    this.#at = at;
-    this.#atTaken = false;
-    return this.#old === null ? FREE : this.#probeOld(this.#old, a, b, c, d);
-  }
-
-  #probeOld(slots: Int32Array, a: number, b: number, c: number, d: number): number {
-    let at = (((a >>> 0) * this.#oldScale) | 0) * SLOT_WORDS;
-    for (;;) {
-      const segment = slots[at + 4] as number;
-      if (segment === FREE) return FREE;
-      if (slots[at] === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d) return segment;
-      at += SLOT_WORDS;
-      if (at === slots.length) at = 0;
     }
   }
 
-  /** Remembers the fingerprint of the last probe, with nothing between; in place of its expired entry, if it had one. */
-  place(fingerprint: Uint32Array, segment: number): void {
-    const at = this.#at;
-    const slots = this.#slots;
-    if (!this.#atTaken) {
-      assert(this.#used + 1 < this.#capacity, 'the dedupe table is full');
-      slots[at] = fingerprint[0] as number;
-      slots[at + 1] = fingerprint[1] as number;
-      slots[at + 2] = fingerprint[2] as number;
-      slots[at + 3] = fingerprint[3] as number;
-      this.#used++;
-    }
-    slots[at + 4] = segment;
+  /** Remembers where the log has the fingerprint of the last look-up, which found nothing; nothing may lie between. */
+  place(fingerprint: Uint32Array, number: number): void {
+    this.#words[this.#at] = tagOf(fingerprint[3] as number) | number;
+    this.#in.used++;
+    const next = this.#slot + 1;
+    if ((next & (this.#pool.pageWords - 1)) === 0) this.#reach(this.#in, next);
   }
 
-  /** Begins a table of `capacity` slots; {@link migrate} fills it. */
-  beginMigration(capacity: number): void {
-    assert(this.#old === null, 'one migration at a time');
-    this.#old = this.#slots;
-    this.#oldCapacity = this.#capacity;
-    this.#oldScale = this.#scale;
-    this.#oldCursor = 0;
-    this.#slots = new Int32Array(capacity * SLOT_WORDS);
-    this.#capacity = capacity;
-    this.#scale = capacity / WORD_RANGE;
-    this.#used = 0;
-    this.#sweepCursor = 0;
+  /** Begins a table of `capacity` places without the dead ones; {@link rewrite} fills it. */
+  beginRewrite(capacity: number): void {
+    assert(this.#after === null, 'one rewriting at a time');
+    this.#after = this.#newPlaces(capacity);
+    this.#border = 0;
   }
 
-  /**
-   * Moves up to `limit` slots over, leaving out what has expired (`segment < liveFrom`, which is at least 1) and what is evicted
-   * (`segment <= evictThrough`). True when this ended the migration.
-   */
-  migrate(limit: number, liveFrom: number, evictThrough: number, evicted: Evicted): boolean {
-    const old = this.#old;
-    if (old === null) return false;
-    const until = Math.min(this.#oldCapacity, this.#oldCursor + limit);
-    for (let slot = this.#oldCursor; slot < until; slot++) {
-      const at = slot * SLOT_WORDS;
-      const segment = old[at + 4] as number;
-      // An entry below liveFrom may have been remembered anew in the new table; no live entry ever is.
-      if (segment < liveFrom) continue;
-      if (segment <= evictThrough) evicted(old[at + 1] as number, old[at + 2] as number, segment);
-      else this.#move(old, at);
+  /** Enters all that the log holds into a table that knows none of it: a restore. Not bounded. */
+  enterAll(capacity: number): void {
+    this.beginRewrite(capacity);
+    const log = this.#log;
+    for (let number = log.first, left = log.count; left > 0; left--, number = (number + 1) & log.numberMask) {
+      this.#move(this.#after as Places, tagOf(log.word(number, 3)) | number);
     }
-    this.#oldCursor = until;
-    if (until < this.#oldCapacity) return false;
-    this.#old = null;
+    this.rewrite(Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Moves the border past at least `limit` places, to the next free one. True when that ended the rewriting. */
+  rewrite(limit: number): boolean {
+    const after = this.#after;
+    if (after === null) return false;
+    const { pageBits } = this.#pool;
+    const now = this.#now;
+    const end = now.pages.length << pageBits;
+    const until = Math.min(end, this.#border + limit);
+    let slot = this.#border;
+    for (; slot < end; slot++) {
+      const place = this.#read(now, slot);
+      // Behind a free place no entry has its home before it: what lies there is for look-ups of the old table alone.
+      if (place === FREE && slot >= until) break;
+      if (place !== FREE && this.#log.isHere(place & NUMBER_MASK)) this.#move(after, place);
+    }
+    for (let page = this.#border >> pageBits; page < slot >> pageBits; page++) this.#give(now, page);
+    this.#border = slot;
+    if (slot < end) {
+      this.#reach(after, Math.min(after.capacity, Math.ceil((slot / now.capacity) * after.capacity) + 1));
+      return false;
+    }
+    this.#reach(after, after.capacity);
+    this.#now = after;
+    this.#after = null;
+    this.#border = 0;
     return true;
   }
 
-  #move(from: Int32Array, fromAt: number): void {
-    const slots = this.#slots;
-    let at = ((((from[fromAt] as number) >>> 0) * this.#scale) | 0) * SLOT_WORDS;
-    while (slots[at + 4] !== FREE) {
-      at += SLOT_WORDS;
-      if (at === slots.length) at = 0;
-    }
-    for (let word = 0; word < SLOT_WORDS; word++) slots[at + word] = from[fromAt + word] as number;
-    this.#used++;
+  #move(to: Places, place: number): void {
+    let slot = ((this.#log.word(place & NUMBER_MASK, 0) >>> 0) * to.scale) | 0;
+    this.#reach(to, slot);
+    while (this.#read(to, slot) !== FREE) slot++;
+    const page = to.pages[slot >> this.#pool.pageBits] as number;
+    this.#pool.slabOf(page)[this.#pool.wordsAt(page) + (slot & (this.#pool.pageWords - 1))] = place;
+    to.used++;
+    this.#reach(to, slot + 1);
   }
 
-  /** Examines the next `limit` slots and frees those that {@link migrate} would leave out. Not while migrating. */
-  sweep(limit: number, liveFrom: number, evictThrough: number, evicted: Evicted): void {
-    assert(this.#old === null, 'no sweep while migrating');
-    const slots = this.#slots;
-    let slot = this.#sweepCursor;
-    for (let examined = 0; examined < limit; examined++) {
-      const at = slot * SLOT_WORDS;
-      // What shifts back into the slot is examined in its turn, so the loop stays here until the slot keeps its entry.
-      for (;;) {
-        const segment = slots[at + 4] as number;
-        if (segment === FREE || (segment >= liveFrom && segment > evictThrough)) break;
-        if (segment >= liveFrom) evicted(slots[at + 1] as number, slots[at + 2] as number, segment);
-        this.#free(slot);
-      }
-      if (++slot === this.#capacity) slot = 0;
-    }
-    this.#sweepCursor = slot;
+  #read(places: Places, slot: number): number {
+    const page = places.pages[slot >> this.#pool.pageBits] as number;
+    return (this.#pool.slabs[page >> SLAB_BITS] as Int32Array)[((page & SLAB_MASK) << this.#pool.pageBits) + (slot & (this.#pool.pageWords - 1))] as number;
   }
 
-  /** Knuth 6.4 algorithm R: closes the gap with each later entry of the cluster that may move there. */
-  #free(slot: number): void {
-    const slots = this.#slots;
-    const capacity = this.#capacity;
-    let gap = slot;
-    let next = slot;
-    for (;;) {
-      next = next + 1 === capacity ? 0 : next + 1;
-      const nextAt = next * SLOT_WORDS;
-      if (slots[nextAt + 4] === FREE) break;
-      const home = (((slots[nextAt] as number) >>> 0) * this.#scale) | 0;
-      const staysBehindGap = gap < next ? home > gap && home <= next : home > gap || home <= next;
-      if (staysBehindGap) continue;
-      for (let word = 0; word < SLOT_WORDS; word++) slots[gap * SLOT_WORDS + word] = slots[nextAt + word] as number;
-      gap = next;
+  #newPlaces(capacity: number): Places {
+    return { capacity, scale: capacity / WORD_RANGE, pages: [], used: 0 };
+  }
+
+  /** Brings the pages up to the one of `slot`, free all. */
+  #reach(places: Places, slot: number): void {
+    while (places.pages.length <= slot >> this.#pool.pageBits) {
+      places.pages.push(this.#pool.takeZeroed());
+      this.#pages++;
     }
-    slots[gap * SLOT_WORDS + 4] = FREE;
-    this.#used--;
+  }
+
+  #give(places: Places, page: number): void {
+    this.#pool.give(places.pages[page] as number);
+    this.#pages--;
   }
 }

@@ -1,3 +1,4 @@
+export { PagePool } from './dedupe-pages.ts';
 export { PARTITION_TABLES, type PartitionOptions } from './options.ts';
 export { Partition, type PartitionCheckpoint } from './partition.ts';
 export type { PartitionStats } from './stats.ts';

@@ -3,6 +3,7 @@
 import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
+import type { PagePool } from './dedupe-pages.ts';
 import type { DedupeBounds } from './dedupe-runs.ts';
 
 export const TABLES = { meta: 'meta', cells: 'cells', dedupe: 'dedupe', outbox: 'outbox', dead: 'dead' } as const;
@@ -19,6 +20,8 @@ export interface PartitionOptions<Event, DomainRules> {
   /** Holds {@link PARTITION_TABLES}. The partition reads it; its checkpoints are committed by whoever drives it. */
   readonly store: OrderedStore;
   readonly dedupeMemoryBytesMax: number;
+  /** Shared by the partitions of a thread; one of its own where there is but one. */
+  readonly dedupePages?: PagePool;
   readonly dedupeBounds?: DedupeBounds;
   /** Dead letters kept; the oldest leave first. */
   readonly deadLetterBytesMax: number;

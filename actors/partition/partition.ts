@@ -101,7 +101,7 @@ export class Partition<Event, DomainRules> {
     this.#counter = new CellCounter({ pipeline, table: this.#table, changes: this.#changes, partitionCount });
     this.#time = new PartitionTime(this.#hourMs, this.#dayMs);
     this.#reports = new Reports(id, this.#table, this.#changes, this.#time, this.#hourMs);
-    this.#dedupe = openDedupe({ store, table: TABLES.dedupe, memoryBytesMax: options.dedupeMemoryBytesMax, ...options.dedupeBounds });
+    this.#dedupe = openDedupe({ store, table: TABLES.dedupe, memoryBytesMax: options.dedupeMemoryBytesMax, ...(options.dedupePages && { pages: options.dedupePages }), ...options.dedupeBounds });
     this.#outbox = new Outbox(id, store);
     this.#deadLetters = new DeadLetters(store, options.deadLetterBytesMax);
     this.#tail = new Tail(options.tailEntries ?? TAIL_ENTRIES);

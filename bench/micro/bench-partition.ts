@@ -1,8 +1,9 @@
-/** A partition in memory under the daemon's defaults, as far as they matter to speed, and the control records that a log of it begins with. */
+/** A partition, in memory unless told, under the daemon's defaults, as far as they matter to speed, and the control records that a log of it begins with. */
 
 import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
-import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
+import { PARTITION_TABLES, Partition, type PagePool } from '../../actors/partition/index.ts';
 import { encodeControl, type Rules } from '../../engine/core/rules.ts';
+import type { OrderedStore } from '../../engine/core/store.ts';
 import { MS_PER_DAY, MS_PER_MINUTE, partitionId } from '../../engine/core/types.ts';
 import { memoryStore } from '../../engine/state/index.ts';
 
@@ -31,14 +32,20 @@ export const benchControls: readonly Uint8Array[] = [
 
 export type BenchPartition = ReturnType<typeof openBenchPartition>;
 
-export function openBenchPartition(id: number) {
+export interface BenchPartitionOptions {
+  readonly store: OrderedStore;
+  readonly dedupeMemoryBytesMax: number;
+  readonly dedupePages?: PagePool;
+}
+
+export function openBenchPartition(id: number, { store, ...dedupe }: BenchPartitionOptions = { store: memoryStore(PARTITION_TABLES), dedupeMemoryBytesMax: 2 ** 26 }) {
   return Partition.open({
     id: partitionId(id),
     partitionCount: BENCH_PARTITIONS,
     instance: BENCH_INSTANCE,
     pipeline: appsflyerPipeline,
-    store: memoryStore(PARTITION_TABLES),
-    dedupeMemoryBytesMax: 2 ** 26,
+    store,
+    ...dedupe,
     deadLetterBytesMax: 2 ** 20,
     current: new Float64Array(3),
     isPoison: () => false,

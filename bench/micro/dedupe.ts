@@ -75,7 +75,7 @@ class BenchStore implements OrderedStore {
 }
 
 /** Fingerprint number `n`: four rounds of a 32-bit mixer, so that any of them can be made again without being kept. */
-function fingerprintOf(n: number, out: Uint32Array): void {
+export function fingerprintOf(n: number, out: Uint32Array): void {
   let state = n >>> 0;
   for (let word = 0; word < 4; word++) {
     state = (state + 0x9e3779b9) | 0;

@@ -13,8 +13,8 @@ import { loadSettings } from './settings.ts';
 
 /** Journal bytes of one Push message: 1.6 KB of JSON and its record header (bench/micro/journal.ts). */
 const EVENT_BYTES = 1_640;
-/** What a fingerprint takes in memory and in the store together, at the table's load factor (bench/micro/dedupe.ts). */
-const FINGERPRINT_MEMORY_BYTES = 32;
+/** What a fingerprint takes in memory, in log and table (bench/micro/memory.ts), and in the store. */
+const FINGERPRINT_MEMORY_BYTES = 24;
 const FINGERPRINT_DISK_BYTES = 20;
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;

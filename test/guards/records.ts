@@ -22,9 +22,9 @@ export const RECORDS: readonly Guard[] = [
   {
     section: 'state',
     rule: 'a fingerprint has 128 bits: all four words are compared',
-    file: 'actors/partition/dedupe-table.ts',
-    find: '&& slots[at + 3] === d) {',
-    replace: ') {',
+    file: 'actors/partition/dedupe-log.ts',
+    find: '&& words[at + 3] === d;',
+    replace: ';',
     test: { file: 'unit/partition/dedupe.test.ts', name: 'tells apart fingerprints that share all but one word, in memory and in the store' },
   },
   {
@@ -47,8 +47,8 @@ export const RECORDS: readonly Guard[] = [
     section: 'state',
     rule: 'older fingerprints lie in the store behind a filter, which is confirmed there',
     file: 'actors/partition/dedupe.ts',
-    find: '&& !this.#isInStore(fingerprint);',
-    replace: ';',
+    find: '|| this.#isInStore(fingerprint)) return false;',
+    replace: ') return false;',
     test: { file: 'unit/partition/dedupe.test.ts', name: 'stays exact and within its budget while a long stream of repeats and new ones spills' },
   },
   {

@@ -1,7 +1,7 @@
 /** The actor threads of one life: production actor loops over production partitions, each a turn of the world's queue, replaced when they die. */
 
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
-import { Partition } from '../../actors/partition/index.ts';
+import { PagePool, Partition } from '../../actors/partition/index.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { partitionId } from '../../engine/core/types.ts';
 import { createRecordCursor, openLogReader } from '../../engine/log/index.ts';
@@ -67,13 +67,16 @@ export interface OpenPartition {
   readonly partitionCount: number;
   readonly instance: string;
   readonly dedupeMemoryBytesMax?: number;
+  readonly dedupePages?: PagePool;
   readonly deadLetterBytesMax?: number;
 }
 
+/** 16 fingerprints each. */
+const DEDUPE_PAGE_WORDS = 64;
 /** So small that the fingerprints of a story spill, and are compacted and removed over several checkpoints. */
 const DEDUPE_BOUNDS = { capacityMin: 32, mergeEntriesMin: 8, purgeKeysMax: 2 };
 
-export function openPartition({ id, store, partitionCount, instance, dedupeMemoryBytesMax = 64 * 1024, deadLetterBytesMax = 256 * 1024 }: OpenPartition) {
+export function openPartition({ id, store, partitionCount, instance, dedupeMemoryBytesMax = 64 * 1024, dedupePages = new PagePool(DEDUPE_PAGE_WORDS), deadLetterBytesMax = 256 * 1024 }: OpenPartition) {
   return Partition.open({
     id: partitionId(id),
     partitionCount,
@@ -81,6 +84,7 @@ export function openPartition({ id, store, partitionCount, instance, dedupeMemor
     pipeline: appsflyerPipeline,
     store,
     dedupeMemoryBytesMax,
+    dedupePages,
     dedupeBounds: DEDUPE_BOUNDS,
     deadLetterBytesMax,
     current: new Float64Array(3),
@@ -177,7 +181,8 @@ export class Threads {
     const { dedupeMemoryBytesMax } = settings;
     const deadLetterBytesMax = plant?.deadLettersHaveNoLimit === true ? Infinity : settings.deadLetterBytesMax;
     const ids = Array.from({ length: lane.count }, (_, at) => lane.first + at);
-    const actors = ids.map((id) => openPartition({ id, store: stores[id] as MemoryStore, partitionCount: story.partitionCount, instance, dedupeMemoryBytesMax, deadLetterBytesMax }));
+    const dedupePages = new PagePool(DEDUPE_PAGE_WORDS);
+    const actors = ids.map((id) => openPartition({ id, store: stores[id] as MemoryStore, partitionCount: story.partitionCount, instance, dedupeMemoryBytesMax, dedupePages, deadLetterBytesMax }));
     const toMain = world.channel(MESSAGE_MS_MAX);
     const isAlive = (): boolean => this.#isAlive(thread);
     const loop = new ActorLoop({

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openDedupe, type DedupeIndex } from '../../../actors/partition/dedupe.ts';
+import { openDedupe, type DedupeIndex, type DedupeOptions } from '../../../actors/partition/dedupe.ts';
+import { PagePool } from '../../../actors/partition/dedupe-pages.ts';
 import { DedupeTestStore } from './dedupe-test-store.ts';
 
 const HOUR = 3_600_000;
@@ -55,7 +56,7 @@ class Model {
 /** An index and the model, driven together; checkpoints settle when told. */
 class Pair {
   readonly store = new DedupeTestStore();
-  readonly #options: { memoryBytesMax: number; mergeEntriesMin: number; purgeKeysMax: number };
+  readonly #options: Omit<DedupeOptions, 'store' | 'table'>;
   #index: DedupeIndex;
   #model = new Model();
   #durable = new Model();
@@ -65,8 +66,8 @@ class Pair {
   #durableNowMs = 0;
   horizonMs = 3 * HOUR;
 
-  constructor(memoryBytesMax: number, mergeEntriesMin: number, purgeKeysMax = 4_096) {
-    this.#options = { memoryBytesMax, mergeEntriesMin, purgeKeysMax };
+  constructor(memoryBytesMax: number, mergeEntriesMin: number, purgeKeysMax = 4_096, more: Partial<DedupeOptions> = {}) {
+    this.#options = { memoryBytesMax, mergeEntriesMin, purgeKeysMax, ...more };
     this.#index = this.#open();
   }
 
@@ -147,8 +148,8 @@ const step = fc.oneof(
 describe('the dedupe index', () => {
   it('agrees with a plain map under spills, failed checkpoints, restores and changing horizons', () => {
     fc.assert(
-      fc.property(fc.constantFrom(30_000, 120_000, 400_000, HUGE), fc.constantFrom(64, 1_000, 16_384), fc.constantFrom(1, 8, 4_096), fc.array(step, { minLength: 10, maxLength: 80, size: 'max' }), (memory, merge, purge, steps) => {
-        const pair = new Pair(memory, merge, purge);
+      fc.property(fc.constantFrom(30_000, 120_000, 400_000, HUGE), fc.constantFrom(64, 1_000, 16_384), fc.constantFrom(1, 8, 4_096), fc.constantFrom(64, 4_096), fc.array(step, { minLength: 10, maxLength: 80, size: 'max' }), (memory, merge, purge, pageWords, steps) => {
+        const pair = new Pair(memory, merge, purge, { pages: new PagePool(pageWords), capacityMin: pageWords });
         let next = 0;
         for (const action of steps) {
           if (action.do === 'fresh') for (let n = 0; n < action.count; n++) pair.admit(next++);
@@ -205,6 +206,23 @@ describe('the dedupe index', () => {
     expect(largest).toBeLessThanOrEqual(memoryBytesMax * 1.05);
     pair.crash(false);
     expect(pair.index.memoryBytes).toBeLessThanOrEqual(memoryBytesMax * 1.05);
+  });
+
+  it('stays exact while the numbers of its entries begin anew, sharing its pages with another', () => {
+    const pages = new PagePool(64);
+    const pairs = [new Pair(HUGE, 2_000, 4_096, { pages, numberBits: 14, capacityMin: 64 }), new Pair(40_000, 2_000, 4_096, { pages, numberBits: 14, capacityMin: 64 })] as const;
+    for (const pair of pairs) pair.horizonMs = 6 * HOUR;
+    for (let n = 0; n < 60_000; n++) {
+      for (const pair of pairs) {
+        pair.admit(n);
+        if (n % 3 === 0) pair.admit(Math.max(0, n - (n % 14_000)));
+        if (n % 500 === 499) pair.checkpoint();
+        if (n % 2_500 === 2_499) pair.nowMs += HOUR;
+      }
+    }
+    for (const pair of pairs) pair.check();
+    expect(pairs[0].index.memoryBytes).toBeGreaterThan(40_000);
+    expect(pairs[1].index.memoryBytes).toBeLessThan(60_000);
   });
 
   it('removes expired buckets from the store and ends each finished bucket as one run', () => {

@@ -1,0 +1,141 @@
+/**
+ * Dedupe alone, far beyond its memory: fingerprints straight into the 32 indexes of a thread, on LMDB files, with the daemon's checkpoints.
+ * Old ones are asked for again throughout, and each answer is checked. For bench/micro/memory.ts.
+ */
+
+import { join } from 'node:path';
+import { openDedupe, type DedupeIndex } from '../../actors/partition/dedupe.ts';
+import { PagePool } from '../../actors/partition/index.ts';
+import type { OrderedStore } from '../../engine/core/store.ts';
+import { MS_PER_HOUR } from '../../engine/core/types.ts';
+import { partitionFile } from '../../engine/runtime/actor-loop.ts';
+import { openStore } from '../../engine/state/index.ts';
+import { BENCH_PARTITIONS } from './bench-partition.ts';
+import { fingerprintOf } from './dedupe.ts';
+import { Stalls, type StallFigures } from './stalls.ts';
+
+const TABLE = 'dedupe';
+const BATCH = 64;
+/** One in so many is asked for again, from anywhere in the horizon. */
+const REPEAT_EVERY = 64;
+const HOURS = 24;
+
+export interface SpillOptions {
+  readonly directory: string;
+  readonly entries: number;
+  readonly dedupeMemoryBytesMax: number;
+  readonly checkpointEvery: number;
+  readonly sampleEvery: number;
+}
+
+export interface SpillSample {
+  readonly entries: number;
+  readonly inMemory: number;
+  readonly dedupeMib: number;
+  readonly heapMib: number;
+  readonly seconds: number;
+}
+
+export interface SpillResult extends SpillSample {
+  readonly repeats: number;
+  readonly admitsPerSecond: number;
+  /** Without checkpoints. */
+  readonly admitUs: number;
+  /** Of a batch of 64 admits into one index. */
+  readonly batch: StallFigures;
+  readonly checkpoint: StallFigures;
+  readonly storeMib: number;
+}
+
+interface Spilling {
+  readonly index: DedupeIndex;
+  readonly store: OrderedStore;
+  readonly id: number;
+  epoch: number;
+  count: number;
+}
+
+export async function spillDedupe(options: SpillOptions, onSample: (sample: SpillSample) => void): Promise<SpillResult> {
+  const pages = new PagePool();
+  const memoryBytesMax = Math.floor(options.dedupeMemoryBytesMax / BENCH_PARTITIONS);
+  const all = Array.from({ length: BENCH_PARTITIONS }, (_, id): Spilling => {
+    const store = openStore({ path: join(options.directory, partitionFile(id)), tables: [TABLE] });
+    return { index: openDedupe({ store, table: TABLE, memoryBytesMax, pages }), store, id, epoch: 0, count: 0 };
+  });
+  const batches = new Stalls();
+  const checkpoints = new Stalls();
+  const startMs = performance.now();
+  let admitMs = 0;
+  let entries = 0;
+  let repeats = 0;
+  let turn = 0;
+  const sample = (): SpillSample => ({
+    entries,
+    inMemory: all.reduce((sum, { index }) => sum + index.entriesInMemory, 0),
+    dedupeMib: all.reduce((sum, { index }) => sum + index.memoryBytes, 0) / 2 ** 20,
+    heapMib: process.memoryUsage().heapUsed / 2 ** 20,
+    seconds: (performance.now() - startMs) / 1_000,
+  });
+  const checkpointEach = options.checkpointEvery / BENCH_PARTITIONS;
+  let checkpointAt = checkpointEach;
+  let sampleAt = options.sampleEvery;
+  while (entries < options.entries) {
+    const runningTimeMs = Math.floor((entries / options.entries) * HOURS * MS_PER_HOUR * 0.9999);
+    for (const one of all) {
+      const switches = process.resourceUsage().involuntaryContextSwitches;
+      const beganMs = performance.now();
+      repeats += admitBatch(one, runningTimeMs);
+      const tookMs = performance.now() - beganMs;
+      admitMs += tookMs;
+      if (process.resourceUsage().involuntaryContextSwitches === switches) batches.add(tookMs);
+    }
+    entries += BATCH * BENCH_PARTITIONS;
+    for (; entries >= checkpointAt; checkpointAt += checkpointEach) await checkpoint(all[turn++ % BENCH_PARTITIONS] as Spilling, checkpoints);
+    if (entries < sampleAt) continue;
+    sampleAt += options.sampleEvery;
+    onSample(sample());
+  }
+  const last = sample();
+  const result = {
+    ...last,
+    repeats,
+    admitsPerSecond: (entries + repeats) / last.seconds,
+    admitUs: (admitMs * 1_000) / (entries + repeats),
+    batch: batches.figures(),
+    checkpoint: checkpoints.figures(),
+    storeMib: all.reduce((sum, { store }) => sum + store.sizeBytes(), 0) / 2 ** 20,
+  };
+  for (const { store } of all) await store.close();
+  return result;
+}
+
+const fingerprint = new Uint32Array(4);
+
+/** Returns how many old ones it asked for. */
+function admitBatch(one: Spilling, runningTimeMs: number): number {
+  let asked = 0;
+  for (let at = 0; at < BATCH; at++) {
+    admit(one, one.count, runningTimeMs, true);
+    one.count++;
+    if (one.count % REPEAT_EVERY !== 0) continue;
+    admit(one, Math.floor((Math.imul(one.count, 0x9e3779b1) >>> 0) / 2 ** 32 * one.count), runningTimeMs, false);
+    asked++;
+  }
+  return asked;
+}
+
+function admit({ index, id }: Spilling, n: number, runningTimeMs: number, isNew: boolean): void {
+  fingerprintOf(n * BENCH_PARTITIONS + id, fingerprint);
+  if (index.admit(fingerprint, runningTimeMs, HOURS * MS_PER_HOUR) !== isNew) throw new Error(`bug: fingerprint ${n} of index ${id} counts as ${isNew ? 'a repeat' : 'new'}`);
+}
+
+async function checkpoint(one: Spilling, stalls: Stalls): Promise<void> {
+  const beganMs = performance.now();
+  const operations = one.index.checkpoint(++one.epoch);
+  const encodedMs = performance.now();
+  await one.store.commit(operations);
+  const committedMs = performance.now();
+  one.index.checkpointCommitted(one.epoch);
+  stalls.add(encodedMs - beganMs + performance.now() - committedMs);
+  await one.store.flushed();
+}
