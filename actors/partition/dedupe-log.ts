@@ -103,11 +103,6 @@ export class FingerprintLog {
     return number;
   }
 
-  /** Whether the number names an entry that is here. */
-  isHere(number: number): boolean {
-    return ((this.#head - number - 1) & this.numberMask) < this.#count;
-  }
-
   /** Whether the number names an entry that is here and is this fingerprint; words as signed 32-bit numbers. */
   isAt(number: number, a: number, b: number, c: number, d: number): boolean {
     if (((this.#head - number - 1) & this.numberMask) >= this.#count) return false;
@@ -122,6 +117,32 @@ export class FingerprintLog {
     const page = this.#directory[(number >>> this.#entryBits) & (this.#directory.length - 1)] as number;
     const words = this.#pool.slabs[page >> SLAB_BITS] as Int32Array;
     return words[((page & SLAB_MASK) << this.#pool.pageBits) + ((number & this.#entryMask) << FINGERPRINT_BITS) + word] as number;
+  }
+
+  /**
+   * Of `count` places, each a number below bits that are the caller's: moves those whose entries are here to the front, in order, and writes the
+   * entries' first words beside them. Returns how many.
+   */
+  wordsOf(places: Int32Array, count: number, firstWords: Int32Array): number {
+    const { numberMask } = this;
+    const { pageBits, slabs } = this.#pool;
+    const directory = this.#directory;
+    const directoryMask = directory.length - 1;
+    const entryBits = this.#entryBits;
+    const entryMask = this.#entryMask;
+    const head = this.#head - 1;
+    const here = this.#count;
+    let kept = 0;
+    for (let index = 0; index < count; index++) {
+      const place = places[index] as number;
+      const number = place & numberMask;
+      if (((head - number) & numberMask) >= here) continue;
+      const page = directory[(number >>> entryBits) & directoryMask] as number;
+      const words = slabs[page >> SLAB_BITS] as Int32Array;
+      places[kept] = place;
+      firstWords[kept++] = words[((page & SLAB_MASK) << pageBits) + ((number & entryMask) << FINGERPRINT_BITS)] as number;
+    }
+    return kept;
   }
 
   /** Puts a settled entry before all others, in a restore: buckets never rise. */

@@ -24,6 +24,8 @@ export const NUMBER_BITS = 26;
 const TAG_MASK = 2 ** (32 - NUMBER_BITS) - 1;
 const NUMBER_MASK = 2 ** NUMBER_BITS - 1;
 const FREE = 0;
+/** Places that a rewriting reads before it writes them (chosen: a few KiB of buffers). */
+const GATHERED_MAX = 512;
 const WORD_RANGE = 2 ** 32;
 
 const tagOf = (word: number): number => {
@@ -53,6 +55,11 @@ export class DedupeTable {
   #words: Int32Array = new Int32Array(0);
   #in: Places;
   #slot = 0;
+  /** Of a rewriting: taken places, the first words of their entries, and whether the scan ended at a free place. */
+  readonly #gathered = new Int32Array(GATHERED_MAX);
+  readonly #firstWords = new Int32Array(GATHERED_MAX);
+  #gatheredCount = 0;
+  #hasMetFree = false;
 
   constructor(pool: PagePool, log: FingerprintLog, capacity: number) {
     this.#pool = pool;
@@ -139,7 +146,7 @@ export class DedupeTable {
     this.beginRewrite(capacity);
     const log = this.#log;
     for (let number = log.first, left = log.count; left > 0; left--, number = (number + 1) & log.numberMask) {
-      this.#move(this.#after as Places, tagOf(log.word(number, 3)) | number);
+      this.#enter(this.#after as Places, tagOf(log.word(number, 3)) | number, log.word(number, 0));
     }
     this.rewrite(Number.MAX_SAFE_INTEGER);
   }
@@ -152,14 +159,16 @@ export class DedupeTable {
     const now = this.#now;
     const end = now.pages.length << pageBits;
     const until = Math.min(end, this.#border + limit);
-    let slot = this.#border;
-    for (; slot < end; slot++) {
-      const place = this.#read(now, slot);
-      // Behind a free place no entry has its home before it: what lies there is for look-ups of the old table alone.
-      if (place === FREE && slot >= until) break;
-      if (place !== FREE && this.#log.isHere(place & NUMBER_MASK)) this.#move(after, place);
+    const from = this.#border;
+    let slot = from;
+    for (let isFree = false; slot < end && !isFree; ) {
+      slot = this.#gather(now, slot, until);
+      // Apart from the scan, so that the log's words, each a cache miss, are read side by side.
+      const count = this.#log.wordsOf(this.#gathered, this.#gatheredCount, this.#firstWords);
+      for (let at = 0; at < count; at++) this.#enter(after, this.#gathered[at] as number, this.#firstWords[at] as number);
+      isFree = this.#hasMetFree;
     }
-    for (let page = this.#border >> pageBits; page < slot >> pageBits; page++) this.#give(now, page);
+    for (let page = from >> pageBits; page < slot >> pageBits; page++) this.#give(now, page);
     this.#border = slot;
     if (slot < end) {
       this.#reach(after, Math.min(after.capacity, Math.ceil((slot / now.capacity) * after.capacity) + 1));
@@ -172,19 +181,50 @@ export class DedupeTable {
     return true;
   }
 
-  #move(to: Places, place: number): void {
-    let slot = ((this.#log.word(place & NUMBER_MASK, 0) >>> 0) * to.scale) | 0;
-    this.#reach(to, slot);
-    while (this.#read(to, slot) !== FREE) slot++;
-    const page = to.pages[slot >> this.#pool.pageBits] as number;
-    this.#pool.slabOf(page)[this.#pool.wordsAt(page) + (slot & (this.#pool.pageWords - 1))] = place;
-    to.used++;
-    this.#reach(to, slot + 1);
+  /**
+   * Collects taken places from `slot` on, within one page. Returns where it stopped: at the page's end, when there are enough, or at the first free
+   * place that is not before `until`. Behind that no entry has its home before it: what lies there is for look-ups of the old table alone.
+   */
+  #gather(from: Places, slot: number, until: number): number {
+    const { pageBits, slabs } = this.#pool;
+    const page = from.pages[slot >> pageBits] as number;
+    const words = slabs[page >> SLAB_BITS] as Int32Array;
+    const pageMask = (1 << pageBits) - 1;
+    const base = ((page & SLAB_MASK) << pageBits) - (slot & ~pageMask);
+    const end = Math.min((slot | pageMask) + 1, slot + GATHERED_MAX);
+    const gathered = this.#gathered;
+    let count = 0;
+    let next = slot;
+    this.#hasMetFree = false;
+    for (; next < end; next++) {
+      const place = words[base + next] as number;
+      if (place !== FREE) gathered[count++] = place;
+      else if (next >= until) {
+        this.#hasMetFree = true;
+        break;
+      }
+    }
+    this.#gatheredCount = count;
+    return next;
   }
 
-  #read(places: Places, slot: number): number {
-    const page = places.pages[slot >> this.#pool.pageBits] as number;
-    return (this.#pool.slabs[page >> SLAB_BITS] as Int32Array)[((page & SLAB_MASK) << this.#pool.pageBits) + (slot & (this.#pool.pageWords - 1))] as number;
+  /** Puts a place whose entry has this first word where it belongs. */
+  #enter(to: Places, place: number, firstWord: number): void {
+    const { pageBits, slabs } = this.#pool;
+    const pageMask = (1 << pageBits) - 1;
+    let slot = ((firstWord >>> 0) * to.scale) | 0;
+    if (slot >> pageBits >= to.pages.length) this.#reach(to, slot);
+    for (;;) {
+      const page = to.pages[slot >> pageBits] as number;
+      const words = slabs[page >> SLAB_BITS] as Int32Array;
+      const at = ((page & SLAB_MASK) << pageBits) + (slot & pageMask);
+      slot++;
+      if (words[at] !== FREE) continue;
+      words[at] = place;
+      break;
+    }
+    to.used++;
+    if ((slot & pageMask) === 0) this.#reach(to, slot);
   }
 
   #newPlaces(capacity: number): Places {

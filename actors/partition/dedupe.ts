@@ -32,6 +32,8 @@ const CAPACITY_MIN = 2_048;
 const LOAD_HIGH = 0.8;
 /** ... larger, if so much of it is entries that are here, else as large as it is, without the dead ... */
 const LOAD_GROW = 0.6;
+/** ... and larger against the budget too, if there are so many because they may not leave yet ... */
+const LOAD_MUST_GROW = 0.7;
 const GROWTH = 1.5;
 /** ... and below this share it is made smaller, but not by more than so much at a time, which bounds a piece. */
 const LOAD_SHRINK = 0.12;
@@ -230,7 +232,13 @@ class Dedupe implements DedupeIndex {
   /** The table is full to its mark: of entries, then it grows; or of dead places. */
   #renew(): void {
     const { capacity } = this.#table;
-    this.#beginRewrite(this.#log.count < capacity * LOAD_GROW ? capacity : Math.ceil(capacity * GROWTH));
+    const load = this.#log.count / capacity;
+    const grows = load >= LOAD_MUST_GROW || (load >= LOAD_GROW && this.#growthFits);
+    this.#beginRewrite(grows ? Math.ceil(capacity * GROWTH) : capacity);
+  }
+
+  get #growthFits(): boolean {
+    return this.#bytesBesideTable + this.#pages.pageBytes + this.#table.capacity * GROWTH * PLACE_BYTES <= this.#memoryBytesMax;
   }
 
   #beginRewrite(capacity: number): void {
@@ -245,10 +253,9 @@ class Dedupe implements DedupeIndex {
   }
 
   get #isFull(): boolean {
-    const bytes = this.#bytesBesideTable + this.#table.byteLengthDue + this.#pages.pageBytes;
-    if (bytes > this.#memoryBytesMax || this.#log.count >= this.#entriesMax) return true;
+    if (this.#bytesBesideTable + this.#pages.pageBytes + this.#table.byteLengthDue > this.#memoryBytesMax || this.#log.count >= this.#entriesMax) return true;
     // A larger table would not fit: fewer entries do with this one.
-    return !this.#table.isRewriting && this.#log.count >= this.#table.capacity * LOAD_GROW && bytes + this.#table.capacity * (GROWTH - 1) * PLACE_BYTES > this.#memoryBytesMax;
+    return this.#log.count >= this.#table.capacity * LOAD_GROW && !this.#table.isRewriting && !this.#growthFits;
   }
 
   /** Fills memory with the newest of what the store holds; the rest is left there behind the filter. */

@@ -12,7 +12,7 @@ import { partitionFile } from '../../engine/runtime/actor-loop.ts';
 import { openStore } from '../../engine/state/index.ts';
 import { BENCH_PARTITIONS, benchControls, openBenchPartition, type BenchPartition } from './bench-partition.ts';
 import { buildMessages } from './messages.ts';
-import { Stalls, type StallFigures } from './stalls.ts';
+import { Pauses, Stalls, type StallFigures } from './stalls.ts';
 
 /** Records of one partition in one batch, and of the batch. */
 const SLICE_RECORDS = 64;
@@ -55,6 +55,8 @@ export interface FillResult extends FillSample {
   readonly seconds: number;
   /** Of folding one slice of 64 records. */
   readonly fold: StallFigures;
+  /** Of the garbage collector, and the longest slice without it. */
+  readonly pauses: ReturnType<Pauses['figures']>;
   /** Of encoding one checkpoint, and of what it does once committed. */
   readonly checkpoint: StallFigures;
   readonly storeMib: number;
@@ -84,7 +86,7 @@ export async function fillPartitions(options: FillOptions, onSample: (sample: Fi
   if (accepted !== fill.events) throw new Error(`bug: ${accepted} of ${fill.events} records were accepted`);
   const seconds = (performance.now() - startMs) / 1_000;
   const storeMib = partitions.reduce((sum, { store }) => sum + store.sizeBytes(), 0) / 2 ** 20;
-  const result = { ...fill.sample(), seconds, fold: fill.folds.figures(), checkpoint: fill.checkpoints.figures(), storeMib };
+  const result = { ...fill.sample(), seconds, fold: fill.folds.figures(), pauses: fill.pauses.figures(), checkpoint: fill.checkpoints.figures(), storeMib };
   for (const { store } of partitions) await store.close();
   return result;
 }
@@ -97,6 +99,7 @@ class Fill {
   readonly #checkpointEvents: number;
   readonly folds = new Stalls();
   readonly checkpoints = new Stalls();
+  readonly pauses = new Pauses();
   #sequence = 0;
   #turn = 0;
   #reportTurn = 0;
@@ -130,7 +133,9 @@ class Fill {
       const startMs = performance.now();
       actor.fold(batch, batch.slices[actor.id] as LogSlice, this.#messages);
       const tookMs = performance.now() - startMs;
-      if (involuntarySwitches() === switches) this.folds.add(tookMs);
+      if (involuntarySwitches() !== switches) continue;
+      this.folds.add(tookMs);
+      this.pauses.add(startMs, tookMs);
     }
     this.events += BATCH_RECORDS;
     if (this.#sequence % REPORT_BATCHES === 0) this.#report(this.#partitions[this.#reportTurn++ % BENCH_PARTITIONS] as Filled);
