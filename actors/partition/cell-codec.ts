@@ -8,6 +8,7 @@
 import type { CellName } from '../../engine/core/cell.ts';
 import { pack, unpack } from '../../engine/core/codec.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { Breakdown } from './breakdown.ts';
 import { Cell } from './cell.ts';
 
 /** Names of measures and labels in the order of stored arrays. */
@@ -55,8 +56,8 @@ export class CellCodec {
       cell.revision,
       cell.records,
       cell.measures,
-      breakdown === null ? null : [...breakdown.keys()],
-      breakdown === null ? null : [...breakdown.values()],
+      breakdown === null ? null : breakdown.names(),
+      breakdown === null ? null : breakdown.counts(),
       cell.labelTimesMs,
       cell.labelTexts,
     ];
@@ -77,7 +78,7 @@ export class CellCodec {
       );
       cell.revision = revision;
       cell.records = records;
-      if (names !== null && counts !== null) cell.breakdown = new Map(names.map((text, index) => [text, counts[index] as number]));
+      if (names !== null && counts !== null) cell.breakdown = new Breakdown(names, counts);
       cell.isStored = true;
       return cell;
     } catch (error) {

@@ -27,16 +27,18 @@ export class Series {
   /** The ones touched last, to be found without a look-up. */
   hour: Cell | null = null;
   day: Cell | null = null;
-  /** All of them, by window and kind. */
-  readonly cells = new Map<number, Cell>();
+  /** All of them; few, but for late ones. A map would take 220 bytes before it holds five. */
+  cells: readonly Cell[] = [];
 
   constructor(dimensions: string) {
     this.dimensions = dimensions;
   }
-}
 
-/** Windows are whole seconds at least, so the kind fits below. */
-const slotOf = (kind: CellKind, windowStartMs: number): number => windowStartMs * 4 + kind;
+  cell(kind: CellKind, windowStartMs: number): Cell | null {
+    for (const cell of this.cells) if (cell.windowStartMs === windowStartMs && cell.kind === kind) return cell;
+    return null;
+  }
+}
 
 export class CellTable {
   readonly #store: OrderedStore;
@@ -71,7 +73,7 @@ export class CellTable {
   hourCell(series: Series, windowStartMs: number): Cell {
     const latest = series.hour;
     if (latest !== null && latest.windowStartMs === windowStartMs) return latest;
-    const cell = series.cells.get(slotOf(CellKind.hour, windowStartMs)) ?? this.#create(series, CellKind.hour, windowStartMs);
+    const cell = series.cell(CellKind.hour, windowStartMs) ?? this.#create(series, CellKind.hour, windowStartMs);
     series.hour = cell;
     return cell;
   }
@@ -80,7 +82,7 @@ export class CellTable {
   dayCellInMemory(series: Series, windowStartMs: number): Cell | null {
     const latest = series.day;
     if (latest !== null && latest.windowStartMs === windowStartMs) return latest;
-    const cell = series.cells.get(slotOf(CellKind.day, windowStartMs)) ?? null;
+    const cell = series.cell(CellKind.day, windowStartMs);
     if (cell !== null) series.day = cell;
     return cell;
   }
@@ -102,7 +104,7 @@ export class CellTable {
   }
 
   inMemory(name: CellName): Cell | null {
-    return this.#series.get(name.dimensions)?.cells.get(slotOf(name.kind, name.windowStartMs)) ?? null;
+    return this.#series.get(name.dimensions)?.cell(name.kind, name.windowStartMs) ?? null;
   }
 
   /** As the store has it, without keeping it; null when there is none. */
@@ -211,7 +213,8 @@ export class CellTable {
   }
 
   #keep(series: Series, cell: Cell): void {
-    series.cells.set(slotOf(cell.kind, cell.windowStartMs), cell);
+    // Takes what is needed, where push takes 17 places at once.
+    series.cells = series.cells.concat(cell);
     const windows = this.#windows[cell.kind];
     const cells = windows.get(cell.windowStartMs);
     if (cells === undefined) windows.set(cell.windowStartMs, new Set([cell]));
@@ -222,10 +225,11 @@ export class CellTable {
 
   #forget(cell: Cell): void {
     const series = this.#series.get(cell.dimensions) as Series;
-    series.cells.delete(slotOf(cell.kind, cell.windowStartMs));
+    const at = series.cells.indexOf(cell);
+    series.cells = series.cells.slice(0, at).concat(series.cells.slice(at + 1));
     if (series.hour === cell) series.hour = null;
     if (series.day === cell) series.day = null;
-    if (series.cells.size === 0) this.#series.delete(cell.dimensions);
+    if (series.cells.length === 0) this.#series.delete(cell.dimensions);
     const cells = this.#windows[cell.kind].get(cell.windowStartMs) as Set<Cell>;
     cells.delete(cell);
     if (cells.size === 0) this.#windows[cell.kind].delete(cell.windowStartMs);

@@ -5,6 +5,7 @@
  */
 
 import { OTHER, type CellKind, type CellLabel, type CellName, type PartialCell } from '../../engine/core/cell.ts';
+import { Breakdown } from './breakdown.ts';
 
 /** Names of a cell's breakdown; further ones count as `other`. The pipeline's list is shorter: this holds if it should fail. */
 const BREAKDOWN_NAMES_MAX = 256;
@@ -28,7 +29,7 @@ export class Cell implements CellName {
   readonly labelTimesMs: number[];
   readonly labelTexts: string[];
   records = 0;
-  breakdown: Map<string, number> | null = null;
+  breakdown: Breakdown | null = null;
   revision = 0;
   /** Changed since it was last reported. */
   isChanged = false;
@@ -58,7 +59,7 @@ export class Cell implements CellName {
       const index = event.touched[at] as number;
       (this.measures[index] as number) += event.amounts[index] as number;
     }
-    if (event.breakdownName !== null) this.#count(event.breakdownName);
+    if (event.breakdownName !== null) (this.breakdown ??= new Breakdown()).count(event.breakdownName, BREAKDOWN_NAMES_MAX, OTHER);
     const { timeMs, labels } = event;
     for (let index = 0; index < labels.length; index++) {
       if (timeMs >= (this.labelTimesMs[index] as number)) this.#relabel(index, timeMs, labels[index] as string);
@@ -72,7 +73,7 @@ export class Cell implements CellName {
       dimensions: this.dimensions,
       records: this.records,
       measures: this.measures.slice(),
-      breakdown: this.breakdown === null ? null : Object.fromEntries(this.breakdown),
+      breakdown: this.breakdown === null ? null : this.breakdown.toRecord(),
       labels: this.labelTexts.map((text, index): CellLabel => ({ timeMs: this.labelTimesMs[index] as number, text })),
       revision: this.revision,
     };
@@ -81,14 +82,6 @@ export class Cell implements CellName {
   /** Rough bytes of its stored form. */
   get weight(): number {
     return 64 + this.dimensions.length + 3 * this.measures.length;
-  }
-
-  #count(name: string): void {
-    this.breakdown ??= new Map();
-    const known = this.breakdown.get(name);
-    if (known !== undefined) this.breakdown.set(name, known + 1);
-    else if (this.breakdown.size < BREAKDOWN_NAMES_MAX) this.breakdown.set(name, 1);
-    else this.breakdown.set(OTHER, (this.breakdown.get(OTHER) ?? 0) + 1);
   }
 
   /** An event without a text says nothing about it. Ties go to the greater text, so that the order of events does not matter. */

@@ -39,6 +39,6 @@ export function hashState({ sequence, time, conservation, rejects, rules, table,
 }
 
 function line(cell: Cell): string {
-  const breakdown = cell.breakdown === null ? null : [...cell.breakdown].sort(([left], [right]) => (left < right ? -1 : 1));
+  const breakdown = cell.breakdown === null ? null : cell.breakdown.entries().sort(([left], [right]) => (left < right ? -1 : 1));
   return `${JSON.stringify([cell.kind, cell.windowStartMs, cell.dimensions, cell.revision, cell.records, cell.measures, breakdown, cell.labelTimesMs, cell.labelTexts])}\n`;
 }
