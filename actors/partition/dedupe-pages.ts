@@ -4,7 +4,8 @@
  * Typed arrays of their own, growing and outgrown, cost twice what they hold: the garbage collector frees the old ones late, and malloc
  * keeps most of what it is given back. So memory is taken in slabs that are never moved. Those of 64 MiB are mapped by malloc each by
  * itself, whatever it has learned (its threshold never passes 32 MiB): untouched pages take no memory, and a slab that nobody
- * uses any more goes back to the system once it is collected. Small slabs come first, so that a small state takes little.
+ * uses any more goes back to the system once it is collected. Small slabs come first, so that a small state takes little; none between, which malloc
+ * may take from what it has kept and then writes full of zeros (16 MiB: 6 ms at once).
  *
  * ```
  * page    slab | page in the slab (12 bits)
@@ -20,6 +21,8 @@ export const SLAB_BITS = 12;
 export const SLAB_MASK = (1 << SLAB_BITS) - 1;
 const SLAB_PAGES_MAX = 1 << SLAB_BITS;
 const SLAB_PAGES_MIN = 16;
+/** So many pages come in small slabs, 2 MiB in all; then in large ones. Chosen. */
+const SMALL_PAGES_MAX = 128;
 /** A slab that is free goes once the others have so many free pages: the next few must not bring a new one. Chosen. */
 const SPARE_PAGES = 32;
 const NO_WORDS = new Int32Array(0);
@@ -107,7 +110,7 @@ export class PagePool {
   }
 
   #addSlab(): number {
-    const pages = Math.min(SLAB_PAGES_MAX, Math.max(SLAB_PAGES_MIN, this.#pages));
+    const pages = this.#pages < SMALL_PAGES_MAX ? Math.max(SLAB_PAGES_MIN, this.#pages) : SLAB_PAGES_MAX;
     const words = new Int32Array(pages << this.pageBits);
     const gap = this.#slabs.indexOf(null);
     const index = gap < 0 ? this.#slabs.length : gap;

@@ -125,7 +125,7 @@ describe('the pages of a thread', () => {
     const pool = new PagePool(PAGE_WORDS);
     const logs = [new FingerprintLog(pool, 20), new FingerprintLog(pool, 20)];
     const fill = (log: FingerprintLog | undefined, bucket: number): void => {
-      for (let n = 0; n < 10_000; n++) log?.append(spread(n), bucket);
+      for (let n = 0; n < 60_000; n++) log?.append(spread(n), bucket);
     };
     fill(logs[0], 0);
     const bytes = pool.byteLength;
