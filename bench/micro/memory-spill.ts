@@ -6,13 +6,13 @@
 import { join } from 'node:path';
 import { openDedupe, type DedupeIndex } from '../../actors/partition/dedupe.ts';
 import { PagePool } from '../../actors/partition/index.ts';
-import type { OrderedStore } from '../../engine/core/store.ts';
+import type { KeyRange, OrderedStore, StoreEntry, StoreOperation } from '../../engine/core/store.ts';
 import { MS_PER_HOUR } from '../../engine/core/types.ts';
 import { partitionFile } from '../../engine/runtime/actor-loop.ts';
 import { openStore } from '../../engine/state/index.ts';
 import { BENCH_PARTITIONS } from './bench-partition.ts';
 import { fingerprintOf } from './dedupe.ts';
-import { Stalls, type StallFigures } from './stalls.ts';
+import { Pauses, Stalls, type StallFigures } from './stalls.ts';
 
 const TABLE = 'dedupe';
 const BATCH = 64;
@@ -43,13 +43,17 @@ export interface SpillResult extends SpillSample {
   readonly admitUs: number;
   /** Of a batch of 64 admits into one index. */
   readonly batch: StallFigures;
+  /** Of the same, without what the store took to read. */
+  readonly batchBesideReads: StallFigures;
+  /** Of the garbage collector, and the longest batch without it and without reads. */
+  readonly pauses: ReturnType<Pauses['figures']>;
   readonly checkpoint: StallFigures;
   readonly storeMib: number;
 }
 
 interface Spilling {
   readonly index: DedupeIndex;
-  readonly store: OrderedStore;
+  readonly store: TimedStore;
   readonly id: number;
   epoch: number;
   count: number;
@@ -59,10 +63,12 @@ export async function spillDedupe(options: SpillOptions, onSample: (sample: Spil
   const pages = new PagePool();
   const memoryBytesMax = Math.floor(options.dedupeMemoryBytesMax / BENCH_PARTITIONS);
   const all = Array.from({ length: BENCH_PARTITIONS }, (_, id): Spilling => {
-    const store = openStore({ path: join(options.directory, partitionFile(id)), tables: [TABLE] });
+    const store = new TimedStore(openStore({ path: join(options.directory, partitionFile(id)), tables: [TABLE] }));
     return { index: openDedupe({ store, table: TABLE, memoryBytesMax, pages }), store, id, epoch: 0, count: 0 };
   });
   const batches = new Stalls();
+  const besideReads = new Stalls();
+  const pauses = new Pauses();
   const checkpoints = new Stalls();
   const startMs = performance.now();
   let admitMs = 0;
@@ -83,11 +89,16 @@ export async function spillDedupe(options: SpillOptions, onSample: (sample: Spil
     const runningTimeMs = Math.floor((entries / options.entries) * HOURS * MS_PER_HOUR * 0.9999);
     for (const one of all) {
       const switches = process.resourceUsage().involuntaryContextSwitches;
+      const readBeforeMs = one.store.readMs;
       const beganMs = performance.now();
       repeats += admitBatch(one, runningTimeMs);
       const tookMs = performance.now() - beganMs;
       admitMs += tookMs;
-      if (process.resourceUsage().involuntaryContextSwitches === switches) batches.add(tookMs);
+      if (process.resourceUsage().involuntaryContextSwitches !== switches) continue;
+      batches.add(tookMs);
+      const ownMs = tookMs - (one.store.readMs - readBeforeMs);
+      besideReads.add(ownMs);
+      pauses.add(beganMs, ownMs);
     }
     entries += BATCH * BENCH_PARTITIONS;
     for (; entries >= checkpointAt; checkpointAt += checkpointEach) await checkpoint(all[turn++ % BENCH_PARTITIONS] as Spilling, checkpoints);
@@ -102,6 +113,8 @@ export async function spillDedupe(options: SpillOptions, onSample: (sample: Spil
     admitsPerSecond: (entries + repeats) / last.seconds,
     admitUs: (admitMs * 1_000) / (entries + repeats),
     batch: batches.figures(),
+    batchBesideReads: besideReads.figures(),
+    pauses: pauses.figures(),
     checkpoint: checkpoints.figures(),
     storeMib: all.reduce((sum, { store }) => sum + store.sizeBytes(), 0) / 2 ** 20,
   };
@@ -138,4 +151,45 @@ async function checkpoint(one: Spilling, stalls: Stalls): Promise<void> {
   one.index.checkpointCommitted(one.epoch);
   stalls.add(encodedMs - beganMs + performance.now() - committedMs);
   await one.store.flushed();
+}
+
+/** A store, and how long it took to read by key. */
+class TimedStore implements OrderedStore {
+  readonly #store: OrderedStore;
+  readMs = 0;
+
+  constructor(store: OrderedStore) {
+    this.#store = store;
+  }
+
+  get(table: string, key: Uint8Array): Uint8Array | null {
+    const startMs = performance.now();
+    const value = this.#store.get(table, key);
+    this.readMs += performance.now() - startMs;
+    return value;
+  }
+
+  range(table: string, range: KeyRange): Iterable<StoreEntry> {
+    return this.#store.range(table, range);
+  }
+
+  commit(operations: readonly StoreOperation[]): Promise<void> {
+    return this.#store.commit(operations);
+  }
+
+  flushed(): Promise<void> {
+    return this.#store.flushed();
+  }
+
+  copyTo(path: string): Promise<void> {
+    return this.#store.copyTo(path);
+  }
+
+  sizeBytes(): number {
+    return this.#store.sizeBytes();
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
 }
