@@ -5,7 +5,8 @@
  * keeps most of what it is given back. So memory is taken in slabs that are never moved. Those of 64 MiB are mapped by malloc each by
  * itself, whatever it has learned (its threshold never passes 32 MiB): untouched pages take no memory, and a slab that nobody
  * uses any more goes back to the system once it is collected. Small slabs come first, so that a small state takes little; none between, which malloc
- * may take from what it has kept and then writes full of zeros (16 MiB: 6 ms at once).
+ * may take from what it has kept and then writes full of zeros (16 MiB: 6 ms at once). They are of the shared kind, though no thread shares them:
+ * V8 answers each 64 MiB of the other kind with a step of up to 10 ms of garbage collection.
  *
  * ```
  * page    slab | page in the slab (12 bits)
@@ -111,7 +112,7 @@ export class PagePool {
 
   #addSlab(): number {
     const pages = this.#pages < SMALL_PAGES_MAX ? Math.max(SLAB_PAGES_MIN, this.#pages) : SLAB_PAGES_MAX;
-    const words = new Int32Array(pages << this.pageBits);
+    const words = new Int32Array(new SharedArrayBuffer(pages * this.pageBytes));
     const gap = this.#slabs.indexOf(null);
     const index = gap < 0 ? this.#slabs.length : gap;
     this.#slabs[index] = { words, pages, free: [], fresh: 0 };
