@@ -5,13 +5,22 @@
  * holding the text as it came.
  */
 
+import type { TextBytes } from '../../engine/core/pipeline.ts';
 import type { AppsflyerEvent } from './event.ts';
+import { Field } from './fields.ts';
 
-/** JSON text, or null when the message carried no event_value. */
-export function eventProperties(event: AppsflyerEvent): string | null {
+/** What the scanner says of a text; else it is no JSON. */
+const YES = 1;
+const TOO_DEEP = 2;
+
+/** JSON text, or null when the message carried no event_value. The bytes are valid until the next call. */
+export function eventProperties(event: AppsflyerEvent): string | TextBytes | null {
+  const range = event.fields.range(Field.eventValue);
+  if (range === null) return null;
+  const answer = event.fields.module.exports.isJson(range.start, range.end);
+  if (answer === YES) return range;
   const text = event.eventValue();
-  if (text === '') return null;
-  return isJson(text) ? text : JSON.stringify(text);
+  return answer === TOO_DEEP && isJson(text) ? range : JSON.stringify(text);
 }
 
 function isJson(text: string): boolean {

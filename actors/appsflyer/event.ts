@@ -4,8 +4,14 @@
  * One instance per decoder, written by decode.ts alone and valid until its next call; its strings may be kept, they hold on to nothing.
  */
 
+import type { TextBytes } from '../../engine/core/pipeline.ts';
 import type { FieldTable } from './field-table.ts';
 import { Field } from './fields.ts';
+
+const CAPITAL_D = 0x44;
+const CAPITAL_K = 0x4b;
+const CAPITAL_S = 0x53;
+const DIGIT_2 = 0x32;
 
 /**
  * What a record reports. The first five count in the metrics of attribution; the others have measures of their own, or none, and
@@ -68,14 +74,22 @@ export class AppsflyerEvent {
     this.fields = fields;
   }
 
-  /** The user's id, whichever kind is there. */
-  userId(): string {
-    return this.userField < 0 ? '' : this.fields.text(this.userField as Field);
+  /** The user's id, whichever kind is there; null for none. Valid until the next call of a function like this. */
+  userId(): TextBytes | null {
+    return this.userField < 0 ? null : this.fields.range(this.userField as Field);
   }
 
   /** `SDK` or `S2S`, for the lake. */
   eventSource(): string {
-    return this.fields.text(Field.eventSource);
+    const { fields } = this;
+    if (!fields.has(Field.eventSource)) return '';
+    const start = fields.startOf(Field.eventSource);
+    if (fields.endOf(Field.eventSource) - start === 3) {
+      const { bytes } = fields;
+      if (bytes[start] === CAPITAL_S && bytes[start + 1] === CAPITAL_D && bytes[start + 2] === CAPITAL_K) return 'SDK';
+      if (bytes[start] === CAPITAL_S && bytes[start + 1] === DIGIT_2 && bytes[start + 2] === CAPITAL_S) return 'S2S';
+    }
+    return fields.text(Field.eventSource);
   }
 
   /** The event's own parameters: JSON text as the app sent it, which may have been cut. */

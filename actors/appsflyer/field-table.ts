@@ -6,6 +6,7 @@
  */
 
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
+import type { TextBytes } from '../../engine/core/pipeline.ts';
 import { FIELD_COUNT, type Field } from './fields.ts';
 import { isNullText } from './placeholders.ts';
 import type { ScanModule } from './scan/scan-module.ts';
@@ -30,12 +31,14 @@ export class FieldTable {
    * scanner holds their bytes.
    */
   readonly #texts: string[];
+  readonly #range: { view: DataView; start: number; end: number };
 
   constructor(module: ScanModule) {
     const { exports, memory, words } = module;
     const byField = (address: number): Int32Array => words.subarray(address / 4, address / 4 + FIELD_COUNT);
     this.module = module;
     this.bytes = memory;
+    this.#range = { view: new DataView(memory.buffer, memory.byteOffset, memory.byteLength), start: 0, end: 0 };
     this.#starts = byField(exports.STARTS.value).fill(ABSENT);
     this.#ends = byField(exports.ENDS.value);
     this.#places = byField(exports.PLACES.value).fill(NOWHERE);
@@ -80,6 +83,15 @@ export class FieldTable {
     const start = this.#starts[field] as number;
     if (start === ABSENT) return '';
     return this.bytes.toString(this.#wide ? 'utf8' : 'latin1', start, this.#ends[field]);
+  }
+
+  /** A field's text as it lies here, UTF-8; null when it is not there. Valid until the next call. */
+  range(field: Field): TextBytes | null {
+    const start = this.#starts[field] as number;
+    if (start === ABSENT) return null;
+    this.#range.start = start;
+    this.#range.end = this.#ends[field] as number;
+    return this.#range;
   }
 
   /** A field's text as a dimension value, without a new string for what came before; '' when it is not there. */

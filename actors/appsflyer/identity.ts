@@ -30,13 +30,15 @@ export class IdentityWriter {
   /** Of a message, and after it of SKAdNetwork. */
   #recipeLength = 0;
   #skanRecipeLength = 0;
+  /** Addresses, of words and of bytes: to ask the module costs as much as hashing some bytes. */
+  #fingerprint = 0;
+  #recipes = 0;
 
   /** Writes the fingerprint of the event's identity to `out`, length 4. Always true: the decoder rejects what has none. */
   fingerprint(event: AppsflyerEvent, mode: DedupeMode, out: Uint32Array): boolean {
     this.#write(event, mode);
-    const { exports, words } = event.fields.module;
-    const at = exports.FINGERPRINT.value / WORDS;
-    for (let index = 0; index < WORDS; index++) out[index] = words[at + index] as number;
+    const { words } = event.fields.module;
+    for (let index = 0; index < WORDS; index++) out[index] = words[this.#fingerprint + index] as number;
     return true;
   }
 
@@ -52,7 +54,7 @@ export class IdentityWriter {
     const { module } = event.fields;
     if (module !== this.#module) this.#attach(module);
     const { exports } = module;
-    const recipe = exports.RECIPES.value;
+    const recipe = this.#recipes;
     if (event.userField < 0) return exports.identity(recipe + this.#recipeLength, this.#skanRecipeLength, this.#prefix(module, SKAN_PREFIX), 0, 0, 0);
     const prefixLength = event.isAttributed ? 0 : this.#prefix(module, `${Buffer.byteLength(event.eventType)}:${event.eventType},`);
     const time = mode === 'push+pull-seconds' ? Math.floor(event.timeMs / MS_PER_SECOND) : event.timeMs;
@@ -64,6 +66,8 @@ export class IdentityWriter {
     const parts = [Field.appId, exports.RECIPE_USER.value, Field.eventName, exports.RECIPE_NUMBER.value, Field.eventValue, Field.conversionType, Field.campaignType, exports.RECIPE_TRUTH.value];
     const skanParts = [Field.appId, Field.eventUuid];
     memory.set([...parts, ...skanParts], exports.RECIPES.value);
+    this.#recipes = exports.RECIPES.value;
+    this.#fingerprint = exports.FINGERPRINT.value / WORDS;
     this.#recipeLength = parts.length;
     this.#skanRecipeLength = skanParts.length;
     this.#module = module;

@@ -238,7 +238,7 @@ const textOrNull = (text: string): string | null => (text === '' ? null : text);
 const lakeColumns: readonly LakeColumn<Event>[] = [
   { name: 'event_id', type: 'text', of: (_event, context) => context.eventId },
   { name: 'campaign_id', type: 'dictionary', of: (event) => event.campaignId },
-  { name: 'user_id', type: 'text', of: (event) => textOrNull(event.userId()) },
+  { name: 'user_id', type: 'text', of: (event) => event.userId() },
   { name: 'event_type', type: 'dictionary', of: (event) => event.eventType },
   { name: 'timestamp', type: 'timestamp_micros', of: (event) => event.timeMs },
   { name: 'revenue', type: 'decimal_micros', of: (event) => (event.isPriced ? event.revenueMicros : null) },

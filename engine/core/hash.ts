@@ -93,11 +93,24 @@ export function hash128Text(text: string, out: Uint32Array): void {
 
 const textEncoder = new TextEncoder();
 const hexScratch = Buffer.alloc(16);
+/** By byte its two hex digits as they lie in memory, the first one first. */
+const HEX_PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE());
 
 /** 32 hex digits of the four words at `offset`, in the order described above. */
 export function fingerprintHex(words: Uint32Array, offset = 0): string {
   for (let index = 0; index < 4; index++) hexScratch.writeUInt32LE(words[offset + index] as number, index * 4);
   return hexScratch.toString('hex');
+}
+
+/** The same digits as text in memory, without a string: two by two into `out`, length 16. For a little-endian machine, as all here are. */
+export function writeFingerprintHex(words: Uint32Array, out: Uint16Array): void {
+  for (let index = 0; index < 4; index++) {
+    const word = words[index] as number;
+    out[4 * index] = HEX_PAIRS[word & 0xff] as number;
+    out[4 * index + 1] = HEX_PAIRS[(word >>> 8) & 0xff] as number;
+    out[4 * index + 2] = HEX_PAIRS[(word >>> 16) & 0xff] as number;
+    out[4 * index + 3] = HEX_PAIRS[word >>> 24] as number;
+  }
 }
 
 /** The 32-bit hash of `bytes[start, end)` as an unsigned number. Chain parts by passing one hash as the next one's seed. */

@@ -56,10 +56,17 @@ export interface LabelDefinition<Event> {
 
 export type LakeColumnType = 'text' | 'dictionary' | 'timestamp_micros' | 'decimal_micros' | 'boolean';
 
-/** What the lake adds to an event: facts of the fold, not of the message. */
+/** A text as the UTF-8 bytes `[start, end)` of a view on memory that is used again: to be copied before the next is asked for. */
+export interface TextBytes {
+  readonly view: DataView;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What the lake adds to an event: facts of the fold, not of the message. May be one reused object, like the event. */
 export interface LakeContext {
   /** 32 hex digits, or `p<partition>-<sequence>` with dedupe `none`. */
-  readonly eventId: string;
+  readonly eventId: string | TextBytes;
   readonly late: boolean;
   readonly receivedAtMs: number;
 }
@@ -67,8 +74,8 @@ export interface LakeContext {
 export interface LakeColumn<Event> {
   readonly name: string;
   readonly type: LakeColumnType;
-  /** text and dictionary: string; timestamp: epoch **milliseconds**; decimal: micros; null where there is none. */
-  readonly of: (event: Event, context: LakeContext) => string | number | boolean | null;
+  /** text: string, or its bytes where that saves one; dictionary: string; timestamp: epoch **milliseconds**; decimal: micros; null where there is none. */
+  readonly of: (event: Event, context: LakeContext) => string | TextBytes | number | boolean | null;
 }
 
 /** A window of event time. Judged windows close and then call records late; the others take whatever is accepted or late. */

@@ -9,12 +9,12 @@
  * Hot path: 2 million cells a second and thread (bench/micro/lake.ts). Used by the pool's encoder and by the hourly sink on the main thread.
  */
 
-import type { LakeColumnType } from '../../engine/core/pipeline.ts';
+import type { LakeColumnType, TextBytes } from '../../engine/core/pipeline.ts';
 import { assert } from '../../engine/core/types.ts';
 
 /** What a lake file can hold; `integer` (BIGINT) is used by result tables alone. */
 export type ColumnType = LakeColumnType | 'integer';
-export type CellValue = string | number | boolean | null;
+export type CellValue = string | TextBytes | number | boolean | null;
 
 export interface TextData {
   readonly offsets: Int32Array;
@@ -44,14 +44,20 @@ export interface ColumnBuilder {
   readonly type: ColumnType;
   /** Returns the bytes of content added: a function of the values so far, whatever the buffers' capacity. */
   append(value: CellValue): number;
-  /** Views of the builder's buffers: valid until the next `append`. */
+  /** Views of the builder's buffers: valid until the next `append` or `reset`. */
   finish(): ColumnData;
+  /** Begins again without a row. Keeps its buffers: fresh memory costs about as much as what is written to it. */
+  reset(): void;
 }
 
 const ROWS_INITIAL = 32;
 const TEXT_BYTES_INITIAL = 256;
 /** Up to this many characters a loop in JavaScript beats the call into C++ (bench/micro/lake.ts: 2 to 3 times at 16). */
 const INLINE_CHARACTERS_MAX = 40;
+/** The same for a copy of bytes, word by word. */
+const INLINE_BYTES_MAX = 256;
+/** A power of two: enough that the usual values of a column of few rarely share a slot. */
+const RECENT_SLOTS = 256;
 const OFFSET_BYTES = 4;
 const WORD = 0x1_0000_0000;
 const MICROS_PER_MS = 1_000;
@@ -76,17 +82,41 @@ export function createColumnBuilder(name: string, type: ColumnType): ColumnBuild
 /** Bits in row order. */
 class Bitmap {
   bytes = new Uint8Array(ROWS_INITIAL / 8);
-  clear = 0;
 
-  push(row: number, set: boolean): void {
+  set(row: number): void {
     const at = row >>> 3;
     if (at >= this.bytes.byteLength) this.bytes = grown(this.bytes, at + 1);
-    if (set) this.bytes[at] = (this.bytes[at] as number) | (1 << (row & 7));
-    else this.clear++;
+    this.bytes[at] = (this.bytes[at] as number) | (1 << (row & 7));
   }
 
   view(rows: number): Uint8Array {
-    return this.bytes.subarray(0, (rows + 7) >>> 3);
+    const bytes = (rows + 7) >>> 3;
+    if (bytes > this.bytes.byteLength) this.bytes = grown(this.bytes, bytes);
+    return this.bytes.subarray(0, bytes);
+  }
+
+  reset(): void {
+    this.bytes.fill(0);
+  }
+}
+
+/** Which rows hold a value. Only nulls cost anything. */
+class Validity {
+  readonly #nulls = new Bitmap();
+  nullCount = 0;
+
+  clear(row: number): void {
+    this.#nulls.set(row);
+    this.nullCount++;
+  }
+
+  view(rows: number): Uint8Array {
+    return this.#nulls.view(rows).map((byte) => ~byte);
+  }
+
+  reset(): void {
+    if (this.nullCount > 0) this.#nulls.reset();
+    this.nullCount = 0;
   }
 }
 
@@ -94,6 +124,7 @@ class Bitmap {
 class TextBuffer {
   #offsets = new Int32Array(ROWS_INITIAL + 1);
   #bytes = Buffer.allocUnsafeSlow(TEXT_BYTES_INITIAL);
+  #view = viewOf(this.#bytes);
   #length = 0;
   count = 0;
 
@@ -101,9 +132,19 @@ class TextBuffer {
   push(text: string): number {
     const start = this.#length;
     const worst = start + text.length * 3;
-    if (worst > this.#bytes.byteLength) this.#bytes = grownBuffer(this.#bytes, start, worst);
+    if (worst > this.#bytes.byteLength) this.#grow(worst);
     this.#length = text.length <= INLINE_CHARACTERS_MAX ? this.#writeShort(text) : start + this.#bytes.write(text, start, 'utf8');
     return this.#length - start + this.pushEnd();
+  }
+
+  pushBytes({ view, start, end }: TextBytes): number {
+    const length = end - start;
+    const at = this.#length;
+    if (at + length > this.#bytes.byteLength) this.#grow(at + length);
+    if (length > INLINE_BYTES_MAX) this.#bytes.set(new Uint8Array(view.buffer, view.byteOffset + start, length), at);
+    else copyShort(view, start, end, this.#view, at);
+    this.#length = at + length;
+    return length + this.pushEnd();
   }
 
   /** Ends a text where the last one ended: what a null leaves. */
@@ -113,8 +154,20 @@ class TextBuffer {
     return OFFSET_BYTES;
   }
 
+  reset(): void {
+    this.#length = 0;
+    this.count = 0;
+  }
+
   view(): TextData {
     return { offsets: this.#offsets.subarray(0, this.count + 1), bytes: this.#bytes.subarray(0, this.#length) };
+  }
+
+  #grow(atLeast: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.byteLength * 2, atLeast));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+    this.#view = viewOf(larger);
   }
 
   #writeShort(text: string): number {
@@ -133,20 +186,28 @@ class TextColumn implements ColumnBuilder {
   readonly name: string;
   readonly type = 'text';
   readonly #text = new TextBuffer();
-  readonly #validity = new Bitmap();
+  readonly #validity = new Validity();
 
   constructor(name: string) {
     this.name = name;
   }
 
   append(value: CellValue): number {
-    this.#validity.push(this.#text.count, value !== null);
-    return value === null ? this.#text.pushEnd() : this.#text.push(value as string);
+    if (value === null) {
+      this.#validity.clear(this.#text.count);
+      return this.#text.pushEnd();
+    }
+    return typeof value === 'string' ? this.#text.push(value) : this.#text.pushBytes(value as TextBytes);
   }
 
   finish(): ColumnData {
     const { name, type } = this;
-    return { name, type, nullCount: this.#validity.clear, validity: this.#validity.view(this.#text.count), values: null, text: this.#text.view() };
+    return { name, type, nullCount: this.#validity.nullCount, validity: this.#validity.view(this.#text.count), values: null, text: this.#text.view() };
+  }
+
+  reset(): void {
+    this.#text.reset();
+    this.#validity.reset();
   }
 }
 
@@ -154,8 +215,11 @@ class DictionaryColumn implements ColumnBuilder {
   readonly name: string;
   readonly type = 'dictionary';
   readonly #indexOf = new Map<string, number>();
+  /** Values by a hash of a few characters, and their indexes: finds what repeats in half of the map's time. */
+  readonly #recent = new Array<string | null>(RECENT_SLOTS).fill(null);
+  readonly #recentIndexes = new Int32Array(RECENT_SLOTS);
   readonly #distinct = new TextBuffer();
-  readonly #validity = new Bitmap();
+  readonly #validity = new Validity();
   #indexes = new Int32Array(ROWS_INITIAL);
   #rows = 0;
 
@@ -166,18 +230,37 @@ class DictionaryColumn implements ColumnBuilder {
   append(value: CellValue): number {
     const row = this.#rows++;
     if (row >= this.#indexes.length) this.#indexes = grown(this.#indexes, row + 1);
-    this.#validity.push(row, value !== null);
-    this.#indexes[row] = 0;
-    if (value === null) return OFFSET_BYTES;
-    const known = this.#indexOf.get(value as string);
-    this.#indexes[row] = known ?? this.#distinct.count;
-    return known === undefined ? OFFSET_BYTES + this.#intern(value as string) : OFFSET_BYTES;
+    if (value === null) {
+      this.#validity.clear(row);
+      this.#indexes[row] = 0;
+      return OFFSET_BYTES;
+    }
+    const text = value as string;
+    const slot = slotOf(text);
+    if (this.#recent[slot] === text) {
+      this.#indexes[row] = this.#recentIndexes[slot] as number;
+      return OFFSET_BYTES;
+    }
+    const known = this.#indexOf.get(text);
+    const index = known ?? this.#distinct.count;
+    this.#indexes[row] = index;
+    this.#recent[slot] = text;
+    this.#recentIndexes[slot] = index;
+    return known === undefined ? OFFSET_BYTES + this.#intern(text) : OFFSET_BYTES;
   }
 
   finish(): ColumnData {
     const { name, type } = this;
     const values = this.#indexes.subarray(0, this.#rows);
-    return { name, type, nullCount: this.#validity.clear, validity: this.#validity.view(this.#rows), values, text: this.#distinct.view() };
+    return { name, type, nullCount: this.#validity.nullCount, validity: this.#validity.view(this.#rows), values, text: this.#distinct.view() };
+  }
+
+  reset(): void {
+    this.#indexOf.clear();
+    this.#recent.fill(null);
+    this.#distinct.reset();
+    this.#validity.reset();
+    this.#rows = 0;
   }
 
   #intern(value: string): number {
@@ -192,7 +275,7 @@ class WideColumn implements ColumnBuilder {
   readonly type: ColumnType;
   readonly #wordsPerRow: 2 | 4;
   readonly #scale: number;
-  readonly #validity = new Bitmap();
+  readonly #validity = new Validity();
   #words: Int32Array;
   #rows = 0;
 
@@ -208,7 +291,7 @@ class WideColumn implements ColumnBuilder {
     const row = this.#rows++;
     const at = row * this.#wordsPerRow;
     if (at >= this.#words.length) this.#words = grown(this.#words, at + this.#wordsPerRow);
-    this.#validity.push(row, value !== null);
+    if (value === null) this.#validity.clear(row);
     const given = value === null ? 0 : (value as number);
     // No message is built where there is nothing to say: as an argument of `assert` it cost more than the cell.
     if (!Number.isSafeInteger(given)) assert(false, `${this.name}: ${given} is no whole number`);
@@ -227,7 +310,12 @@ class WideColumn implements ColumnBuilder {
   finish(): ColumnData {
     const { name, type } = this;
     const values = this.#words.subarray(0, this.#rows * this.#wordsPerRow);
-    return { name, type, nullCount: this.#validity.clear, validity: this.#validity.view(this.#rows), values, text: null };
+    return { name, type, nullCount: this.#validity.nullCount, validity: this.#validity.view(this.#rows), values, text: null };
+  }
+
+  reset(): void {
+    this.#validity.reset();
+    this.#rows = 0;
   }
 }
 
@@ -235,7 +323,7 @@ class BooleanColumn implements ColumnBuilder {
   readonly name: string;
   readonly type = 'boolean';
   readonly #values = new Bitmap();
-  readonly #validity = new Bitmap();
+  readonly #validity = new Validity();
   #rows = 0;
 
   constructor(name: string) {
@@ -245,14 +333,20 @@ class BooleanColumn implements ColumnBuilder {
   /** Counts a byte for a bit: this bounds memory, it does not measure it. */
   append(value: CellValue): number {
     const row = this.#rows++;
-    this.#validity.push(row, value !== null);
-    this.#values.push(row, value === true);
+    if (value === true) this.#values.set(row);
+    else if (value === null) this.#validity.clear(row);
     return 1;
   }
 
   finish(): ColumnData {
     const { name, type } = this;
-    return { name, type, nullCount: this.#validity.clear, validity: this.#validity.view(this.#rows), values: this.#values.view(this.#rows), text: null };
+    return { name, type, nullCount: this.#validity.nullCount, validity: this.#validity.view(this.#rows), values: this.#values.view(this.#rows), text: null };
+  }
+
+  reset(): void {
+    this.#values.reset();
+    this.#validity.reset();
+    this.#rows = 0;
   }
 }
 
@@ -262,8 +356,22 @@ function grown<Numbers extends Int32Array | Uint8Array>(numbers: Numbers, atLeas
   return larger;
 }
 
-function grownBuffer(bytes: Buffer, used: number, atLeast: number): Buffer<ArrayBuffer> {
-  const larger = Buffer.allocUnsafeSlow(Math.max(bytes.byteLength * 2, atLeast));
-  bytes.copy(larger, 0, 0, used);
-  return larger;
+const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** A DataView reads and writes words at any address. The last word may overlap the one before. */
+function copyShort(from: DataView, start: number, end: number, to: DataView, at: number): void {
+  const length = end - start;
+  if (length < 4) {
+    for (let index = 0; index < length; index++) to.setUint8(at + index, from.getUint8(start + index));
+    return;
+  }
+  for (let index = 0; index < length - 4; index += 4) to.setInt32(at + index, from.getInt32(start + index, true), true);
+  to.setInt32(at + length - 4, from.getInt32(end - 4, true), true);
+}
+
+function slotOf(text: string): number {
+  const { length } = text;
+  if (length === 0) return 0;
+  const mixed = length ^ (text.charCodeAt(0) << 3) ^ (text.charCodeAt(length >>> 1) << 6) ^ (text.charCodeAt(length - 1) << 1);
+  return (mixed ^ (mixed >>> 8)) & (RECENT_SLOTS - 1);
 }

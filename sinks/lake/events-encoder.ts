@@ -23,8 +23,8 @@ export interface EventsEncoderBounds {
 }
 
 /**
- * Chosen: 250,000 rows are a file of 15 to 30 MB. Encoding a file needs about five times `fileBytesMax` at its peak (columns, stream, and
- * three copies in WebAssembly), so 64 MiB keep a pool thread near 400 MB.
+ * Chosen: 250,000 rows are a file of 13 MB or more. While one is encoded there are its columns, up to twice over for their growth, their stream, two
+ * copies of that in WebAssembly, and the file (measured: encoding 600,000 rows of the bench took 240 MiB more than the process had, at its peak).
  */
 export const DEFAULT_EVENTS_BOUNDS: EventsEncoderBounds = {
   rowsPerFile: 250_000,
@@ -46,6 +46,7 @@ export interface EventsEncoderOptions<Event> {
   readonly columns: readonly LakeColumn<Event>[];
   readonly slot: SlotId;
   readonly bounds: EventsEncoderBounds;
+  /** Copies what it keeps of the table. */
   readonly encodeTable: (table: TableData) => Uint8Array;
   readonly emit: (file: EventsFile) => void;
 }
@@ -73,27 +74,32 @@ interface OpenDate {
 
 class Encoder<Event> implements EventsEncoder<Event> {
   readonly #options: EventsEncoderOptions<Event>;
+  readonly #valueOf: readonly LakeColumn<Event>['of'][];
   readonly #open = new Map<number, OpenDate>();
   /** Next part of each date seen in this slot. */
   readonly #nextPart = new Map<number, number>();
   #rows = 0;
   #bufferedRows = 0;
   #bufferedBytes = 0;
+  /** Memory of the date that was cut last, for the next. */
+  #spare: TableBuilder | null = null;
   /** Nearly every row has the date of the row before. */
   #current: OpenDate | null = null;
 
   constructor(options: EventsEncoderOptions<Event>) {
     this.#options = options;
+    this.#valueOf = options.columns.map((column) => column.of);
   }
 
   append(event: Event, context: LakeContext, eventTimeMs: number): void {
-    const { columns, bounds } = this.#options;
+    const { bounds } = this.#options;
+    const valueOf = this.#valueOf;
     const day = Math.floor(eventTimeMs / MS_PER_DAY);
     const date = this.#current?.day === day ? this.#current : this.#dateOf(day);
     const builders = date.table.columns;
     let bytes = 0;
-    for (let index = 0; index < columns.length; index++) {
-      bytes += (builders[index] as ColumnBuilder).append((columns[index] as LakeColumn<Event>).of(event, context));
+    for (let index = 0; index < valueOf.length; index++) {
+      bytes += (builders[index] as ColumnBuilder).append((valueOf[index] as LakeColumn<Event>['of'])(event, context));
     }
     date.table.endRow();
     date.lastRow = this.#rows++;
@@ -112,8 +118,9 @@ class Encoder<Event> implements EventsEncoder<Event> {
     let date = this.#open.get(day);
     if (date === undefined) {
       if (this.#open.size >= this.#options.bounds.openDatesMax) this.#cut(this.#longestWaiting());
-      date = { day, table: new TableBuilder(this.#options.columns), bytes: 0, lastRow: this.#rows };
-        this.#open.set(day, date);
+      date = { day, table: this.#spare ?? new TableBuilder(this.#options.columns), bytes: 0, lastRow: this.#rows };
+      this.#spare = null;
+      this.#open.set(day, date);
     }
     this.#current = date;
     return date;
@@ -130,6 +137,8 @@ class Encoder<Event> implements EventsEncoder<Event> {
     this.#bufferedRows -= rows;
     this.#bufferedBytes -= date.bytes;
     emit({ path: eventsPath(date.day, slot, part), bytes: encodeTable(date.table.finish()), rows });
+    date.table.reset();
+    this.#spare = date.table;
   }
 
   /** By bytes, for these are what memory is made of; of equal ones the earliest date. */

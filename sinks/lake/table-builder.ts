@@ -27,7 +27,13 @@ export class TableBuilder {
     this.rowCount++;
   }
 
-  /** Views of this builder's buffers, valid until the next row. */
+  /** Begins again without a row, in the memory that it has. */
+  reset(): void {
+    for (const column of this.columns) column.reset();
+    this.rowCount = 0;
+  }
+
+  /** Views of this builder's buffers, valid until the next row or `reset`. */
   finish(): TableData {
     return { rowCount: this.rowCount, columns: this.columns.map((column) => column.finish()) };
   }

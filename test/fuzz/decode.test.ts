@@ -3,6 +3,7 @@
  * raw tokens against a plain reading of JSON.
  */
 
+import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../actors/appsflyer/decode.ts';
@@ -66,7 +67,7 @@ describe('scanner and reference decoder agree', () => {
 
   it('for any JSON object built around wanted keys', () => {
     const key = fc.oneof(fc.constantFrom<string>(...FIELD_NAMES), fc.constantFrom('__proto__', '', 'event_tim', 'event_timee', 'app_ie'), fc.string({ unit: 'binary', maxLength: 8 }));
-    const value = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ maxLength: 30 }), fc.constantFrom<unknown>('', 'N/A', 'NULL', null, true, false, 12, 1e21, 1e-7, {}, []), fc.jsonValue());
+    const value = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ maxLength: 30 }), fc.constantFrom<unknown>('', 'N/A', 'NULL', null, true, false, 12, 1e21, 1e-7, {}, [], { app_id: ['}', { event_name: [] }] }), fc.jsonValue());
     const random = new Random(7);
     fc.assert(
       fc.property(fc.array(fc.tuple(key, value, fc.constantFrom('', ' ', '\r\n')), { maxLength: 10 }), (members) => {
@@ -83,6 +84,56 @@ describe('scanner and reference decoder agree', () => {
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => compare(Buffer.from(bytes), random)),
       { numRuns: 2_000, seed: 13 },
     );
+  });
+});
+
+describe('the scanner on the JSON of a value', () => {
+  const { module } = scanner.fields;
+  /** What lies behind the text belongs to another. */
+  const isJson = (text: Buffer, behind: string): number => {
+    const start = module.exports.RECORD.value;
+    module.memory.set(text, start);
+    module.memory.write(behind, start + text.byteLength, 'latin1');
+    const answer = module.exports.isJson(start, start + text.byteLength);
+    expect(module.memory.toString('latin1', start + text.byteLength, start + text.byteLength + behind.length)).toBe(behind);
+    return answer;
+  };
+  const parses = (text: Buffer): boolean => {
+    try {
+      JSON.parse(text.toString());
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  it('says what JSON.parse says, whatever lies behind it', () => {
+    const random = new Random(Number(process.env.FUZZ_SEED ?? 20_260_504));
+    const end = performance.now() + Number(process.env.FUZZ_MS ?? 1_000);
+    let valid = 0;
+    let count = 0;
+    for (; performance.now() < end; count++) {
+      const nested = `{"a":[${realistic(random)},{},[],-1.5e3,true , null],"b\\u0041\\n":{"c": [[{"d":""}]]}}`;
+      const text = mutate(random, random.below(3) === 0 ? nested : random.below(2) === 0 ? '{"af_price":9.99,"ids":["a","b"],"n":{"m":[1,2]}}' : random.pick(['12', '-0', '"x"', '[]', ' {} ', 'tru', '1e', '[1', '{"a":1', '[{"a":[']));
+      if (!isUtf8(text)) continue;
+      const expected = parses(text);
+      if (expected) valid++;
+      const behind = random.pick(['"', '7', ' ', '}', ']', 'e5', ',', '\\', '}}}]]]']);
+      const answer = isJson(text, behind) === 1;
+      if (answer !== expected) expect({ text: text.toString(), behind, answer }).toEqual({ text: text.toString(), behind, answer: expected });
+    }
+    expect(valid).toBeGreaterThan(count / 10);
+    expect(count - valid).toBeGreaterThan(count / 10);
+  });
+
+  it('is in doubt beyond 64 levels, and a record with as many is the reference decoder\'s', () => {
+    const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
+    expect([64, 65, 66].map((levels) => isJson(Buffer.from(nested(levels)), '"'))).toEqual([1, 1, 2]);
+    const scans = (levels: number): boolean => {
+      const bytes = Buffer.from(`{"app_id":"x","other":${nested(levels)}}`);
+      return scanner.scan(bytes, 0, bytes.byteLength);
+    };
+    expect([scans(1), scans(64), scans(66)]).toEqual([true, true, false]);
   });
 });
 

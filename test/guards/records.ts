@@ -95,6 +95,14 @@ export const RECORDS: readonly Guard[] = [
   },
   {
     section: 'state',
+    rule: '`event_properties` is JSON, whatever was sent',
+    file: 'actors/appsflyer/event-properties.ts',
+    find: 'return answer === TOO_DEEP && isJson(text) ? range : JSON.stringify(text);',
+    replace: 'return range;',
+    test: { file: 'unit/appsflyer/pipeline.test.ts', name: 'keep event_properties valid JSON when event_value was cut or is no string' },
+  },
+  {
+    section: 'state',
     rule: 'the outbox holds journal ranges and verdicts: accepted and late records become rows, no others',
     file: 'sinks/lake/encode-slot.ts',
     find: 'if (verdict !== Verdict.accepted && verdict !== Verdict.late) continue;',

@@ -31,6 +31,7 @@ interface ScanExports {
   setRepeatingCount(count: number): void;
   slotOfName(length: number, multiplier: number): number;
   scan(length: number): number;
+  isJson(start: number, end: number): number;
   keep(field: number): number;
   identity(recipe: number, count: number, prefixBytes: number, user: number, number: number, isTrue: number): number;
 }

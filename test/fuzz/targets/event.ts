@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { createDecoder } from '../../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../../actors/appsflyer/decode-reference.ts';
 import type { AppsflyerEvent } from '../../../actors/appsflyer/event.ts';
+import { eventProperties } from '../../../actors/appsflyer/event-properties.ts';
 import type { FieldTable } from '../../../actors/appsflyer/field-table.ts';
 import { type Field, FIELD_NAMES } from '../../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
@@ -12,6 +13,7 @@ import { Scanner } from '../../../actors/appsflyer/scan/scanner.ts';
 import { hash32 } from '../../../engine/core/hash.ts';
 import { createPartitioner } from '../../../engine/core/partition-key.ts';
 import { RecordSource } from '../../../engine/core/record.ts';
+import { textOf } from '../../support/text-bytes.ts';
 import { embed, Random } from '../json-bytes.ts';
 import { messageBytes } from '../mutate-json.ts';
 import { type FuzzTarget, requireEqual } from '../target.ts';
@@ -117,13 +119,13 @@ export type PartitionOf = (bytes: Buffer) => number;
 
 const derivedOf = (event: AppsflyerEvent): readonly unknown[] => [
   event.timeMs, event.action, event.eventType, event.isPrimary, event.isSecondary, event.appId, event.eventName, event.campaignId, event.campaignIdKind, event.campaign, event.platform,
-  event.mediaSource, event.country, event.device, event.attribution, event.conversionType, event.userField, event.revenueMicros, event.isPriced, event.isUnpriced, event.userId(), event.eventValue(),
+  event.mediaSource, event.country, event.device, event.attribution, event.conversionType, event.userField, event.revenueMicros, event.isPriced, event.isUnpriced, textOf(event.userId()), textOf(eventProperties(event)), event.eventSource(), event.eventValue(),
 ];
 
-/** The same message with an object in it, which the scanner leaves to the reference decoder. */
+/** The same message with an escaped key in it, which the scanner leaves to the reference decoder. */
 const withObject = (input: Buffer): Buffer => {
   const text = input.toString().trimEnd();
-  return Buffer.from(`${text.slice(0, -1)}${/^\s*\{\s*\}$/.test(text) ? '' : ','}"another":{}}`);
+  return Buffer.from(`${text.slice(0, -1)}${/^\s*\{\s*\}$/.test(text) ? '' : ','}"anothe\\u0072":{}}`);
 };
 
 /** `changeIdentity`: for planted bugs. */

@@ -79,6 +79,53 @@ describe('what DuckDB reads of a file', () => {
     expect(encodingsOf('text')).not.toMatch(/DICTIONARY/);
   });
 
+  test('every cell of a file of several row groups and pages, nulls anywhere', async () => {
+    // More rows than a group has; a text column of several pages; a dictionary that one group gives up and another keeps; a day of times and a thousand years.
+    const rows = 270_000;
+    const types = ['text', 'dictionary', 'timestamp_micros', 'decimal_micros', 'integer', 'boolean'] as const;
+    const start = Date.UTC(2026, 10, 22);
+    const cell = (row: number, column: number): string | number | boolean | null => {
+      if (column > 0 && (Math.imul(row, 40_503 + column) >>> 7) % 9 === 0) return null;
+      const mixed = Math.imul(row + 1, 0x9e3779b1 + column) >>> 0;
+      switch (types[column] ?? 'boolean') {
+        case 'text':
+          return mixed % 50 === 0 ? '' : `${mixed.toString(16)}-é-${'x'.repeat(mixed % 23)}`;
+        case 'dictionary':
+          return row < 130_000 ? `campaign ${mixed % 300}` : `campaign with a rather long name, number ${row}`;
+        case 'timestamp_micros':
+          return row < 262_144 ? start + (mixed % 86_400_000) : start - (mixed % 1_000) * 365 * 86_400_000;
+        case 'decimal_micros':
+          return (mixed % 5 === 0 ? -1 : 1) * (mixed % 20_000_000);
+        case 'integer':
+          return row % 1_000 === 0 ? Number.MIN_SAFE_INTEGER : mixed;
+        case 'boolean':
+          return mixed % 3 === 0;
+      }
+    };
+    const table = new TableBuilder(types.map((type) => ({ name: type, type })));
+    for (let row = 0; row < rows; row++) table.appendRow(types.map((_, column) => cell(row, column)));
+    const file = join(directory, 'whole.parquet');
+    writeFileSync(file, encodeParquet(table.finish()));
+    const found = await duckdb(`select text, dictionary, epoch_ms(timestamp_micros) as t, (decimal_micros * 1000000)::bigint as m, "integer" as i, "boolean" as b from '${file}'`);
+    expect(found).toHaveLength(rows);
+    const textOrNull = (value: ReturnType<typeof cell>): string | null => (value === null ? null : String(value));
+    for (let row = 0; row < rows; row++) {
+      const expected = { text: cell(row, 0), dictionary: cell(row, 1), t: textOrNull(cell(row, 2)), m: textOrNull(cell(row, 3)), i: textOrNull(cell(row, 4)), b: cell(row, 5) };
+      const is = found[row] as Row;
+      if (is['text'] !== expected.text || is['dictionary'] !== expected.dictionary || is['t'] !== expected.t || is['m'] !== expected.m || is['i'] !== expected.i || is['b'] !== expected.b) expect({ row, ...is }).toEqual({ row, ...expected });
+    }
+    const groups = await duckdb(`select path_in_schema as name, row_group_id as id, encodings, stats_null_count as nulls from parquet_metadata('${file}') order by 1, 2`);
+    const encodingsOf = (name: string): string[] => groups.filter((group) => group['name'] === name).map((group) => String(group['encodings']).replace(/^RLE, /, ''));
+    expect(encodingsOf('text')).toEqual(['DELTA_LENGTH_BYTE_ARRAY', 'DELTA_LENGTH_BYTE_ARRAY']);
+    expect(encodingsOf('dictionary')).toEqual([expect.stringContaining('RLE_DICTIONARY'), expect.stringContaining('RLE_DICTIONARY')]);
+    expect(encodingsOf('timestamp_micros')).toEqual(['DELTA_BINARY_PACKED', 'DELTA_BINARY_PACKED']);
+    // What a reader leaves out by its bounds must not be there.
+    for (const [column, value] of [['dictionary', "'campaign 7'"], ['decimal_micros', '-19.999999'], ['boolean', 'false']] as const) {
+      const counted = await duckdb(`select count(*) filter (where "${column}" = ${value}) as by_row, (select count(*) from '${file}' where "${column}" = ${value}) as by_bounds from '${file}'`);
+      expect(counted[0]?.['by_bounds']).toBe(counted[0]?.['by_row']);
+    }
+  });
+
   test('equal columns give equal bytes', () => {
     const bytes = (): Uint8Array => {
       const table = new TableBuilder([{ name: 'a', type: 'text' }, { name: 'b', type: 'dictionary' }]);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AppsflyerEvent } from '../../../actors/appsflyer/event.ts';
 import { appsflyerPipeline as pipeline } from '../../../actors/appsflyer/pipeline.ts';
 import { RecordSource } from '../../../engine/core/record.ts';
+import { textOf } from '../../support/text-bytes.ts';
 import { encode, ORGANIC_INSTALL, PURCHASE, SKAN_INSTALL, variant } from './messages.ts';
 
 const RULES = pipeline.domainRules(null);
@@ -226,7 +227,7 @@ describe('lake columns', () => {
   const context = { eventId: 'e', late: true, receivedAtMs: 5 };
   const row = (message: unknown): Record<string, unknown> => {
     const event = accepted(message);
-    return Object.fromEntries(pipeline.lakeColumns.map((column) => [column.name, column.of(event, context)]));
+    return Object.fromEntries(pipeline.lakeColumns.map((column) => [column.name, textOf(column.of(event, context))]));
   };
 
   it('start with the six that outside readers rely on', () => {
@@ -262,6 +263,9 @@ describe('lake columns', () => {
   it('keep event_properties valid JSON when event_value was cut or is no string', () => {
     expect(row(variant(PURCHASE, { event_value: '{"a":"b' })).event_properties).toBe('"{\\"a\\":\\"b"');
     expect(row(variant(PURCHASE, { event_value: { a: [1] } })).event_properties).toBe('{"a":[1]}');
+    const deep = '['.repeat(100) + ']'.repeat(100);
+    expect(row(variant(PURCHASE, { event_value: deep })).event_properties).toBe(deep);
+    expect(row(variant(PURCHASE, { event_value: `${deep}]` })).event_properties).toBe(`"${deep}]"`);
     expect(row(variant(PURCHASE, { event_value: undefined })).event_properties).toBeNull();
   });
 });

@@ -35,6 +35,19 @@ describe('a text column', () => {
     expect([0, 1, 2].map((row) => textAt(column, row))).toEqual(['\ufffd', 'ab\ufffdc', `${'z'.repeat(60)}\ufffd`]);
   });
 
+  test('takes bytes as it takes strings, short and long, over the growth of its buffers', () => {
+    const source = new DataView(Uint8Array.from(Buffer.from(TEXTS.join(''))).buffer);
+    let end = 0;
+    const ranges = TEXTS.map((text) => ({ view: source, start: end, end: (end += Buffer.byteLength(text)) }));
+    const column = build('text', [...ranges, null, ...TEXTS]);
+    TEXTS.forEach((text, row) => {
+      expect(textAt(column, row)).toBe(text);
+      expect(textAt(column, TEXTS.length + 1 + row)).toBe(text);
+    });
+    const builder = createColumnBuilder('column', 'text');
+    expect(ranges.map((range) => builder.append(range))).toEqual(TEXTS.map((text) => createColumnBuilder('column', 'text').append(text)));
+  });
+
   test('null is neither the empty text nor the text of another row', () => {
     const column = build('text', ['a', null, '', null, 'b']);
     expect([0, 1, 2, 3, 4].map((row) => isSet(column, row))).toEqual([true, false, true, false, true]);
@@ -83,4 +96,17 @@ test('a boolean column tells true, false and null apart over many bytes', () => 
     if (value !== null) expect((((column.values as Uint8Array)[row >>> 3] as number) >>> (row & 7)) & 1).toBe(Number(value));
   });
   expect(column.nullCount).toBe(333);
+});
+
+test.each([
+  ['text', ['a', null, 'bc']],
+  ['dictionary', ['a', null, 'b', 'a']],
+  ['integer', [1, null, 3]],
+  ['boolean', [true, null, false, true]],
+] as const)('a %s column that begins again holds nothing of what was there', (type, values) => {
+  const builder = createColumnBuilder('column', type);
+  for (let row = 0; row < 1_000; row++) builder.append(values[row % values.length] as CellValue);
+  builder.reset();
+  for (const value of [...values].reverse()) builder.append(value);
+  expect(builder.finish()).toEqual(build(type, [...values].reverse()));
 });

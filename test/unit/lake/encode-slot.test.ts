@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { SlotShare } from '../../../engine/core/lake-slot.ts';
 import type { LogBatch, LogSlice, RecordCursor } from '../../../engine/core/log.ts';
 import type { LakeContext } from '../../../engine/core/pipeline.ts';
+import { textOf } from '../../support/text-bytes.ts';
 import { Verdict } from '../../../engine/core/record.ts';
 import type { DedupeMode } from '../../../engine/core/rules.ts';
 import { offset, partitionId } from '../../../engine/core/types.ts';
@@ -104,7 +105,7 @@ function run(log: TestLog, shares: readonly SlotShare[]): { rows: Row[]; made: S
           name: 'text',
           type: 'text',
           of: ({ text }, context) => {
-            rows.push({ ...context, text });
+            rows.push({ ...context, eventId: textOf(context.eventId), text });
             return text;
           },
         },

@@ -12,6 +12,8 @@ const SURE: i32 = 1;
 const SURE_AND_WIDE: i32 = 3;
 const DOUBT: usize = usize.MAX_VALUE;
 const UNWANTED: i32 = -1;
+/** Objects and arrays in one another, a bit each. */
+const DEPTH_MAX: i32 = 64;
 
 const QUOTE: i32 = 0x22;
 const PLUS: i32 = 0x2b;
@@ -20,7 +22,9 @@ const MINUS: i32 = 0x2d;
 const DOT: i32 = 0x2e;
 const ZERO: i32 = 0x30;
 const COLON: i32 = 0x3a;
+const OPEN_BRACKET: i32 = 0x5b;
 const BACKSLASH: i32 = 0x5c;
+const CLOSE_BRACKET: i32 = 0x5d;
 const OPEN_BRACE: i32 = 0x7b;
 const CLOSE_BRACE: i32 = 0x7d;
 
@@ -31,6 +35,8 @@ let wide: bool = false;
 /** Facts about the string that was read last. */
 let escaped: bool = false;
 let unicode: bool = false;
+/** A value was left at {@link DEPTH_MAX}. */
+let tooDeep: bool = false;
 let sideEnd: usize = 0;
 
 export function setMultiplier(value: i32): void {
@@ -88,7 +94,7 @@ function members(from: usize, last: usize): bool {
         if (field != UNWANTED) setRange(field, at + 1, end);
         at = end + 1;
       } else at = oddStringMember(field, at + 1, end, last);
-    } else at = otherMember(field, skipSpace(at));
+    } else at = otherMember(field, skipSpace(at), last);
     if (at == DOUBT) return false;
     if (load<u8>(at) != COMMA) {
       at = skipSpace(at);
@@ -111,19 +117,95 @@ function oddStringMember(field: i32, from: usize, special: usize, last: usize): 
   return end + 1;
 }
 
-/** A number, `true`, `false` or `null`; the position after it. */
-function otherMember(field: i32, from: usize): usize {
+/** A number, `true`, `false` or `null`, or an object or array that nobody wants; the position after it. */
+function otherMember(field: i32, from: usize, last: usize): usize {
   const byte = <i32>load<u8>(from);
-  let end: usize;
-  if (byte == 0x74) end = load<u32>(from) == 0x65757274 ? from + 4 : DOUBT;
-  else if (byte == 0x66) end = load<u32>(from + 1) == 0x65736c61 ? from + 5 : DOUBT;
-  else if (byte == 0x6e) {
-    if (load<u32>(from) != 0x6c6c756e) return DOUBT;
-    if (field != UNWANTED) store<i32>(STARTS + (field << 2), ABSENT);
-    return from + 4;
-  } else end = numberEnd(from);
+  if (field == UNWANTED && (byte == OPEN_BRACE || byte == OPEN_BRACKET)) return valueEnd(from, last);
+  const end = plainEnd(from);
+  if (byte == 0x6e) {
+    if (end != DOUBT && field != UNWANTED) store<i32>(STARTS + (field << 2), ABSENT);
+    return end;
+  }
   if (end != DOUBT && field != UNWANTED) setRange(field, from, end);
   return end;
+}
+
+/** 1 where `[start, end)` is JSON, 0 where it is not, 2 where it is deeper than {@link DEPTH_MAX}: JSON.parse says the same, if it is UTF-8. */
+export function isJson(start: usize, end: usize): i32 {
+  tooDeep = false;
+  // A byte that belongs to no value ends every scan; it may be another text's, and is put back.
+  const behind = load<u8>(end);
+  store<u8>(end, 0);
+  const at = valueEnd(skipSpace(start), end);
+  const isWhole = at != DOUBT && skipSpace(at) == end;
+  store<u8>(end, behind);
+  return isWhole ? 1 : tooDeep ? 2 : 0;
+}
+
+/** The position after the value at `from`, which ends before `last`. In doubt where it is none, or deeper than {@link DEPTH_MAX}. */
+function valueEnd(from: usize, last: usize): usize {
+  // Of the objects and arrays that are open, the innermost in the low bit: 1 for an object.
+  let kinds: u64 = 0;
+  let depth = 0;
+  let at = from;
+  while (true) {
+    const byte = <i32>load<u8>(at);
+    if (byte == OPEN_BRACE || byte == OPEN_BRACKET) {
+      const isObject = byte == OPEN_BRACE;
+      at = skipSpace(at + 1);
+      if (load<u8>(at) == (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) at++;
+      else {
+        if (depth++ == DEPTH_MAX) {
+          tooDeep = true;
+          return DOUBT;
+        }
+        kinds = (kinds << 1) | (isObject ? 1 : 0);
+        if (isObject && (at = nestedKeyEnd(at, last)) == DOUBT) return DOUBT;
+        continue;
+      }
+    } else if ((at = byte == QUOTE ? stringEnd(at + 1, last) : plainEnd(at)) == DOUBT) return DOUBT;
+    while (true) {
+      if (depth == 0) return at;
+      at = skipSpace(at);
+      const isObject = (kinds & 1) == 1;
+      const next = <i32>load<u8>(at);
+      if (next == COMMA) {
+        at = skipSpace(at + 1);
+        if (isObject && (at = nestedKeyEnd(at, last)) == DOUBT) return DOUBT;
+        break;
+      }
+      // The brace at `last` belongs to the record.
+      if (at >= last || next != (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) return DOUBT;
+      at++;
+      kinds >>= 1;
+      depth--;
+    }
+  }
+}
+
+/** The position of the value whose key begins at `at`. */
+function nestedKeyEnd(at: usize, last: usize): usize {
+  if (load<u8>(at) != QUOTE) return DOUBT;
+  const end = stringEnd(at + 1, last);
+  if (end == DOUBT) return DOUBT;
+  const colon = skipSpace(end);
+  return load<u8>(colon) == COLON ? skipSpace(colon + 1) : DOUBT;
+}
+
+/** The position after the quote that closes the string whose text begins at `from`. */
+function stringEnd(from: usize, last: usize): usize {
+  let end = nextSpecial(from, last);
+  if (load<u8>(end) != QUOTE && (end = oddStringEnd(end, last)) == DOUBT) return DOUBT;
+  return end + 1;
+}
+
+/** The position after a number, `true`, `false` or `null`. */
+function plainEnd(from: usize): usize {
+  const byte = <i32>load<u8>(from);
+  if (byte == 0x74) return load<u32>(from) == 0x65757274 ? from + 4 : DOUBT;
+  if (byte == 0x66) return load<u32>(from + 1) == 0x65736c61 ? from + 5 : DOUBT;
+  if (byte == 0x6e) return load<u32>(from) == 0x6c6c756e ? from + 4 : DOUBT;
+  return numberEnd(from);
 }
 
 /** The position of the quote that closes a string, before `last`, from its first special byte on. Sets the facts about it. */
