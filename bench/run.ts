@@ -21,6 +21,7 @@ const PARTS: readonly (readonly string[])[] = [
   ['micro/merge.js'],
   ['micro/redis-encode.js'],
   ['micro/lake.js'],
+  ['peers/flink.js', '--rounds', '2'],
   ['load/run.js'],
 ];
 

@@ -15,7 +15,10 @@ export interface OpenLoopOptions {
   readonly connections: number;
   /** Keeps users apart between runs; below 900. */
   readonly series: number;
-  /** So many campaigns in turn, each with one body: as many cells. The bodies' own unless told. */
+  /**
+   * So many campaigns, each with one body: as many cells. As popular as campaigns are: each decade of ranks gets as many events (log-uniform). The
+   * bodies' own unless told.
+   */
   readonly campaigns?: number;
   /** What `event_time` says; the bodies' own unless told. */
   readonly eventTimeMs?: () => number;
@@ -42,7 +45,7 @@ interface Template {
 }
 
 const CAMPAIGN_KEY = '"af_c_id":"';
-const FIRST_CAMPAIGN = 31_421_000_000;
+export const FIRST_CAMPAIGN = 31_421_000_000;
 const EVENT_TIME_KEY = '"event_time":"';
 
 /** One keep-alive connection. */
@@ -72,7 +75,7 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
     finish = resolve;
   });
   const send = (connection: Connection): void => {
-    const campaign = campaigns === 0 ? started : started % campaigns;
+    const campaign = campaigns === 0 ? started : campaignOf(started, campaigns);
     const { bytes, users, campaignAt, eventTimeAt } = templates[campaign % templates.length] as Template;
     // A copy: the kernel may not have taken the last one yet.
     const request = Buffer.from(bytes);
@@ -126,6 +129,9 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
   for (const { socket } of all) socket.destroy();
   return { acknowledged, refused: total - acknowledged, latenciesMs: latencies.subarray(0, answered).sort() };
 }
+
+/** Spreads the numbers evenly over [0, 1) by the golden ratio, so that each run sends the same. */
+export const campaignOf = (number: number, campaigns: number): number => Math.floor(campaigns ** ((number * 0.618_033_988_749_895) % 1)) - 1;
 
 function templatesOf({ url, bodies }: OpenLoopOptions): readonly Template[] {
   const { host, pathname } = new URL(url);

@@ -25,27 +25,33 @@ const rules: Rules = {
   domain: null,
 };
 
-export const benchControls: readonly Uint8Array[] = [
-  encodeControl({ type: 'generation', generation: 1, instance: BENCH_INSTANCE, partitionCount: BENCH_PARTITIONS }),
+/** What a log begins with whose data directory has this name. */
+export const benchControlsOf = (instance: string): readonly Uint8Array[] => [
+  encodeControl({ type: 'generation', generation: 1, instance, partitionCount: BENCH_PARTITIONS }),
   encodeControl({ type: 'rules', rules }),
 ];
+
+export const benchControls = benchControlsOf(BENCH_INSTANCE);
 
 export type BenchPartition = ReturnType<typeof openBenchPartition>;
 
 export interface BenchPartitionOptions {
-  readonly store: OrderedStore;
-  readonly dedupeMemoryBytesMax: number;
+  readonly store?: OrderedStore;
+  readonly dedupeMemoryBytesMax?: number;
   readonly dedupePages?: PagePool;
+  readonly instance?: string;
 }
 
-export function openBenchPartition(id: number, { store, ...dedupe }: BenchPartitionOptions = { store: memoryStore(PARTITION_TABLES), dedupeMemoryBytesMax: 2 ** 26 }) {
+export function openBenchPartition(id: number, options: BenchPartitionOptions = {}) {
+  const { store = memoryStore(PARTITION_TABLES), dedupeMemoryBytesMax = 2 ** 26, dedupePages, instance = BENCH_INSTANCE } = options;
   return Partition.open({
     id: partitionId(id),
     partitionCount: BENCH_PARTITIONS,
-    instance: BENCH_INSTANCE,
+    instance,
     pipeline: appsflyerPipeline,
     store,
-    ...dedupe,
+    dedupeMemoryBytesMax,
+    ...(dedupePages === undefined ? {} : { dedupePages }),
     deadLetterBytesMax: 2 ** 20,
     current: new Float64Array(3),
     isPoison: () => false,

@@ -12,6 +12,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Thread, insideThread, isMainThread } from '../../engine/threads/worker.ts';
+import { figureOf, writeFigures } from '../harness/figures.ts';
 import { machineFacts } from '../harness/machine.ts';
 import { fillPartitions, type FillOptions } from './memory-fill.ts';
 import { spillDedupe, type SpillOptions } from './memory-spill.ts';
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
   try {
     const result = await inThread(start, (sample) => process.stdout.write(`${rounded({ ownMib: ownMib(), peakMib, ...sample })}\n`));
     process.stdout.write(`${rounded({ peakMib, ...result })}\n`);
+    if (share === 1 && diskEntries === 0) writeFigures({ 'memory.mib': figureOf([peakMib]) });
   } finally {
     clearInterval(watch);
     rmSync(directory, { recursive: true, force: true });

@@ -10,13 +10,11 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
-import { systemClock } from '../../engine/core/clock.ts';
-import { createPartitioner } from '../../engine/core/partition-key.ts';
 import { offset, type Offset } from '../../engine/core/types.ts';
-import { createRecordCursor, openJournal, openLogReader } from '../../engine/log/index.ts';
+import { createRecordCursor, openLogReader, type Lane } from '../../engine/log/index.ts';
 import { figureOf, writeFigures, type Figures } from '../harness/figures.ts';
-import { BENCH_INSTANCE, BENCH_PARTITIONS, benchControls, openBenchPartition } from './bench-partition.ts';
+import { openBenchJournal } from './bench-journal.ts';
+import { BENCH_PARTITIONS, openBenchPartition, type BenchPartition } from './bench-partition.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
 import { printTimings, type Timing } from './measure.ts';
 
@@ -72,27 +70,34 @@ export function replayFigures(results: ReadonlyMap<Case, readonly number[]>): Fi
 
 /** Returns where it ends. */
 async function writeJournal(directory: string, { bytes, starts, ends }: MessageBuffer, batchRecords: number): Promise<Offset> {
-  const partitioner = createPartitioner(appsflyerPipeline.partitionKey, BENCH_PARTITIONS);
-  const clock = { nowMs: () => Date.UTC(2026, 4, 3, 10, 16, 5), monotonicMs: () => systemClock.monotonicMs() };
-  const { writer } = await openJournal({ directory, instance: BENCH_INSTANCE, partitionCount: BENCH_PARTITIONS, clock, publish: () => undefined });
-  for (const control of benchControls) writer.appendControl(control);
-  for (let index = 0; index < starts.length; index++) {
-    const [start, end] = [starts[index] as number, ends[index] as number];
-    partitioner.locate(bytes, start, end);
-    writer.append(partitioner.partition, 1, 0, bytes, start, end);
-    if ((index + 1) % batchRecords === 0 || index === starts.length - 1) await writer.commit();
-  }
-  const end = writer.durableOffset;
-  await writer.close();
-  return end;
+  const journal = await openBenchJournal({ directory, batchRecords, nowMs: () => Date.UTC(2026, 4, 3, 10, 16, 5) });
+  for (let index = 0; index < starts.length; index++) await journal.append(bytes, starts[index] as number, ends[index] as number);
+  return journal.close();
 }
 
 /** Folds the whole journal into new partitions; returns CPU nanoseconds per event. */
 function replay(directory: string, end: Offset, events: number): number {
   const actors = Array.from({ length: BENCH_PARTITIONS }, (_, id) => openBenchPartition(id));
-  const reader = openLogReader({ directory, lane: LANE, from: offset(4_096) });
-  const cursor = createRecordCursor();
   const startUs = process.cpuUsage();
+  foldJournal({ directory, end, actors, lane: LANE });
+  const { user, system } = process.cpuUsage(startUs);
+  const accepted = actors.reduce((sum, actor) => sum + actor.stats().accepted, 0);
+  if (accepted !== events) throw new Error(`bug: ${accepted} of ${events} records were accepted`);
+  return ((user + system) * 1_000) / events;
+}
+
+export interface FoldOptions {
+  readonly directory: string;
+  readonly end: Offset;
+  /** Those of the lane, in order. */
+  readonly actors: readonly BenchPartition[];
+  readonly lane: Lane;
+}
+
+/** Folds one lane of a journal, whole, as an actor thread does in recovery. */
+export function foldJournal({ directory, end, actors, lane }: FoldOptions): void {
+  const reader = openLogReader({ directory, lane, from: offset(4_096) });
+  const cursor = createRecordCursor();
   for (let batch = reader.read(end); batch !== null; batch = reader.read(end)) {
     let slice = 0;
     for (const actor of actors) {
@@ -102,11 +107,7 @@ function replay(directory: string, end: Offset, events: number): number {
       actor.fold(batch, own, cursor);
     }
   }
-  const { user, system } = process.cpuUsage(startUs);
   reader.close();
-  const accepted = actors.reduce((sum, actor) => sum + actor.stats().accepted, 0);
-  if (accepted !== events) throw new Error(`bug: ${accepted} of ${events} records were accepted`);
-  return ((user + system) * 1_000) / events;
 }
 
 const argument = (name: string, otherwise: number): number => {
