@@ -1,6 +1,6 @@
 /**
  * Everything in one command, `npm run bench`: each part as a process of its own, one after the other, its output as it comes; at the end the table of
- * goals (goals.ts), also in bench/results/table.md. Under twenty minutes on two cores. Ends with 1 where a part fails or an event is lost.
+ * goals (goals.ts), also in bench/results/table.md. Ends with 1 where a part fails or an event is lost.
  */
 
 import { spawnSync } from 'node:child_process';

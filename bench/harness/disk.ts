@@ -6,6 +6,7 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { percentile } from './machine.ts';
+import { isProgram } from './program.ts';
 
 const FILE_BYTES = 16 * 1024 * 1024;
 const WRITE_BYTES = 4_096;
@@ -43,7 +44,7 @@ export async function measureDisk(directory: string, seconds: number): Promise<D
   return { syncs: tookMs.length, p50Ms: percentile(tookMs, 0.5), p99Ms: percentile(tookMs, 0.99), maxMs: tookMs.at(-1) ?? 0 };
 }
 
-if (process.argv[1] !== undefined && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
+if (isProgram(import.meta.url)) {
   const [directory = '.', seconds = '1'] = process.argv.slice(2);
   process.stdout.write(`${JSON.stringify(await measureDisk(directory, Number(seconds)))}\n`);
 }

@@ -4,9 +4,10 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { projectRoot } from '../../test/support/daemon.ts';
 import type { DiskFacts } from './disk.ts';
 
 /** What every durable figure is given with, beside the disk as it is. */
@@ -19,13 +20,6 @@ export interface SlowSync {
 }
 
 export type SlowSyncOutcome = SlowSync | { readonly skipped: string };
-
-/** From the sources and from the build alike. */
-function projectRoot(): string {
-  let at = resolve(import.meta.dirname);
-  while (!existsSync(join(at, 'package.json'))) at = dirname(at);
-  return at;
-}
 
 /** Compiles the shim into the build folder, in a moment, each time. */
 export function slowSync(addedMs: number): SlowSyncOutcome {

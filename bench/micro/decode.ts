@@ -11,6 +11,7 @@ import type { AppsflyerEvent } from '../../actors/appsflyer/event.ts';
 import { appsflyerPipeline as pipeline } from '../../actors/appsflyer/pipeline.ts';
 import { Scanner } from '../../actors/appsflyer/scan/scanner.ts';
 import { RecordSource } from '../../engine/core/record.ts';
+import { isProgram } from '../harness/program.ts';
 import { measure, printTimings, type MeasureOptions, type Timing } from './measure.ts';
 import { buildMessages } from './messages.ts';
 
@@ -51,6 +52,6 @@ export function benchDecode(options: MeasureOptions): readonly Timing[] {
   ];
 }
 
-if (process.argv[1]?.endsWith('decode.js') === true) {
+if (isProgram(import.meta.url)) {
   printTimings('One push message of about 1.6 KB', benchDecode({ rounds: 5, calls: 100_000 }));
 }

@@ -6,9 +6,9 @@
  */
 
 import { performance } from 'node:perf_hooks';
-import { pathToFileURL } from 'node:url';
 import { openDedupe, type DedupeIndex } from '../../actors/partition/dedupe.ts';
 import type { KeyRange, OrderedStore, StoreEntry, StoreOperation } from '../../engine/core/store.ts';
+import { isProgram } from '../harness/program.ts';
 
 const HOUR_MS = 3_600_000;
 const HORIZON_BUCKETS = 24;
@@ -228,7 +228,7 @@ export const DEDUPE_CASES: readonly DedupeCase[] = [
   { name: '5 M, 32 MiB of memory', entries: 5_000_000, memoryBytesMax: 32 * MIB, checkpointEvery: 20_000 },
 ];
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isProgram(import.meta.url)) {
   const cases = process.argv.includes('--small') ? DEDUPE_CASES.map((one) => ({ ...one, entries: one.entries / 10, memoryBytesMax: one.memoryBytesMax / 10 })) : DEDUPE_CASES;
   for (const one of cases) process.stdout.write(`${JSON.stringify(await measureDedupe(one))}\n`);
 }

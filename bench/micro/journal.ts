@@ -15,7 +15,8 @@ import { join } from 'node:path';
 import { systemClock } from '../../engine/core/clock.ts';
 import { offset, partitionId } from '../../engine/core/types.ts';
 import { diskLine, measureDiskIn, SLOW_SYNC_MS, requireSlower, slowSync } from '../harness/slow-sync.ts';
-import { machineFacts } from '../harness/machine.ts';
+import { machineFacts, median } from '../harness/machine.ts';
+import { isProgram } from '../harness/program.ts';
 import { createRecordCursor, openJournal, openLogReader, type JournalWriter } from '../../engine/log/index.ts';
 
 const PARTITIONS = 32;
@@ -50,7 +51,6 @@ export interface JournalBenchResult {
   readonly reads: readonly ReadFigures[];
 }
 
-const median = (values: readonly number[]): number => [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
 
 export async function benchJournal(options: JournalBenchOptions): Promise<JournalBenchResult> {
   const directory = mkdtempSync(join(options.directory, 'millrace-bench-journal-'));
@@ -187,7 +187,7 @@ function benchSlowly(directory: string, addedMs: number): void {
   if (status !== 0) process.exitCode = 1;
 }
 
-if (process.argv[1] !== undefined && import.meta.url.endsWith(process.argv[1].replaceAll('\\', '/'))) {
+if (isProgram(import.meta.url)) {
   const named = (name: string, fallback: number): number => {
     // The last one counts.
     const at = process.argv.lastIndexOf(name);

@@ -23,6 +23,7 @@ import { arrowStream, encodeParquet } from '../../sinks/lake/parquet.ts';
 import { duckdb } from '../../test/support/duckdb.ts';
 import { figureOf, writeFigures } from '../harness/figures.ts';
 import { machineFacts, median } from '../harness/machine.ts';
+import { isProgram } from '../harness/program.ts';
 
 const START_MS = Date.UTC(2026, 10, 22, 1);
 /** Distinct messages; more rows repeat them in another order, with another event id each: neither must compress to nothing. */
@@ -184,4 +185,4 @@ async function main(args: readonly string[]): Promise<void> {
   writeFigures({ 'lake.rate': figureOf(lakeRates(rounds)) });
 }
 
-if (process.argv[1] !== undefined && import.meta.url === new URL(`file://${process.argv[1]}`).href) await main(process.argv.slice(2));
+if (isProgram(import.meta.url)) await main(process.argv.slice(2));

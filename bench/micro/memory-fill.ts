@@ -5,12 +5,13 @@
 
 import { join } from 'node:path';
 import { PARTITION_TABLES, PagePool } from '../../actors/partition/index.ts';
-import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
+import type { LogBatch, LogSlice } from '../../engine/core/log.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import { MS_PER_HOUR, partitionId, type Offset } from '../../engine/core/types.ts';
 import { partitionFile } from '../../engine/runtime/actor-loop.ts';
 import { openStore } from '../../engine/state/index.ts';
 import { BENCH_PARTITIONS, benchControls, openBenchPartition, type BenchPartition } from './bench-partition.ts';
+import { MessageCursor } from './message-cursor.ts';
 import { buildMessages } from './messages.ts';
 import { Pauses, Stalls, type StallFigures } from './stalls.ts';
 
@@ -131,7 +132,7 @@ class Fill {
     for (const { actor } of this.#partitions) {
       const switches = involuntarySwitches();
       const startMs = performance.now();
-      actor.fold(batch, batch.slices[actor.id] as LogSlice, this.#messages);
+      actor.fold(batch, batch.slices[actor.id] as LogSlice, this.#messages.cursor);
       const tookMs = performance.now() - startMs;
       if (involuntarySwitches() !== switches) continue;
       this.folds.add(tookMs);
@@ -187,7 +188,7 @@ class Fill {
 
   #tick(): void {
     const batch = this.#nextBatch(0);
-    for (const { actor } of this.#partitions) actor.fold(batch, null, this.#messages);
+    for (const { actor } of this.#partitions) actor.fold(batch, null, this.#messages.cursor);
   }
 
   #nextBatch(records: number): LogBatch {
@@ -207,21 +208,14 @@ class Fill {
   }
 }
 
-/** One batch of messages whose user, time and campaign are digits that are written over. Walks slices of message numbers. */
-class NumberedMessages implements RecordCursor {
+/** One batch of messages whose user, time and campaign are digits that are written over. */
+class NumberedMessages {
   readonly bytes: Buffer;
-  start = 0;
-  end = 0;
-  source = 1;
-  flags = 0;
-  index = -1;
+  readonly cursor: MessageCursor;
   readonly #starts: readonly number[];
-  readonly #ends: readonly number[];
   readonly #userAt: number;
   readonly #timeAt: number;
   readonly #campaignAt: number;
-  #next = 0;
-  #last = 0;
 
   constructor(count: number) {
     // Equal messages, so that their digits stand at equal places.
@@ -229,7 +223,7 @@ class NumberedMessages implements RecordCursor {
     const message = one.bytes.subarray((one.starts[0] as number) - 32, one.ends[0]);
     this.bytes = Buffer.concat(Array.from({ length: count }, () => message));
     this.#starts = Array.from({ length: count }, (_, index) => index * message.byteLength + 32);
-    this.#ends = Array.from({ length: count }, (_, index) => (index + 1) * message.byteLength);
+    this.cursor = new MessageCursor(this.#starts, Array.from({ length: count }, (_, index) => (index + 1) * message.byteLength));
     this.#userAt = message.indexOf('"appsflyer_id":"') + '"appsflyer_id":"'.length - 32;
     this.#timeAt = message.indexOf('"event_time":"2026-05-03 ') + '"event_time":"'.length - 32;
     this.#campaignAt = message.indexOf('"af_c_id":"') + '"af_c_id":"'.length - 32;
@@ -252,20 +246,5 @@ class NumberedMessages implements RecordCursor {
       this.bytes[at + digit] = 0x30 + (rest % 10);
       rest = Math.floor(rest / 10);
     }
-  }
-
-  reset(_batch: LogBatch, slice: LogSlice): void {
-    this.#next = slice.start;
-    this.#last = slice.end;
-    this.index = -1;
-  }
-
-  next(): boolean {
-    if (this.#next === this.#last) return false;
-    this.start = this.#starts[this.#next] as number;
-    this.end = this.#ends[this.#next] as number;
-    this.#next++;
-    this.index++;
-    return true;
   }
 }

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { Thread, insideThread, isMainThread } from '../../engine/threads/worker.ts';
 import { figureOf, writeFigures } from '../harness/figures.ts';
 import { machineFacts } from '../harness/machine.ts';
+import { isProgram, numberArgument } from '../harness/program.ts';
 import { fillPartitions, type FillOptions } from './memory-fill.ts';
 import { spillDedupe, type SpillOptions } from './memory-spill.ts';
 
@@ -30,20 +31,15 @@ function ownMib(): number {
   return (kib('RssAnon') + kib('RssShmem')) / 1_024;
 }
 
-const argument = (name: string, otherwise: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : Number(process.argv[at + 1]);
-};
-
 const rounded = (record: object): string => JSON.stringify(record, (_, value: unknown) => (typeof value === 'number' ? Number(value.toFixed(3)) : value));
 
 async function main(): Promise<void> {
   const share = process.argv.includes('--small') ? 0.01 : 1;
-  const diskEntries = argument('disk', 0) * 1_000_000;
-  const entries = diskEntries > 0 ? diskEntries : argument('entries', 24_000_000 * share);
+  const diskEntries = numberArgument('disk', 0) * 1_000_000;
+  const entries = diskEntries > 0 ? diskEntries : numberArgument('entries', 24_000_000 * share);
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-memory-'));
-  const common = { directory, entries, dedupeMemoryBytesMax: argument('budget', GIB), checkpointEvery: 1_000_000 * share, sampleEvery: entries / 12 };
-  const start: Start = diskEntries > 0 ? { spill: common } : { fill: { ...common, users: argument('users', 10_000_000 * share), openCells: argument('cells', 100_000 * share), hours: 24 } };
+  const common = { directory, entries, dedupeMemoryBytesMax: numberArgument('budget', GIB), checkpointEvery: 1_000_000 * share, sampleEvery: entries / 12 };
+  const start: Start = diskEntries > 0 ? { spill: common } : { fill: { ...common, users: numberArgument('users', 10_000_000 * share), openCells: numberArgument('cells', 100_000 * share), hours: 24 } };
   process.stdout.write(`${JSON.stringify({ ...machineFacts(), ...start }, (key, value: unknown) => (key === 'directory' ? undefined : value))}\n`);
   let peakMib = ownMib();
   process.stdout.write(`before anything: ${peakMib.toFixed(0)} MiB\n`);
@@ -81,6 +77,6 @@ if (!isMainThread) {
     post({ sample });
   };
   post({ result: 'spill' in start ? await spillDedupe(start.spill, onSample) : await fillPartitions(start.fill, onSample) });
-} else if (process.argv[1]?.endsWith('memory.js') === true) {
+} else if (isProgram(import.meta.url)) {
   await main();
 }

@@ -18,6 +18,7 @@ import { pack, unpack } from '../../engine/core/codec.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import { openStore } from '../../engine/state/index.ts';
 import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
+import { isProgram } from '../harness/program.ts';
 
 const PARTITIONS = 32;
 const CHANGED_MAX = 2_000;
@@ -164,7 +165,7 @@ function partialOf(cell: number, sequence: number): PartialCell {
   };
 }
 
-if (process.argv[1] !== undefined && /[/\\]merge\.[jt]s$/.test(process.argv[1])) {
+if (isProgram(import.meta.url)) {
   const { values } = parseArgs({ options: { rounds: { type: 'string', default: '150' }, cells: { type: 'string', default: '1000,5000,100000' } } });
   for (const cells of values.cells.split(',').map(Number)) {
     const figures = await measureMerge(cells, Number(values.rounds));

@@ -7,6 +7,7 @@
 
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { createPartitioner } from '../../engine/core/partition-key.ts';
+import { isProgram } from '../harness/program.ts';
 import { measure, printTimings, type MeasureOptions, type Timing } from './measure.ts';
 import { buildMessages } from './messages.ts';
 
@@ -34,6 +35,6 @@ export function benchPartitionKey(options: MeasureOptions): readonly Timing[] {
   ];
 }
 
-if (process.argv[1]?.endsWith('partition-key.js') === true) {
+if (isProgram(import.meta.url)) {
   printTimings('The partition of one push message of about 1.6 KB', benchPartitionKey({ rounds: 5, calls: 100_000 }));
 }

@@ -8,42 +8,13 @@
 
 import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
 import { partitionId, type Offset } from '../../engine/core/types.ts';
+import { isProgram } from '../harness/program.ts';
 import { benchControls, openBenchPartition, type BenchPartition } from './bench-partition.ts';
+import { MessageCursor } from './message-cursor.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
 import { printTimings, type Timing } from './measure.ts';
 
 const RECEIVED_AT_MS = Date.UTC(2026, 4, 3, 10, 16, 5);
-
-/** Walks messages in memory; a slice's `start` and `end` are message numbers. */
-class MessageCursor implements RecordCursor {
-  start = 0;
-  end = 0;
-  source = 1;
-  flags = 0;
-  index = -1;
-  readonly #messages: MessageBuffer;
-  #next = 0;
-  #last = 0;
-
-  constructor(messages: MessageBuffer) {
-    this.#messages = messages;
-  }
-
-  reset(_batch: LogBatch, slice: LogSlice): void {
-    this.#next = slice.start;
-    this.#last = slice.end;
-    this.index = -1;
-  }
-
-  next(): boolean {
-    if (this.#next === this.#last) return false;
-    this.start = this.#messages.starts[this.#next] as number;
-    this.end = this.#messages.ends[this.#next] as number;
-    this.#next++;
-    this.index++;
-    return true;
-  }
-}
 
 function benchBatch(messages: MessageBuffer, sequence: number, first: number, count: number): { readonly batch: LogBatch; readonly slice: LogSlice | null } {
   const slice: LogSlice = { partition: partitionId(0), recordCount: count, start: first, end: first + count, firstIndex: 0 };
@@ -92,7 +63,7 @@ export interface PartitionBenchOptions {
 
 export function benchPartition({ events, rounds }: PartitionBenchOptions): readonly Timing[] {
   const messages = buildMessages({ count: events });
-  const cursor = new MessageCursor(messages);
+  const cursor = new MessageCursor(messages.starts, messages.ends);
   const timings: Timing[] = [];
   for (const batchRecords of [1, 64, 512]) {
     const batches = [benchBatch(messages, 0, 0, 0)];
@@ -120,6 +91,6 @@ function checkpointNs(messages: MessageBuffer, cursor: RecordCursor, events: num
   return ns;
 }
 
-if (process.argv[1]?.endsWith('partition.js') === true) {
+if (isProgram(import.meta.url)) {
   printTimings('One partition of the AppsFlyer pipeline, messages of about 1.6 KB', benchPartition({ events: 20_000, rounds: 7 }));
 }

@@ -11,6 +11,7 @@ import type { MergedCell } from '../../engine/core/cell.ts';
 import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
 import { resultSchema } from '../../engine/core/pipeline.ts';
 import { ValueEncoder } from '../../sinks/redis/encode.ts';
+import { isProgram } from '../harness/program.ts';
 import { measure, printTimings, type MeasureOptions, type Timing } from './measure.ts';
 
 const schema = resultSchema(appsflyerPipeline);
@@ -47,6 +48,6 @@ export function benchRedisEncode(options: MeasureOptions): readonly Timing[] {
   return timings;
 }
 
-if (process.argv[1]?.endsWith('redis-encode.js') === true) {
+if (isProgram(import.meta.url)) {
   printTimings('One Redis value', benchRedisEncode({ rounds: 5, calls: 200_000 }));
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { offset, type Offset } from '../../engine/core/types.ts';
 import { createRecordCursor, openLogReader, type Lane } from '../../engine/log/index.ts';
 import { figureOf, writeFigures, type Figures } from '../harness/figures.ts';
+import { isProgram, numberArgument } from '../harness/program.ts';
 import { openBenchJournal } from './bench-journal.ts';
 import { BENCH_PARTITIONS, openBenchPartition, type BenchPartition } from './bench-partition.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
@@ -110,13 +111,8 @@ export function foldJournal({ directory, end, actors, lane }: FoldOptions): void
   reader.close();
 }
 
-const argument = (name: string, otherwise: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : Number(process.argv[at + 1]);
-};
-
-if (process.argv[1]?.endsWith('replay.js') === true) {
-  const results = await benchReplay({ events: argument('events', 100_000), rounds: argument('rounds', 9) });
+if (isProgram(import.meta.url)) {
+  const results = await benchReplay({ events: numberArgument('events', 100_000), rounds: numberArgument('rounds', 9) });
   const timings = [...results].map(([{ name }, ns]): Timing => {
     const { median, low, high } = figureOf(ns);
     return { name, medianNs: median, minNs: low, maxNs: high };

@@ -199,7 +199,7 @@ function print(results: ReadonlyMap<string, readonly Round[]>, { cores, rounds, 
   process.stdout.write(`Events a second and core, ${cores} core(s), logs of ${small} and ${large}, medians of ${rounds} rounds; the answers are equal\n`);
   const slope = rates['by slope'] as (round: Round) => number;
   const fold = (results.get(FOLD) as readonly Round[]).map(slope);
-  for (const [key, name] of FLINK_FIGURES) writeFigures({ [key]: figureOf((results.get(name) as readonly Round[]).map((round, index) => (fold[index] as number) / slope(round))) });
+  writeFigures(Object.fromEntries(FLINK_FIGURES.map(([key, name]) => [key, figureOf((results.get(name) as readonly Round[]).map((round, index) => (fold[index] as number) / slope(round)))])));
   for (const [how, rate] of Object.entries(rates)) {
     for (const [name, own] of results) {
       const each = own.map(rate).sort((left, right) => left - right);

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 /** From the sources and from the build alike. */
-function projectRoot(): string {
+export function projectRoot(): string {
   let at = resolve(import.meta.dirname);
   while (!existsSync(join(at, 'package.json'))) at = dirname(at);
   return at;

@@ -36,6 +36,8 @@ export const recovery: Scenario = {
     try {
       return await runRecovery(start, options);
     } finally {
+      // Where a round has failed, its daemon still runs.
+      await TestDaemon.endAll();
       rmSync(directory, { recursive: true, force: true });
     }
   },
