@@ -1,12 +1,13 @@
 /** Threads that die under load: replaced, nothing lost, the others went on. */
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../engine/core/clock.ts';
 import { ActorThreads } from '../../../engine/runtime/actor-threads.ts';
 import { PoisonList } from '../../../engine/runtime/poison.ts';
+import { Niceness } from '../../../engine/threads/niceness.ts';
 import { SharedWords } from '../../../engine/threads/shared-words.ts';
 import { message, type TestDaemon } from '../../support/daemon.ts';
 import { LATENCY_MS_P99_MAX, Load, conserved, expectExact, pause } from '../../support/load.ts';
@@ -19,6 +20,16 @@ const { scratch, started } = useDaemons();
 async function open(threads: number, ingestPort?: number): Promise<TestDaemon> {
   return started({ dataDir: scratch.path, env: { MILLRACE_INGEST_PORT: String(ingestPort ?? (await freePort())), MILLRACE_FAULT_INJECTION: 'true', MILLRACE_THREADS_ACTORS: String(threads), MILLRACE_CHECKPOINT_INTERVAL_MS: '1000' } });
 }
+
+it.skipIf(process.platform !== 'linux')('actor threads give way to all others, and they alone', async () => {
+  const own = await open(2);
+  const tasks = `/proc/${own.child.pid}/task`;
+  // The name may hold spaces; niceness is the 17th field behind it.
+  const nicenessOf = (thread: string): number => Number(readFileSync(`${tasks}/${thread}/stat`, 'utf8').split(') ')[1]?.split(' ')[16]);
+  const main = nicenessOf(String(own.child.pid));
+  const given = readdirSync(tasks).map((thread) => nicenessOf(thread) - main);
+  expect(given.filter((niceness) => niceness !== 0)).toEqual([Niceness.actor, Niceness.actor]);
+});
 
 describe('a thread that dies under load', () => {
   it.each([1, 3])('of %i actor threads is replaced from its checkpoint; no total is lost or doubled', async (threads) => {
