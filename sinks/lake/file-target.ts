@@ -65,12 +65,25 @@ export class FileTarget implements LakeTarget {
   }
 
   async putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'> {
-    const stored = await this.#storedVersion(name);
+    const stored = await this.version(name);
     if (stored !== null && isOlder(version, stored)) return 'refused';
     await this.put(name, bytes);
     const text = JSON.stringify({ generation: String(version.generation), revision: String(version.revision) });
     await this.put(versionName(name), Buffer.from(text));
     return 'written';
+  }
+
+  /** Null when the object or its version is missing or unreadable: what somebody removed or replaced is written anew. */
+  async version(name: string): Promise<ObjectVersion | null> {
+    const exists = await this.#attempt(name, () => this.#files.look(join(this.#root, name)).then((entry) => !entry.isFolder, () => false));
+    const bytes = exists ? await this.get(versionName(name), VERSION_BYTES_MAX) : null;
+    if (bytes === null) return null;
+    try {
+      const stored = JSON.parse(Buffer.from(bytes).toString('utf8')) as { generation?: string; revision?: string } | null;
+      return parseVersion(stored?.generation, stored?.revision);
+    } catch {
+      return null;
+    }
   }
 
   async replace(name: string, bytes: Uint8Array, { expected, bytesMax }: ReplaceCondition): Promise<boolean> {
@@ -108,19 +121,6 @@ export class FileTarget implements LakeTarget {
   }
 
   async close(): Promise<void> {}
-
-  /** Null when the object or its version is missing or unreadable: what somebody removed or replaced is written anew. */
-  async #storedVersion(name: string): Promise<ObjectVersion | null> {
-    const exists = await this.#attempt(name, () => this.#files.look(join(this.#root, name)).then((entry) => !entry.isFolder, () => false));
-    const bytes = exists ? await this.get(versionName(name), VERSION_BYTES_MAX) : null;
-    if (bytes === null) return null;
-    try {
-      const stored = JSON.parse(Buffer.from(bytes).toString('utf8')) as { generation?: string; revision?: string } | null;
-      return parseVersion(stored?.generation, stored?.revision);
-    } catch {
-      return null;
-    }
-  }
 
   async #attempt<Result>(name: string, action: () => Promise<Result>): Promise<Result> {
     try {

@@ -12,7 +12,7 @@ import type { ChangedCells, ResultFeed, Sink, SinkMarker } from '../../engine/co
 import type { TableData } from './column-builder.ts';
 import { hourlyTable } from './hourly-table.ts';
 import { inLanes } from './lanes.ts';
-import type { LakeTarget } from './target.ts';
+import { isOlder, type LakeTarget, type ObjectVersion } from './target.ts';
 import { WrittenHours } from './written-hours.ts';
 
 export const HOURLY_SINK_NAME = 'lake-hourly';
@@ -103,6 +103,7 @@ export class HourlySink implements Sink {
       throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
     }
     this.#marker = text;
+    this.#written.marked();
   }
 
   async check(): Promise<SinkMarker | null> {
@@ -113,7 +114,7 @@ export class HourlySink implements Sink {
     if (marker === null || (this.#marker !== left && this.#marker !== this.#markerSent)) {
       this.#written = new WrittenHours();
       this.#markerSent = null;
-    }
+    } else this.#written.doubt();
     return marker;
   }
 
@@ -137,16 +138,24 @@ export class HourlySink implements Sink {
   }
 
   async #writeHour(hour: number, feed: ResultFeed, written: WrittenHours): Promise<void> {
+    const { doubts } = written;
     const asOf = feed.latest;
     const cells = this.#cellsOf(hour, feed);
     if (cells === null) return;
     const revision = cells.reduce((sum, cell) => sum + BigInt(cell.revision), 0n);
-    if (cells.length > 0 && !written.isAt(revision, hour)) {
+    if (cells.length > 0 && !(await this.#holds(hour, { generation: feed.generation, revision }, written))) {
       const table = await hourlyTable(feed.schema, cells, feed.generation, this.#options.pause);
       // 'refused': a newer content is there, which counts as written.
       await this.#options.target.putVersioned(hourlyPath(hour), await this.#encode(table, hour), { generation: feed.generation, revision });
     } else await this.#options.pause();
-    written.remember(hour, { asOf, revision });
+    written.remember(hour, { doubts, asOf, revision });
+  }
+
+  async #holds(hour: number, version: ObjectVersion, written: WrittenHours): Promise<boolean> {
+    if (!written.isAt(version.revision, hour)) return false;
+    if (!written.isDoubted(hour)) return true;
+    const stored = await this.#options.target.version(hourlyPath(hour));
+    return stored !== null && !isOlder(stored, version);
   }
 
   /** Null for an hour that has too many. */

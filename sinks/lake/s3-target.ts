@@ -78,6 +78,10 @@ export class S3Target implements LakeTarget {
     }
   }
 
+  async version(name: string): Promise<ObjectVersion | null> {
+    return (await this.#head(name))?.version ?? null;
+  }
+
   async replace(name: string, bytes: Uint8Array, { expected, bytesMax }: ReplaceCondition): Promise<boolean> {
     const there = await this.#read(name, bytesMax);
     if (!isAsExpected(there?.bytes ?? null, expected)) return false;

@@ -33,6 +33,8 @@ export interface LakeTarget {
    * emptied the lake meanwhile, writes nothing. Raises SINK_REFUSED where more than `bytesMax` is there.
    */
   replace(name: string, bytes: Uint8Array, condition: ReplaceCondition): Promise<boolean>;
+  /** What {@link putVersioned} left there; null when it is not there, or somebody else's. */
+  version(name: string): Promise<ObjectVersion | null>;
   /** Null when it is not there. Raises SINK_REFUSED above `bytesMax`. */
   get(name: string, bytesMax: number): Promise<Uint8Array | null>;
   /** Names that start with `prefix`, at most `limit`, in no order. */

@@ -80,6 +80,7 @@ async function checkHours(objects: ReadonlyMap<string, Uint8Array>, feed: LiveSt
       expected.set(name, bytes);
       return Promise.resolve('written');
     },
+    version: () => Promise.resolve(null),
     replace: () => Promise.resolve(true),
     get: () => Promise.resolve(null),
     list: () => Promise.resolve([]),

@@ -269,6 +269,7 @@ export class SimulatedLake {
         memory.acknowledged(name, bytes);
       },
       putVersioned: (name, bytes, version) => target.putVersioned(name, bytes, version),
+      version: (name) => target.version(name),
       replace: (name, bytes, condition) => target.replace(name, bytes, condition),
       get: (name, bytesMax) => target.get(name, bytesMax),
       list: (prefix, limit) => target.list(prefix, limit),

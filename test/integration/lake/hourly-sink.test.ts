@@ -314,6 +314,29 @@ describe('the objects of hourly/', () => {
     expect(await duckdb(`select count(*)::int as rows from read_parquet('${root}/hourly/*/*/*.parquet')`)).toEqual([{ rows: 2 }]);
   });
 
+  test('a lake that went away and came back as an older copy with the same marker gets what the copy lacks', async () => {
+    const feed = new MemoryFeed();
+    const sink = sinkOn(target);
+    await sink.open();
+    feed.put(cell(CellKind.hour, 0, 'a', 1, 0));
+    await sink.write(feed.changedSince(0, 10), feed);
+    await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: 1 });
+    cpSync(root, `${root}-copy`, { recursive: true });
+    feed.put(cell(CellKind.hour, 0, 'a', 2, 0, { revision: 2 }), cell(CellKind.hour, 1, 'b', 1, 0));
+    await sink.write(feed.changedSince(1, 10), feed);
+    rmSync(root, { recursive: true });
+    renameSync(`${root}-copy`, root);
+    expect(await sink.open()).toMatchObject({ settled: 1 });
+    await sink.write(feed.changedSince(1, 10), feed);
+    await sink.mark({ instance: TEST_INSTANCE, generation: 1, settled: feed.latest });
+    expect(await duckdb(`select sum(installs)::int as installs from read_parquet('${root}/hourly/*/*/*.parquet')`)).toEqual([{ installs: 3 }]);
+    // And nothing is written that is there.
+    const { length } = target.written;
+    await sink.open();
+    await sink.write(feed.changedSince(1, 10), feed);
+    expect(target.written).toHaveLength(length);
+  });
+
   test('a marker that arrived though its writing failed is no sign of another lake', async () => {
     const feed = new MemoryFeed();
     const sink = sinkOn(target);
