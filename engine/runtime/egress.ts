@@ -1,8 +1,10 @@
 /**
  * Egress on the main thread: takes the actors' reports, merges them, writes the live store, and grants credit for the next ones.
  *
- * Guarantees: nothing is emitted before every partition is complete; a report is credited only once an output after it is stored and
- * while the merge has room, so a slow disk or slow answers stretch the interval instead of filling memory; merge and store together stay under an eighth of this thread, but for a recovery.
+ * Guarantees: nothing is emitted before every partition is complete; the last report of a sweep is credited only once an output after it is stored,
+ * and any only while the merge has room, so a slow disk or slow answers stretch the interval instead of filling memory. The others are credited at
+ * once: a cell of 32 partitions changes in many reports of one sweep, and is written once. Merge and store together stay under an eighth of this thread,
+ * but for a recovery, and for outputs so large that a second would pass.
  */
 
 import { unpackMessage } from '../core/codec.ts';
@@ -60,6 +62,10 @@ export interface EgressOptions {
 
 /** Egress rests this many times as long as it worked: half of the quarter of a core it may take, so that a machine of two cores has the rest for its peak. */
 const REST_PER_WORK = 7;
+/** But no longer than this: of very many cells an output is long work, and what has changed shall be seen within the seconds of DESIGN's outer limit. Chosen. */
+const REST_MS_MAX = 500;
+/** The parts of a sweep are written at the latest so long after the first of them: its thread may be slow, or have died. Chosen. */
+const HOLD_MS_MAX = 500;
 /** Settled marks go to the actors at most this often; they only free memory. */
 const SETTLED_INTERVAL_MS = 1_000;
 const RETRY_MS = 1_000;
@@ -73,6 +79,10 @@ export class Egress {
   #running = false;
   readonly #schedule: Schedule;
   #cancel: (() => void) | null = null;
+  /** The merge has parts of a sweep that goes on, and no output holds them yet. */
+  #isHolding = false;
+  /** What is scheduled is for the case that no sweep ends. */
+  #isLastResort = false;
   #notBeforeMs = 0;
   #lastSettledMs = 0;
   #wasReady = false;
@@ -130,7 +140,22 @@ export class Egress {
     this.#waiting.add(actorIndex);
     // Before every partition is complete nothing may be drained, and nobody who recovers may be kept waiting for it.
     if (!merge.ready) this.#grantCredit(this.#waiting);
+    else if (message.more && this.#wasReady && merge.takes(partitions[0] as number) === 'all') this.#hold(actorIndex);
     else this.#runSoon(!this.#wasReady);
+  }
+
+  /** The thread goes on with its sweep, and an output waits for the end of it. */
+  #hold(actorIndex: number): void {
+    this.#waiting.delete(actorIndex);
+    this.#actor(actorIndex).post({ type: 'credit', answersOnly: false, urgent: false });
+    this.#isHolding = true;
+    this.#runAtLast();
+  }
+
+  #runAtLast(): void {
+    if (this.#running || this.#closed || this.#cancel !== null) return;
+    this.#startIn(HOLD_MS_MAX);
+    this.#isLastResort = true;
   }
 
   /** Writes what is still pending; call when the actors have sent their last report. */
@@ -147,9 +172,13 @@ export class Egress {
   }
 
   #runSoon(urgent = false): void {
-    if (this.#running || this.#closed || (this.#cancel !== null && !urgent)) return;
+    if (this.#running || this.#closed || (this.#cancel !== null && !urgent && !this.#isLastResort)) return;
     this.#cancel?.();
-    const delayMs = urgent ? 0 : Math.max(0, this.#notBeforeMs - this.#options.clock.monotonicMs());
+    this.#startIn(urgent ? 0 : Math.max(0, this.#notBeforeMs - this.#options.clock.monotonicMs()));
+  }
+
+  #startIn(delayMs: number): void {
+    this.#isLastResort = false;
     this.#cancel = this.#schedule(delayMs, () => {
       this.#cancel = null;
       void this.#run();
@@ -164,6 +193,7 @@ export class Egress {
       this.#running = false;
     }
     if (this.#waiting.size + this.#covered.size > 0 || this.#pending !== null || this.#options.merge.hasPending) this.#runSoon();
+    else if (this.#isHolding) this.#runAtLast();
   }
 
   async #cycle(): Promise<void> {
@@ -174,6 +204,7 @@ export class Egress {
       for (const index of this.#waiting) this.#covered.add(index);
       // Reports that arrive while the store commits are for the next cycle.
       this.#waiting.clear();
+      this.#isHolding = false;
       this.#pending = merge.drain(clock.nowMs());
     }
     const output = this.#pending;
@@ -205,7 +236,7 @@ export class Egress {
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
     // Nobody is served better by a recovery that rests, nor by a rest from it afterwards.
-    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
+    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + Math.min(REST_MS_MAX, REST_PER_WORK * workMs) - intervalMs);
     this.#grantCredit(this.#covered);
     void this.#postSettled();
   }

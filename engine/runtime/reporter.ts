@@ -3,7 +3,7 @@
  *
  * Guarantees: one message is in flight until main grants credit for the next, so nothing queues up and changed cells wait in their
  * partitions; a message holds a bounded number of cells, so that main takes it in one short step. A sweep over the partitions takes as many messages
- * as it needs; the next one begins with what has changed meanwhile. Answers come first in every message, because main holds
+ * as it needs, one after the other; the thread rests behind the last of them, and the next sweep begins with what has changed meanwhile. Answers come first in every message, because main holds
  * cells back for them.
  */
 
@@ -39,13 +39,17 @@ interface Sweep {
   /** Those that have something left to tell, the first of them perhaps in part. */
   readonly left: ReportingActor[];
   readonly oldestReceivedAtMs: number;
+  /** Spent on its messages so far. */
+  costMs: number;
 }
 
 /**
- * A thread rests from reporting this many times as long as a message took to make. At nominal load one takes under 1 ms and the
+ * A thread rests from reporting this many times as long as a sweep took to make. At nominal load one takes under 1 ms and the
  * emit interval rules; at peak most cells change between two, and a longer interval lets many events share one. Chosen: a seventeenth, some 150 ms at peak.
  */
-const REST_PER_REPORT = 16;
+const REST_PER_SWEEP = 16;
+/** But no longer than this: of very many cells each sweep is long, and what has changed shall be seen soon. Chosen. */
+const REST_MS_MAX = 500;
 
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -69,7 +73,7 @@ export class Reporter {
 
   /** The partitions stand at the end that they were to recover to: all of them tell everything that is not settled, then `complete`. */
   recovered(): void {
-    this.#sweep = { scope: 'all', left: [...this.#options.actors], oldestReceivedAtMs: 0 };
+    this.#sweep = { scope: 'all', left: [...this.#options.actors], oldestReceivedAtMs: 0, costMs: 0 };
     this.#oldestReceivedAtMs = 0;
   }
 
@@ -114,7 +118,7 @@ export class Reporter {
     const { actors } = this.#options;
     const left = this.#isProgressDue ? [...actors] : actors.filter((actor) => actor.hasChanges);
     if (left.length === 0) return null;
-    const sweep = { scope: 'changed', left, oldestReceivedAtMs: this.#oldestReceivedAtMs } as const;
+    const sweep: Sweep = { scope: 'changed', left, oldestReceivedAtMs: this.#oldestReceivedAtMs, costMs: 0 };
     this.#isProgressDue = false;
     this.#oldestReceivedAtMs = 0;
     return sweep;
@@ -131,9 +135,13 @@ export class Reporter {
     const answered = actors.some((actor) => actor.owesAnswer) ? [] : this.#asked.splice(0);
     this.#credit = 'none';
     const endMs = clock.monotonicMs();
+    const tookMs = endMs - startMs;
+    if (sweep !== null) sweep.costMs += tookMs;
+    const more = sweep !== null && !isOver;
     // Nobody is served better by a recovery that rests.
-    this.#notBeforeMs = sweep?.scope === 'all' ? endMs : Math.max(startMs + emitIntervalMs, endMs + REST_PER_REPORT * (endMs - startMs));
-    post({ type: 'report', reports: packed, answered, complete: isOver && sweep.scope === 'all', oldestReceivedAtMs: sweep?.oldestReceivedAtMs ?? 0 }, [packed.buffer as ArrayBuffer]);
+    const restMs = more || sweep?.scope === 'all' ? 0 : Math.max(emitIntervalMs - tookMs, Math.min(REST_MS_MAX, REST_PER_SWEEP * (sweep?.costMs ?? tookMs)));
+    this.#notBeforeMs = endMs + restMs;
+    post({ type: 'report', reports: packed, answered, complete: isOver && sweep.scope === 'all', more, oldestReceivedAtMs: sweep?.oldestReceivedAtMs ?? 0 }, [packed.buffer as ArrayBuffer]);
   }
 
   #pieces(sweep: Sweep | null): PartitionReport[] {

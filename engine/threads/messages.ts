@@ -121,6 +121,8 @@ export type ActorToMain =
       readonly answered: readonly number[];
       /** Set on the last report of what a recovery has to tell. */
       readonly complete: boolean;
+      /** The next one goes on with what this one began to tell. */
+      readonly more: boolean;
       /** `receivedAt` of the oldest record that the report may be the first to show; 0 when there is none. */
       readonly oldestReceivedAtMs: number;
     }

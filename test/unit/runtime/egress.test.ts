@@ -74,8 +74,8 @@ class Harness {
     return this.#nowMs;
   }
 
-  report(thread: number, sequence: number, cells: readonly PartialCell[], change: { complete?: boolean; answered?: readonly number[] } = {}): void {
-    this.egress.report(thread, { type: 'report', reports: packMessage([report(thread, sequence, cells)]), answered: change.answered ?? [], complete: change.complete ?? false, oldestReceivedAtMs: 0 });
+  report(thread: number, sequence: number, cells: readonly PartialCell[], change: { complete?: boolean; more?: boolean; answered?: readonly number[] } = {}): void {
+    this.egress.report(thread, { type: 'report', reports: packMessage([report(thread, sequence, cells)]), answered: change.answered ?? [], complete: change.complete ?? false, more: change.more ?? false, oldestReceivedAtMs: 0 });
   }
 
   /** Lets time pass, timer by timer. */
@@ -241,6 +241,35 @@ describe('egress', () => {
     }
     expect(harness.workedMs).toBeGreaterThan(100);
     expect(harness.workedMs / (harness.nowMs - startMs)).toBeLessThan(0.25);
+  });
+
+  it('writes once what a thread tells in several messages, and credits all but the last of them at once', async () => {
+    const harness = new Harness(1);
+    harness.report(0, 1, [], { complete: true });
+    await harness.pass(100);
+    harness.taken(0, 'credit');
+    for (let part = 2; part <= 4; part++) {
+      harness.report(0, part, cells(1, { revision: part }), { more: true });
+      expect(harness.taken(0, 'credit')).toHaveLength(1);
+      await harness.pass(30);
+    }
+    expect(harness.writtenCount).toBe(0);
+    harness.report(0, 5, cells(1, { revision: 5 }));
+    expect(harness.taken(0, 'credit')).toHaveLength(0);
+    await harness.pass(100);
+    expect(harness.writtenCount).toBe(1);
+    expect(harness.taken(0, 'credit')).toHaveLength(1);
+  });
+
+  it('writes what a thread has told that does not go on', async () => {
+    const harness = new Harness(2);
+    for (const thread of [0, 1]) harness.report(thread, 1, [], { complete: true });
+    await harness.pass(100);
+    harness.report(0, 2, cells(3, { revision: 2 }), { more: true });
+    await harness.pass(400);
+    expect(harness.writtenCount).toBe(0);
+    await harness.pass(200);
+    expect(harness.writtenCount).toBe(3);
   });
 
   it('does not rest from what a recovery has cost before it is ready, nor afterwards', async () => {

@@ -104,6 +104,24 @@ describe('a reporter', () => {
     expect(reporter.idleMs(40)).toBe(10);
   });
 
+  it('goes on with a sweep as soon as it may, and rests behind the last message, at most half a second', () => {
+    const { actors, reporter, messages, costs } = start(2);
+    costs(20);
+    actors.forEach((actor) => (actor.changed = 10));
+    const sent: boolean[] = [];
+    const send = (): void => {
+      reporter.credited({ answersOnly: false, urgent: false });
+      reporter.report(false);
+      sent.push((messages.pop() as { more: boolean }).more);
+      reporter.credited({ answersOnly: false, urgent: false });
+    };
+    send();
+    expect(reporter.mayReport(20)).toBe(true);
+    send();
+    expect(sent).toEqual([true, false]);
+    expect([539, 540].map((nowMs) => reporter.mayReport(nowMs))).toEqual([false, true]);
+  });
+
   it('may send again at once when main says that it is urgent', () => {
     const { actors, reporter, next, costs } = start(1);
     costs(10);

@@ -65,7 +65,7 @@ function egressOver(fail: { apply?: () => Error | null; flush?: () => Error | nu
     callback?.();
     for (let turns = 0; turns < 5; turns++) await turn();
   };
-  egress.report(0, { type: 'report', reports: Uint8Array.of(0x90), answered: [], complete: true, oldestReceivedAtMs: 0 });
+  egress.report(0, { type: 'report', reports: Uint8Array.of(0x90), answered: [], complete: true, more: false, oldestReceivedAtMs: 0 });
   return { cycle, told };
 }
 
