@@ -3,8 +3,8 @@
  *
  * Guarantees: nothing is emitted before every partition is complete; the last report of a sweep is credited only once an output after it is stored,
  * and any only while the merge has room, so a slow disk or slow answers stretch the interval instead of filling memory. The others are credited at
- * once: a cell of 32 partitions changes in many reports of one sweep, and is written once. Merge and store together stay under an eighth of this thread,
- * but for a recovery, and for outputs so large that a second would pass.
+ * once: a cell of 32 partitions changes in many reports of one sweep, and is written once. Merge and store together stay under a quarter of this thread,
+ * but for a recovery.
  */
 
 import { unpackMessage } from '../core/codec.ts';
@@ -60,10 +60,8 @@ export interface EgressOptions {
   readonly onReady: () => void;
 }
 
-/** Egress rests this many times as long as it worked: half of the quarter of a core it may take, so that a machine of two cores has the rest for its peak. */
-const REST_PER_WORK = 7;
-/** But no longer than this: of very many cells an output is long work, and what has changed shall be seen within the seconds of DESIGN's outer limit. Chosen. */
-const REST_MS_MAX = 500;
+/** Egress rests this many times as long as it worked: a quarter of a core is what it may take. */
+const REST_PER_WORK = 3;
 /** The parts of a sweep are written at the latest so long after the first of them: its thread may be slow, or have died. Chosen. */
 const HOLD_MS_MAX = 500;
 /** Settled marks go to the actors at most this often; they only free memory. */
@@ -236,7 +234,7 @@ export class Egress {
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
     // Nobody is served better by a recovery that rests, nor by a rest from it afterwards.
-    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + Math.min(REST_MS_MAX, REST_PER_WORK * workMs) - intervalMs);
+    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
     this.#grantCredit(this.#covered);
     void this.#postSettled();
   }

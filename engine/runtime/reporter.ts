@@ -48,8 +48,11 @@ interface Sweep {
  * emit interval rules; at peak most cells change between two, and a longer interval lets many events share one. Chosen: a seventeenth, some 150 ms at peak.
  */
 const REST_PER_SWEEP = 16;
-/** But no longer than this: of very many cells each sweep is long, and what has changed shall be seen soon. Chosen. */
-const REST_MS_MAX = 500;
+/**
+ * But no longer than this: where a sweep is long, most events have changed cells of their own, and a longer rest lets no more of them share one.
+ * Measured (load/steady.ts, 5,000 cells): 500 shows events 0.6 s later and saves a tenth of the CPU; the peak of few cells is the same.
+ */
+const REST_MS_MAX = 100;
 
 export class Reporter {
   readonly #options: ReporterOptions;

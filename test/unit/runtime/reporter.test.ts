@@ -104,7 +104,7 @@ describe('a reporter', () => {
     expect(reporter.idleMs(40)).toBe(10);
   });
 
-  it('goes on with a sweep as soon as it may, and rests behind the last message, at most half a second', () => {
+  it('goes on with a sweep as soon as it may, and rests behind the last message, at most a tenth of a second', () => {
     const { actors, reporter, messages, costs } = start(2);
     costs(20);
     actors.forEach((actor) => (actor.changed = 10));
@@ -119,7 +119,7 @@ describe('a reporter', () => {
     expect(reporter.mayReport(20)).toBe(true);
     send();
     expect(sent).toEqual([true, false]);
-    expect([539, 540].map((nowMs) => reporter.mayReport(nowMs))).toEqual([false, true]);
+    expect([139, 140].map((nowMs) => reporter.mayReport(nowMs))).toEqual([false, true]);
   });
 
   it('may send again at once when main says that it is urgent', () => {
