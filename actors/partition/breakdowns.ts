@@ -8,6 +8,7 @@
  */
 
 import { OTHER } from '../../engine/core/cell.ts';
+import type { PackWriter } from './pack-writer.ts';
 import { NONE, type ValueTable } from './value-table.ts';
 
 /** Names of a cell's breakdown; further ones count as `other`. The pipeline's list is shorter: this holds if it should fail. */
@@ -59,6 +60,21 @@ export class Breakdowns {
     const counts: number[] = [];
     for (let node = first; node !== NONE; node = this.#next(node)) counts.push(this.#block(node).counts[node & BLOCK_MASK] as number);
     return counts;
+  }
+
+  /** Names and counts, as a stored cell has them: two arrays, or twice nothing. */
+  pack(first: number, into: PackWriter): void {
+    if (first === NONE) {
+      into.nil();
+      into.nil();
+      return;
+    }
+    let size = 0;
+    for (let node = first; node !== NONE; node = this.#next(node)) size++;
+    into.array(size);
+    for (let node = first; node !== NONE; node = this.#next(node)) into.text(this.#values.text(this.#name(node)));
+    into.array(size);
+    for (let node = first; node !== NONE; node = this.#next(node)) into.number(this.#block(node).counts[node & BLOCK_MASK] as number);
   }
 
   /** Lets go of a whole chain. */

@@ -5,7 +5,7 @@
  * twice per counted record. Owned by the partition.
  */
 
-import { cellStoreKey, CellKind } from '../../engine/core/cell.ts';
+import { CellKind } from '../../engine/core/cell.ts';
 import type { StoreOperation } from '../../engine/core/store.ts';
 import type { CellCodec } from './cell-codec.ts';
 import { Mark } from './cell-slots.ts';
@@ -93,12 +93,12 @@ export class CellChanges {
       slots.mark(cell, Mark.saving);
       slots.setEpoch(cell, epoch);
       saving.push(cell);
-      operations.push({ table: TABLES.cells, key: cellStoreKey(table.name(cell)), value: this.#codec.encode(slots.read(cell)) });
+      operations.push({ table: TABLES.cells, ...this.#codec.encode(table, cell) });
     }
     this.#saving = saving;
     this.#dirty = [];
     this.#dirtyBytes = 0;
-    for (const cell of this.#removed) operations.push({ table: TABLES.cells, key: cellStoreKey(table.name(cell)), value: null });
+    for (const cell of this.#removed) operations.push({ table: TABLES.cells, key: this.#codec.key(table, cell), value: null });
     this.#removing = this.#removed;
     this.#removed = [];
     this.#purge(operations, goneUpToMs);

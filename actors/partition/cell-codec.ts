@@ -6,8 +6,10 @@
  */
 
 import type { CellName } from '../../engine/core/cell.ts';
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { unpack } from '../../engine/core/codec.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import type { CellTable } from './cell-table.ts';
+import { PackWriter } from './pack-writer.ts';
 import type { StoredCell } from './stored-cell.ts';
 
 /** Names of measures and labels in the order of stored arrays. */
@@ -33,6 +35,7 @@ type Mapping = { readonly measures: readonly number[]; readonly labels: readonly
 export class CellCodec {
   /** Every shape that values in the store may have; the last one is the pipeline's. Kept in the checkpoint. */
   readonly shapes: readonly CellShape[];
+  readonly #writer = new PackWriter();
   readonly #mappings: readonly (Mapping | null)[];
 
   constructor(current: CellShape, stored: readonly CellShape[]) {
@@ -41,9 +44,23 @@ export class CellCodec {
     this.#mappings = this.shapes.map((shape, index) => (index === this.shapes.length - 1 ? null : mapping(current, shape)));
   }
 
-  encode(cell: StoredCell): Uint8Array {
-    const { revision, records, measures, breakdownNames, breakdownCounts, labelTimesMs, labelTexts } = cell;
-    return pack([this.shapes.length - 1, revision, records, measures, breakdownNames, breakdownCounts, labelTimesMs, labelTexts]);
+  /** Key and value of a cell in memory, as the store gets them: views on memory that is never written again. */
+  encode(table: CellTable, cell: number): { readonly key: Uint8Array; readonly value: Uint8Array } {
+    const writer = this.#writer;
+    const key = this.key(table, cell);
+    writer.begin();
+    table.slots.pack(cell, this.shapes.length - 1, writer);
+    return { key, value: writer.end() };
+  }
+
+  /** As cellStoreKey makes it, which says what it is made of. */
+  key(table: CellTable, cell: number): Uint8Array {
+    const writer = this.#writer;
+    writer.begin();
+    writer.byte(table.slots.kind(cell));
+    writer.uint48(table.slots.windowStartMs(cell));
+    writer.utf8(table.dimensions(cell));
+    return writer.end();
   }
 
   /** In the order of the pipeline's measures and labels. Raises STATE_CORRUPT. */

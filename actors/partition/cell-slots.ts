@@ -16,6 +16,7 @@
 import { CellKind } from '../../engine/core/cell.ts';
 import { assert } from '../../engine/core/types.ts';
 import { Breakdowns } from './breakdowns.ts';
+import type { PackWriter } from './pack-writer.ts';
 import type { StoredCell } from './stored-cell.ts';
 import { NONE, type ValueTable } from './value-table.ts';
 
@@ -53,6 +54,9 @@ const HOLD = 256;
 const BLOCK_BITS = 7;
 const BLOCK_CELLS = 1 << BLOCK_BITS;
 const BLOCK_MASK = BLOCK_CELLS - 1;
+
+/** Parts of a stored value. */
+const STORED_PARTS = 8;
 
 const MARKS = 0;
 const SERIES = 1;
@@ -264,8 +268,29 @@ export class CellSlots {
     };
   }
 
+  /** As a stored value (cell-codec.ts), which names its shape: the same bytes as those of {@link read} by the general encoder. */
+  pack(slot: number, shape: number, into: PackWriter): void {
+    const { words, doubles } = this.#block(slot);
+    const at = this.#at(slot);
+    const double = at + this.#doublesAt;
+    into.array(STORED_PARTS);
+    into.number(shape);
+    into.number(doubles[double + REVISION] as number);
+    into.number(doubles[double + RECORDS] as number);
+    into.array(this.#measureCount);
+    for (let index = 0; index < this.#measureCount; index++) into.number(doubles[at + this.#measuresAt + index] as number);
+    this.#breakdowns.pack(words[at * 2 + BREAKDOWN] as number, into);
+    into.array(this.#labelCount);
+    for (let index = 0; index < this.#labelCount; index++) into.number(doubles[double + LABEL_TIMES + index] as number);
+    into.array(this.#labelCount);
+    for (let index = 0; index < this.#labelCount; index++) {
+      const text = words[at * 2 + LABEL_TEXTS + index] as number;
+      into.text(text === NONE ? '' : this.#values.text(text));
+    }
+  }
+
   /** Fills a new cell with what one held. */
-  write(slot: number, cell: StoredCell): void {
+  fill(slot: number, cell: StoredCell): void {
     const { words, doubles } = this.#block(slot);
     const at = this.#at(slot);
     const double = at + this.#doublesAt;

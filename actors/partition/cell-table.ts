@@ -275,7 +275,7 @@ export class CellTable {
     const values = name.dimensions.split(DIMENSION_SEPARATOR);
     if (values.length !== this.#dimensionCount) throw new EngineError('STATE_CORRUPT', 'the key of a stored cell has another number of dimensions', { where: { window: name.windowStartMs, kind: name.kind }, fix: 'restore the state from a savepoint' });
     const slot = this.#create(this.series.make(values), name.kind, name.windowStartMs);
-    this.slots.write(slot, cell);
+    this.slots.fill(slot, cell);
     this.slots.mark(slot, Mark.stored);
     return slot;
   }
