@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { PARTITION_TABLES, PagePool, Partition } from '../actors/partition/index.ts';
+import { PARTITION_TABLES, PagePool, Partition, ValueTable } from '../actors/partition/index.ts';
 import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import type { OrderedStore } from './core/store.ts';
@@ -42,6 +42,7 @@ async function run(): Promise<void> {
   const current = words.current(start.thread);
   const progress = words.progress(start.thread);
   const dedupePages = new PagePool();
+  const values = new ValueTable();
   const partitions = Array.from({ length: lane.count }, (_, at) => {
     const id = partitionId(lane.first + at);
     progress.enter(Stage.opening);
@@ -55,6 +56,7 @@ async function run(): Promise<void> {
       store: beatingStore(store, progress),
       dedupeMemoryBytesMax: settings.dedupeMemoryBytesMax,
       dedupePages,
+      values,
       deadLetterBytesMax: settings.deadLetterBytesMax,
       current,
       isPoison: (batchSequence, index) => poison.size > 0 && poison.has(`${batchSequence}:${index}`),

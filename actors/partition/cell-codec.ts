@@ -6,10 +6,11 @@
  */
 
 import type { CellName } from '../../engine/core/cell.ts';
-import { pack, unpack } from '../../engine/core/codec.ts';
+import { unpack } from '../../engine/core/codec.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { Breakdown } from './breakdown.ts';
-import { Cell } from './cell.ts';
+import type { CellTable } from './cell-table.ts';
+import { PackWriter } from './pack-writer.ts';
+import type { StoredCell } from './stored-cell.ts';
 
 /** Names of measures and labels in the order of stored arrays. */
 export interface CellShape {
@@ -17,7 +18,7 @@ export interface CellShape {
   readonly labels: readonly string[];
 }
 
-type StoredCell = [
+type Packed = [
   shape: number,
   revision: number,
   records: number,
@@ -34,53 +35,49 @@ type Mapping = { readonly measures: readonly number[]; readonly labels: readonly
 export class CellCodec {
   /** Every shape that values in the store may have; the last one is the pipeline's. Kept in the checkpoint. */
   readonly shapes: readonly CellShape[];
-  readonly #current: CellShape;
+  readonly #writer = new PackWriter();
   readonly #mappings: readonly (Mapping | null)[];
 
   constructor(current: CellShape, stored: readonly CellShape[]) {
     const isKnown = stored.length > 0 && JSON.stringify(stored[stored.length - 1]) === JSON.stringify(current);
     this.shapes = isKnown ? stored : [...stored, current];
-    this.#current = current;
     this.#mappings = this.shapes.map((shape, index) => (index === this.shapes.length - 1 ? null : mapping(current, shape)));
   }
 
-  create(name: CellName): Cell {
-    const labels = this.#current.labels;
-    return new Cell(name, new Array<number>(this.#current.measures.length).fill(0), new Array<number>(labels.length).fill(-1), new Array<string>(labels.length).fill(''));
+  /** Key and value of a cell in memory, as the store gets them: views on memory that is never written again. */
+  encode(table: CellTable, cell: number): { readonly key: Uint8Array; readonly value: Uint8Array } {
+    const writer = this.#writer;
+    const key = this.key(table, cell);
+    writer.begin();
+    table.slots.pack(cell, this.shapes.length - 1, writer);
+    return { key, value: writer.end() };
   }
 
-  encode(cell: Cell): Uint8Array {
-    const { breakdown } = cell;
-    const stored: StoredCell = [
-      this.shapes.length - 1,
-      cell.revision,
-      cell.records,
-      cell.measures,
-      breakdown === null ? null : breakdown.names(),
-      breakdown === null ? null : breakdown.counts(),
-      cell.labelTimesMs,
-      cell.labelTexts,
-    ];
-    return pack(stored);
+  /** As cellStoreKey makes it, which says what it is made of. */
+  key(table: CellTable, cell: number): Uint8Array {
+    const writer = this.#writer;
+    writer.begin();
+    writer.byte(table.slots.kind(cell));
+    writer.uint48(table.slots.windowStartMs(cell));
+    writer.utf8(table.dimensions(cell));
+    return writer.end();
   }
 
-  /** A cell that counts as stored and unchanged. Raises STATE_CORRUPT. */
-  decode(name: CellName, value: Uint8Array): Cell {
+  /** In the order of the pipeline's measures and labels. Raises STATE_CORRUPT. */
+  decode(name: CellName, value: Uint8Array): StoredCell {
     try {
-      const [shape, revision, records, measures, names, counts, times, texts] = unpack<StoredCell>(value);
+      const [shape, revision, records, measures, breakdownNames, breakdownCounts, times, texts] = unpack<Packed>(value);
       const map = this.#mappings[shape];
       if (map === undefined) throw new Error(`unknown shape ${shape}`);
-      const cell = new Cell(
-        name,
-        map === null ? measures : map.measures.map((from) => measures[from] ?? 0),
-        map === null ? times : map.labels.map((from) => times[from] ?? -1),
-        map === null ? texts : map.labels.map((from) => texts[from] ?? ''),
-      );
-      cell.revision = revision;
-      cell.records = records;
-      if (names !== null && counts !== null) cell.breakdown = new Breakdown(names, counts);
-      cell.isStored = true;
-      return cell;
+      return {
+        revision,
+        records,
+        measures: map === null ? measures : map.measures.map((from) => measures[from] ?? 0),
+        breakdownNames,
+        breakdownCounts,
+        labelTimesMs: map === null ? times : map.labels.map((from) => times[from] ?? -1),
+        labelTexts: map === null ? texts : map.labels.map((from) => texts[from] ?? ''),
+      };
     } catch (error) {
       throw new EngineError('STATE_CORRUPT', `a stored cell cannot be read: ${messageOf(error)}`, { where: { window: name.windowStartMs, kind: name.kind }, cause: error, fix: 'restore the state from a savepoint' });
     }

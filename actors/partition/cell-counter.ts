@@ -12,11 +12,12 @@ import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
 import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
 import type { Rules } from '../../engine/core/rules.ts';
-import type { Cell, Contribution } from './cell.ts';
 import type { CellChanges } from './cell-changes.ts';
-import type { CellTable, Series } from './cell-table.ts';
+import type { CellSlots, Contribution } from './cell-slots.ts';
+import type { CellTable } from './cell-table.ts';
 import { DayLimits } from './day-limits.ts';
-import { SeriesMemo } from './series-memo.ts';
+import type { SeriesTable } from './series-table.ts';
+import { NONE } from './value-table.ts';
 
 /** Partial totals of this many partitions can be added without leaving the safe integers. */
 const PARTITIONS_SUMMED_MIN = 64;
@@ -25,16 +26,7 @@ const ALIASES_MAX = 16_384;
 
 interface Alias {
   readonly dayStartMs: number;
-  readonly dimensions: string;
-}
-
-interface MutableContribution extends Contribution {
-  timeMs: number;
-  readonly amounts: number[];
-  readonly touched: number[];
-  touchedCount: number;
-  breakdownName: string | null;
-  readonly labels: string[];
+  readonly values: readonly string[];
 }
 
 export interface CellCounterOptions<Event, DomainRules> {
@@ -49,28 +41,31 @@ export class CellCounter<Event, DomainRules> {
   readonly #table: CellTable;
   readonly #changes: CellChanges;
   readonly #limits: DayLimits;
-  readonly #memo = new SeriesMemo();
+  readonly #slots: CellSlots;
+  readonly #series: SeriesTable;
   /** Dimension values of the event that is being counted. */
   readonly #values: string[];
   readonly #aliases = new Map<string, Alias>();
   readonly #totalMax: number;
   /** By measure: the one that counts its left out amounts, or -1. */
   readonly #overflowOf: readonly number[];
-  readonly #event: MutableContribution;
+  readonly #event: Contribution;
   #domainRules: DomainRules | null = null;
 
   constructor({ pipeline, table, changes, partitionCount }: CellCounterOptions<Event, DomainRules>) {
     this.#pipeline = pipeline;
     this.#table = table;
+    this.#slots = table.slots;
+    this.#series = table.series;
     this.#changes = changes;
     this.#values = pipeline.dimensions.map(() => '');
     this.#totalMax = Math.floor(2 ** 53 / Math.max(partitionCount, PARTITIONS_SUMMED_MIN));
     const names = pipeline.measures.map((measure) => measure.name);
     this.#overflowOf = pipeline.measures.map(({ overflowMeasure }) => (overflowMeasure === undefined ? -1 : names.indexOf(overflowMeasure)));
-    this.#event = { timeMs: 0, amounts: names.map(() => 0), touched: names.map(() => 0), touchedCount: 0, breakdownName: null, labels: pipeline.labels.map(() => '') };
+    this.#event = { timeMs: 0, amounts: new Float64Array(names.length), touched: new Int32Array(names.length), touchedCount: 0, breakdownName: null, labels: pipeline.labels.map(() => '') };
     this.#limits = new DayLimits(pipeline.dimensions.length, {
       cellsOf: (dayStartMs) => table.dimensionsOf(CellKind.day, dayStartMs),
-      hasCell: (dayStartMs, dimensions) => table.find({ kind: CellKind.day, windowStartMs: dayStartMs, dimensions }) !== null,
+      hasCell: (dayStartMs, values) => table.find(CellKind.day, dayStartMs, values) !== NONE,
     });
   }
 
@@ -89,19 +84,19 @@ export class CellCounter<Event, DomainRules> {
     const { dimensions } = this.#pipeline;
     const values = this.#values;
     for (let index = 0; index < dimensions.length; index++) values[index] = (dimensions[index] as (typeof dimensions)[number]).of(event);
-    let series = this.#memo.find(values);
-    let day = series === null ? null : table.dayCellInMemory(series, dayStartMs);
-    if (day === null) {
-      day = this.#dayCell(dayStartMs);
-      series = table.series(day.dimensions) as Series;
+    let series = this.#series.find(values);
+    let day = series === NONE ? NONE : table.dayCell(series, dayStartMs);
+    if (day === NONE) {
+      day = this.#admit(dayStartMs);
+      series = this.#slots.series(day);
     }
-    const hour = isLate ? table.cell(CellKind.late, hourStartMs, day.dimensions) : table.hourCell(series as Series, hourStartMs);
+    const hour = isLate ? table.lateCell(series, hourStartMs) : table.hourCell(series, hourStartMs);
     this.#weigh(event, timeMs, day, hour);
-    day.add(this.#event);
-    hour.add(this.#event);
+    this.#slots.add(day, this.#event);
+    this.#slots.add(hour, this.#event);
     this.#changes.touch(day, revision);
     this.#changes.touch(hour, revision);
-    return day.dimensions;
+    return this.#series.dimensions(series);
   }
 
   forgetDaysBefore(dayStartMs: number): void {
@@ -114,32 +109,25 @@ export class CellCounter<Event, DomainRules> {
       .map((index) => (index < 0 ? 'cells of a day are at their limit: further combinations count as other' : `dimension ${this.#pipeline.dimensions[index]?.name} is at its limit: further values count as other`));
   }
 
-  /** The day cell of the event whose dimension values stand in `#values`, and which the memo does not know. */
-  #dayCell(dayStartMs: number): Cell {
-    const own = this.#values.join(DIMENSION_SEPARATOR);
-    const series = this.#table.series(own);
-    const day = series === undefined ? null : this.#table.dayCellInMemory(series, dayStartMs);
-    if (series === undefined || day === null) return this.#admit(own, dayStartMs);
-    this.#memo.keep(this.#values, series);
-    return day;
+  /** The day cell of the event whose dimension values stand in `#values`, and whose own one is not in memory. */
+  #admit(dayStartMs: number): number {
+    const own = this.#aliases.size > 0 ? this.#values.join(DIMENSION_SEPARATOR) : '';
+    const alias = this.#aliases.get(own);
+    if (alias !== undefined && alias.dayStartMs === dayStartMs) return this.#table.cell(CellKind.day, dayStartMs, alias.values);
+    // A pipeline that hands out unfit values is made to fit here; such a record is never found by its own dimensions.
+    const fit = this.#values.map(dimensionValue);
+    const values = this.#limits.admit(dayStartMs, fit);
+    if (!areEqual(values, fit) && areEqual(fit, this.#values)) this.#remember(dayStartMs, values);
+    return this.#table.cell(CellKind.day, dayStartMs, values);
   }
 
-  /** The day cell of an event whose own one is not in memory. */
-  #admit(own: string, dayStartMs: number): Cell {
-    const alias = this.#aliases.get(own);
-    if (alias !== undefined && alias.dayStartMs === dayStartMs) return this.#table.cell(CellKind.day, dayStartMs, alias.dimensions);
-    // A pipeline that hands out unfit values is made to fit here; such a record is never found by its own dimensions.
-    const values = this.#values.map(dimensionValue);
-    const dimensions = this.#limits.admit(dayStartMs, values);
-    if (dimensions !== own && values.join(DIMENSION_SEPARATOR) === own) {
-      if (this.#aliases.size >= ALIASES_MAX) this.#aliases.clear();
-      this.#aliases.set(own, { dayStartMs, dimensions });
-    }
-    return this.#table.cell(CellKind.day, dayStartMs, dimensions);
+  #remember(dayStartMs: number, values: readonly string[]): void {
+    if (this.#aliases.size >= ALIASES_MAX) this.#aliases.clear();
+    this.#aliases.set(this.#values.join(DIMENSION_SEPARATOR), { dayStartMs, values });
   }
 
   /** Fills in what the event adds to both cells. */
-  #weigh(event: Event, timeMs: number, first: Cell, second: Cell): void {
+  #weigh(event: Event, timeMs: number, first: number, second: number): void {
     const { measures, breakdown, labels } = this.#pipeline;
     const rules = this.#domainRules as DomainRules;
     const into = this.#event;
@@ -150,7 +138,7 @@ export class CellCounter<Event, DomainRules> {
       into.amounts[index] = amount;
       if (amount === 0) continue;
       into.touched[touchedCount++] = index;
-      if (!this.#fits(amount, first.measures[index] as number, second.measures[index] as number)) hasOverflow = true;
+      if (!this.#fits(amount, this.#slots.measure(first, index), this.#slots.measure(second, index))) hasOverflow = true;
     }
     into.touchedCount = touchedCount;
     into.timeMs = timeMs;
@@ -163,12 +151,12 @@ export class CellCounter<Event, DomainRules> {
     return Number.isSafeInteger(amount) && Math.abs(first + amount) <= this.#totalMax && Math.abs(second + amount) <= this.#totalMax;
   }
 
-  #leaveOut(first: Cell, second: Cell): void {
+  #leaveOut(first: number, second: number): void {
     const { amounts, touched } = this.#event;
     let counted = -1;
     for (let at = 0; at < this.#event.touchedCount; at++) {
       const index = touched[at] as number;
-      if (this.#fits(amounts[index] as number, first.measures[index] as number, second.measures[index] as number)) continue;
+      if (this.#fits(amounts[index] as number, this.#slots.measure(first, index), this.#slots.measure(second, index))) continue;
       amounts[index] = 0;
       counted = Math.max(counted, this.#overflowOf[index] as number);
     }
@@ -178,4 +166,9 @@ export class CellCounter<Event, DomainRules> {
       this.#event.touched[this.#event.touchedCount++] = counted;
     }
   }
+}
+
+function areEqual(left: readonly string[], right: readonly string[]): boolean {
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
+  return true;
 }

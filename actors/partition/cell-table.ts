@@ -4,15 +4,18 @@
  * Open and unsettled hour cells are always in memory; day and late cells leave it once they are stored and have not changed for a
  * while, or at once where there are very many. What is in memory never changes a total: a cell comes back from the store the moment it is needed.
  *
- * Hot: {@link CellTable.series} once per record, {@link CellTable.hourCell} and {@link CellTable.dayCell} once each;
- * bench/micro/partition.ts. Owned by the partition.
+ * Hot: {@link CellTable.hourCell} and {@link CellTable.dayCell} once per record; bench/micro/cells.ts. Owned by the partition.
  */
 
-import { CellKind, cellStoreKey, cellStorePrefix, parseCellStoreKey, type CellName } from '../../engine/core/cell.ts';
+import { CellKind, cellStoreKey, cellStorePrefix, DIMENSION_SEPARATOR, parseCellStoreKey, type CellName } from '../../engine/core/cell.ts';
+import { EngineError } from '../../engine/core/errors.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
-import type { Cell } from './cell.ts';
 import type { CellCodec } from './cell-codec.ts';
+import { Mark, type CellSlots } from './cell-slots.ts';
 import { TABLES } from './options.ts';
+import type { SeriesTable } from './series-table.ts';
+import type { StoredCell } from './stored-cell.ts';
+import { NONE } from './value-table.ts';
 
 /** Cells looked at per committed checkpoint for leaving memory, at least: chosen, well under a millisecond ... */
 const EVICTION_STEPS_MIN = 5_000;
@@ -21,42 +24,49 @@ const EVICTION_STEPS_PER_SAVED = 2;
 /** Day and late cells in memory beyond which one need not be idle to leave. Chosen: two days at the default limit of cells and 32 partitions. */
 const RESTING_CELLS_MAX = 65_536;
 
-/** The cells in memory of one set of dimension values. */
-export class Series {
-  readonly dimensions: string;
-  /** The ones touched last, to be found without a look-up. */
-  hour: Cell | null = null;
-  day: Cell | null = null;
-  /** All of them; few, but for late ones. A map would take 220 bytes before it holds five. */
-  cells: readonly Cell[] = [];
+/** The cells of one kind and window that are in memory. */
+interface CellWindow {
+  readonly slots: number[];
+  /** The store has no cell of it that is not here: who is not found need not be looked for there. */
+  isWhole: boolean;
+}
 
-  constructor(dimensions: string) {
-    this.dimensions = dimensions;
-  }
+/** A cell that is in the store alone. */
+export interface RestingCell {
+  readonly name: CellName;
+  readonly cell: StoredCell;
+}
 
-  cell(kind: CellKind, windowStartMs: number): Cell | null {
-    for (const cell of this.cells) if (cell.windowStartMs === windowStartMs && cell.kind === kind) return cell;
-    return null;
-  }
+export interface CellTableOptions {
+  readonly store: OrderedStore;
+  readonly codec: CellCodec;
+  readonly slots: CellSlots;
+  readonly series: SeriesTable;
+  readonly dimensionCount: number;
 }
 
 export class CellTable {
+  readonly slots: CellSlots;
+  readonly series: SeriesTable;
   readonly #store: OrderedStore;
   readonly #codec: CellCodec;
-  readonly #series = new Map<string, Series>();
+  readonly #dimensionCount: number;
   /** By kind, then by window. */
-  readonly #windows: Readonly<Record<CellKind, Map<number, Set<Cell>>>> = { 1: new Map(), 2: new Map(), 3: new Map() };
-  /** Day and late cells in memory, and where the next look for idle ones begins. */
-  readonly #evictable = new Set<Cell>();
-  #evictionCursor: Iterator<Cell> = this.#evictable.values();
+  readonly #windows: Readonly<Record<CellKind, Map<number, CellWindow>>> = { 1: new Map(), 2: new Map(), 3: new Map() };
   #count = 0;
+  /** Day and late cells in memory, and where the next look for idle ones begins. */
+  #restingCount = 0;
+  #evictionCursor = 0;
 
-  constructor(store: OrderedStore, codec: CellCodec) {
+  constructor({ store, codec, slots, series, dimensionCount }: CellTableOptions) {
     this.#store = store;
     this.#codec = codec;
+    this.slots = slots;
+    this.series = series;
+    this.#dimensionCount = dimensionCount;
     for (const { key, value } of store.range(TABLES.cells, { from: cellStorePrefix(CellKind.hour, 0), to: cellStorePrefix(CellKind.day, 0) })) {
       const name = parseCellStoreKey(key);
-      this.#keep(this.#seriesOf(name.dimensions), codec.decode(name, value));
+      this.#load(name, codec.decode(name, value));
     }
   }
 
@@ -64,71 +74,79 @@ export class CellTable {
     return this.#count;
   }
 
-  /** The series in memory, or undefined. */
-  series(dimensions: string): Series | undefined {
-    return this.#series.get(dimensions);
-  }
-
   /** The series' hour cell, made when it is not there. Only for hours that are not closed. */
-  hourCell(series: Series, windowStartMs: number): Cell {
-    const latest = series.hour;
-    if (latest !== null && latest.windowStartMs === windowStartMs) return latest;
-    const cell = series.cell(CellKind.hour, windowStartMs) ?? this.#create(series, CellKind.hour, windowStartMs);
-    series.hour = cell;
-    return cell;
+  hourCell(series: number, windowStartMs: number): number {
+    const latest = this.series.hour(series);
+    if (latest !== NONE && this.slots.windowStartMs(latest) === windowStartMs) return latest;
+    let slot = this.#search(series, CellKind.hour, windowStartMs);
+    if (slot === NONE) slot = this.#create(series, CellKind.hour, windowStartMs);
+    this.series.setHour(series, slot);
+    return slot;
   }
 
-  /** The series' day cell when it is in memory. */
-  dayCellInMemory(series: Series, windowStartMs: number): Cell | null {
-    const latest = series.day;
-    if (latest !== null && latest.windowStartMs === windowStartMs) return latest;
-    const cell = series.cell(CellKind.day, windowStartMs);
-    if (cell !== null) series.day = cell;
-    return cell;
+  /** The series' day cell when it is in memory, or NONE. */
+  dayCell(series: number, windowStartMs: number): number {
+    const latest = this.series.day(series);
+    if (latest !== NONE && this.slots.windowStartMs(latest) === windowStartMs) return latest;
+    const slot = this.#search(series, CellKind.day, windowStartMs);
+    if (slot !== NONE) this.series.setDay(series, slot);
+    return slot;
   }
 
-  /** From memory, from the store, or new. The series is made when it is not there. */
-  cell(kind: CellKind, windowStartMs: number, dimensions: string): Cell {
-    const found = this.find({ kind, windowStartMs, dimensions });
-    return found ?? this.#create(this.#seriesOf(dimensions), kind, windowStartMs);
+  /** From memory, from the store, or new. */
+  cell(kind: CellKind, windowStartMs: number, values: readonly string[]): number {
+    const found = this.find(kind, windowStartMs, values);
+    return found === NONE ? this.#create(this.series.make(values), kind, windowStartMs) : found;
   }
 
-  /** From memory or the store (then it is in memory); null when there is none. */
-  find(name: CellName): Cell | null {
-    const inMemory = this.inMemory(name);
+  /** The series' late cell: from memory, from the store, or new. */
+  lateCell(series: number, windowStartMs: number): number {
+    const inMemory = this.#search(series, CellKind.late, windowStartMs);
+    if (inMemory !== NONE) return inMemory;
+    const values = this.series.dimensions(series).split(DIMENSION_SEPARATOR);
+    return this.#window(CellKind.late, windowStartMs).isWhole ? this.#create(series, CellKind.late, windowStartMs) : this.cell(CellKind.late, windowStartMs, values);
+  }
+
+  /** From memory or the store (then it is in memory); NONE when there is none. */
+  find(kind: CellKind, windowStartMs: number, values: readonly string[]): number {
+    const series = this.series.find(values);
+    const inMemory = series === NONE ? NONE : this.#search(series, kind, windowStartMs);
     // Hour cells that are not in memory have been dropped.
-    if (inMemory !== null || name.kind === CellKind.hour) return inMemory;
+    if (inMemory !== NONE || kind === CellKind.hour || this.#window(kind, windowStartMs).isWhole) return inMemory;
+    const name = { kind, windowStartMs, dimensions: values.join(DIMENSION_SEPARATOR) };
     const stored = this.stored(name);
-    if (stored !== null) this.#keep(this.#seriesOf(name.dimensions), stored);
-    return stored;
+    return stored === null ? NONE : this.#load(name, stored);
   }
 
-  inMemory(name: CellName): Cell | null {
-    return this.#series.get(name.dimensions)?.cell(name.kind, name.windowStartMs) ?? null;
+  /** NONE when it is not in memory. */
+  inMemory({ kind, windowStartMs, dimensions }: CellName): number {
+    const values = dimensions.split(DIMENSION_SEPARATOR);
+    const series = values.length === this.#dimensionCount ? this.series.find(values) : NONE;
+    return series === NONE ? NONE : this.#search(series, kind, windowStartMs);
   }
 
   /** As the store has it, without keeping it; null when there is none. */
-  stored(name: CellName): Cell | null {
+  stored(name: CellName): StoredCell | null {
     const value = this.#store.get(TABLES.cells, cellStoreKey(name));
     return value === null ? null : this.#codec.decode(name, value);
   }
 
   /** Stored day and late cells that are not in memory, of windows at or after `fromMs`. */
-  *storedOnly(fromMs: number): Generator<Cell> {
+  *storedOnly(fromMs: number): Generator<RestingCell> {
     for (const kind of [CellKind.day, CellKind.late]) {
       for (const { key, value } of this.#store.range(TABLES.cells, { from: cellStorePrefix(kind, fromMs), to: prefixAfter(kind) })) {
         const name = parseCellStoreKey(key);
-        if (this.inMemory(name) === null) yield this.#codec.decode(name, value);
+        if (this.inMemory(name) === NONE) yield { name, cell: this.#codec.decode(name, value) };
       }
     }
   }
 
   /**
-   * Stored day and late cells behind the key `after` (null: from the first on), of windows at or after `fromMs`, as they are now: in memory, if
-   * there. At most `limit`; `last` is where to go on, null at the end.
+   * Stored day and late cells behind the key `after` (null: from the first on), of windows at or after `fromMs`, as they are now: the slot of one that
+   * is in memory. At most `limit`; `last` is where to go on, null at the end.
    */
-  storedAfter(after: Uint8Array | null, fromMs: number, limit: number): { readonly cells: readonly Cell[]; readonly last: Uint8Array | null } {
-    const cells: Cell[] = [];
+  storedAfter(after: Uint8Array | null, fromMs: number, limit: number): { readonly cells: readonly (number | RestingCell)[]; readonly last: Uint8Array | null } {
+    const cells: (number | RestingCell)[] = [];
     for (const kind of [CellKind.day, CellKind.late]) {
       const first = cellStorePrefix(kind, fromMs);
       const from = after === null || Buffer.compare(after, first) < 0 ? first : keyBehind(after);
@@ -136,7 +154,8 @@ export class CellTable {
       if (Buffer.compare(from, to) >= 0) continue;
       for (const { key, value } of this.#store.range(TABLES.cells, { from, to, limit: limit - cells.length })) {
         const name = parseCellStoreKey(key);
-        cells.push(this.inMemory(name) ?? this.#codec.decode(name, value));
+        const inMemory = this.inMemory(name);
+        cells.push(inMemory === NONE ? { name, cell: this.#codec.decode(name, value) } : inMemory);
         if (cells.length === limit) return { cells, last: key };
       }
     }
@@ -145,10 +164,10 @@ export class CellTable {
 
   /** Dimensions of every cell of one window, in memory and in the store, each once. */
   *dimensionsOf(kind: CellKind, windowStartMs: number): Generator<string> {
-    for (const cell of this.window(kind, windowStartMs)) yield cell.dimensions;
+    for (const slot of this.window(kind, windowStartMs)) yield this.dimensions(slot);
     for (const { key } of this.#store.range(TABLES.cells, { from: cellStorePrefix(kind, windowStartMs), to: cellStorePrefix(kind, windowStartMs + 1) })) {
       const name = parseCellStoreKey(key);
-      if (this.inMemory(name) === null) yield name.dimensions;
+      if (this.inMemory(name) === NONE) yield name.dimensions;
     }
   }
 
@@ -162,9 +181,17 @@ export class CellTable {
     return keys;
   }
 
-  /** Cells in memory of one kind and window. */
-  window(kind: CellKind, windowStartMs: number): Iterable<Cell> {
-    return this.#windows[kind].get(windowStartMs) ?? [];
+  dimensions(slot: number): string {
+    return this.series.dimensions(this.slots.series(slot));
+  }
+
+  name(slot: number): CellName {
+    return { kind: this.slots.kind(slot) as CellKind, windowStartMs: this.slots.windowStartMs(slot), dimensions: this.dimensions(slot) };
+  }
+
+  /** Cells in memory of one kind and window. Who drops some of them goes from the last to the first. */
+  window(kind: CellKind, windowStartMs: number): readonly number[] {
+    return this.#windows[kind].get(windowStartMs)?.slots ?? [];
   }
 
   /** Window starts in memory of one kind; the cells of each may be dropped meanwhile. */
@@ -172,69 +199,120 @@ export class CellTable {
     return [...this.#windows[kind].keys()];
   }
 
-  *all(): Generator<Cell> {
-    for (const windows of Object.values(this.#windows)) for (const cells of windows.values()) yield* cells;
+  *all(): Generator<number> {
+    for (const windows of Object.values(this.#windows)) for (const { slots } of windows.values()) yield* slots;
   }
 
-  /** Takes the cell out of the partition. What the store has of it is the caller's to remove. */
-  drop(cell: Cell): void {
-    cell.isDropped = true;
-    this.#forget(cell);
+  /** Takes the cell out of memory: out of the partition, or because the store has it. */
+  drop(slot: number): void {
+    const { slots } = this;
+    const [kind, windowStartMs] = [slots.kind(slot) as CellKind, slots.windowStartMs(slot)];
+    slots.mark(slot, Mark.gone);
+    this.#unchain(slot);
+    const windows = this.#windows[kind];
+    const { slots: own } = windows.get(windowStartMs) as CellWindow;
+    const last = own.pop() as number;
+    if (last !== slot) {
+      own[slots.place(slot)] = last;
+      slots.setPlace(last, slots.place(slot));
+    }
+    if (own.length === 0) windows.delete(windowStartMs);
+    if (kind !== CellKind.hour) this.#restingCount--;
+    this.#count--;
+    if (!slots.isHeld(slot)) this.#free(slot);
+  }
+
+  /** A list that named the cell does so no more. */
+  letGo(slot: number): void {
+    if (this.slots.letGo(slot)) this.#free(slot);
   }
 
   /** Lets go of some idle day and late cells that the store has, after a checkpoint that saved so many. */
-  evict(savedCount: number, isIdle: (cell: Cell) => boolean): void {
-    for (let steps = Math.min(Math.max(EVICTION_STEPS_MIN, EVICTION_STEPS_PER_SAVED * savedCount), this.#evictable.size); steps > 0; steps--) {
-      let next = this.#evictionCursor.next();
-      if (next.done === true) {
-        this.#evictionCursor = this.#evictable.values();
-        next = this.#evictionCursor.next();
-        if (next.done === true) return;
-      }
-      const cell = next.value;
-      if (!cell.isStored || cell.isDirty || cell.isSaving || cell.isChanged) continue;
-      if (this.#evictable.size > RESTING_CELLS_MAX || isIdle(cell)) this.#forget(cell);
+  evict(savedCount: number, idleEpoch: number): void {
+    const { slots } = this;
+    const { end } = slots;
+    let steps = Math.min(Math.max(EVICTION_STEPS_MIN, EVICTION_STEPS_PER_SAVED * savedCount), this.#restingCount);
+    for (let looked = 0; looked < end && steps > 0; looked++) {
+      const slot = this.#evictionCursor < end ? this.#evictionCursor : 0;
+      this.#evictionCursor = slot + 1;
+      if (!slots.isResting(slot)) continue;
+      steps--;
+      if (!slots.is(slot, Mark.stored) || slots.is(slot, Mark.dirty | Mark.saving | Mark.changed)) continue;
+      if (this.#restingCount > RESTING_CELLS_MAX || slots.epoch(slot) <= idleEpoch) this.#evict(slot);
     }
   }
 
-  #create(series: Series, kind: CellKind, windowStartMs: number): Cell {
-    const cell = this.#codec.create({ kind, windowStartMs, dimensions: series.dimensions });
-    this.#keep(series, cell);
-    return cell;
+  #evict(slot: number): void {
+    const window = this.#windows[this.slots.kind(slot) as CellKind].get(this.slots.windowStartMs(slot)) as CellWindow;
+    window.isWhole = false;
+    this.drop(slot);
   }
 
-  #seriesOf(dimensions: string): Series {
-    let series = this.#series.get(dimensions);
-    if (series === undefined) {
-      series = new Series(dimensions);
-      this.#series.set(dimensions, series);
+  #search(series: number, kind: CellKind, windowStartMs: number): number {
+    const { slots } = this;
+    for (let slot = this.series.first(series); slot !== NONE; slot = slots.next(slot)) {
+      if (slots.windowStartMs(slot) === windowStartMs && slots.kind(slot) === kind) return slot;
     }
-    return series;
+    return NONE;
   }
 
-  #keep(series: Series, cell: Cell): void {
-    // Takes what is needed, where push takes 17 places at once.
-    series.cells = series.cells.concat(cell);
-    const windows = this.#windows[cell.kind];
-    const cells = windows.get(cell.windowStartMs);
-    if (cells === undefined) windows.set(cell.windowStartMs, new Set([cell]));
-    else cells.add(cell);
-    if (cell.kind !== CellKind.hour) this.#evictable.add(cell);
+  #create(series: number, kind: CellKind, windowStartMs: number): number {
+    const { slots } = this;
+    const slot = slots.create(kind, windowStartMs, series);
+    this.series.retain(series);
+    slots.setNext(slot, this.series.first(series));
+    this.series.setFirst(series, slot);
+    const { slots: own } = this.#window(kind, windowStartMs);
+    slots.setPlace(slot, own.length);
+    own.push(slot);
+    if (kind !== CellKind.hour) this.#restingCount++;
     this.#count++;
+    return slot;
   }
 
-  #forget(cell: Cell): void {
-    const series = this.#series.get(cell.dimensions) as Series;
-    const at = series.cells.indexOf(cell);
-    series.cells = series.cells.slice(0, at).concat(series.cells.slice(at + 1));
-    if (series.hour === cell) series.hour = null;
-    if (series.day === cell) series.day = null;
-    if (series.cells.length === 0) this.#series.delete(cell.dimensions);
-    const cells = this.#windows[cell.kind].get(cell.windowStartMs) as Set<Cell>;
-    cells.delete(cell);
-    if (cells.size === 0) this.#windows[cell.kind].delete(cell.windowStartMs);
-    this.#evictable.delete(cell);
-    this.#count--;
+  /** Brings a stored cell into memory. */
+  #load(name: CellName, cell: StoredCell): number {
+    const values = name.dimensions.split(DIMENSION_SEPARATOR);
+    if (values.length !== this.#dimensionCount) throw new EngineError('STATE_CORRUPT', 'the key of a stored cell has another number of dimensions', { where: { window: name.windowStartMs, kind: name.kind }, fix: 'restore the state from a savepoint' });
+    const slot = this.#create(this.series.make(values), name.kind, name.windowStartMs);
+    this.slots.fill(slot, cell);
+    this.slots.mark(slot, Mark.stored);
+    return slot;
+  }
+
+  #window(kind: CellKind, windowStartMs: number): CellWindow {
+    const windows = this.#windows[kind];
+    const known = windows.get(windowStartMs);
+    if (known !== undefined) return known;
+    const window = { slots: [], isWhole: kind === CellKind.hour || !this.#isStored(kind, windowStartMs) };
+    windows.set(windowStartMs, window);
+    return window;
+  }
+
+  /** Whether the store has any cell of the window. */
+  #isStored(kind: CellKind, windowStartMs: number): boolean {
+    for (const _ of this.#store.range(TABLES.cells, { from: cellStorePrefix(kind, windowStartMs), to: cellStorePrefix(kind, windowStartMs + 1), limit: 1 })) return true;
+    return false;
+  }
+
+  #unchain(slot: number): void {
+    const { slots, series: table } = this;
+    const series = slots.series(slot);
+    const next = slots.next(slot);
+    let before = table.first(series);
+    if (before === slot) table.setFirst(series, next);
+    else {
+      while (slots.next(before) !== slot) before = slots.next(before);
+      slots.setNext(before, next);
+    }
+    if (table.hour(series) === slot) table.setHour(series, NONE);
+    if (table.day(series) === slot) table.setDay(series, NONE);
+  }
+
+  #free(slot: number): void {
+    const series = this.slots.series(slot);
+    this.slots.free(slot);
+    this.series.release(series);
   }
 }
 

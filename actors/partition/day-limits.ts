@@ -13,7 +13,7 @@ const BOOK_VALUES_MAX = 200_000;
 export interface DayLimitsSource {
   /** Dimensions of every day cell of the day, each once. */
   cellsOf(dayStartMs: number): Iterable<string>;
-  hasCell(dayStartMs: number, dimensions: string): boolean;
+  hasCell(dayStartMs: number, values: readonly string[]): boolean;
 }
 
 export interface Limits {
@@ -30,7 +30,7 @@ interface Book {
 export class DayLimits {
   readonly #dimensionCount: number;
   readonly #source: DayLimitsSource;
-  readonly #allOther: string;
+  readonly #allOther: readonly string[];
   readonly #valuesMax: number;
   /** By day; the last touched is last. */
   readonly #books = new Map<number, Book>();
@@ -40,7 +40,7 @@ export class DayLimits {
     this.#dimensionCount = dimensionCount;
     this.#source = source;
     this.#valuesMax = valuesMax;
-    this.#allOther = new Array<string>(dimensionCount).fill(OTHER).join(DIMENSION_SEPARATOR);
+    this.#allOther = new Array<string>(dimensionCount).fill(OTHER);
   }
 
   set limits(limits: Limits) {
@@ -48,22 +48,21 @@ export class DayLimits {
   }
 
   /**
-   * The dimensions under which a record with these values counts on that day; they are admitted with it. The caller makes the day's
-   * cell before it asks again.
+   * The values under which a record with these counts on that day; they are admitted with it. The caller makes the day's cell before it
+   * asks again.
    */
-  admit(dayStartMs: number, values: readonly string[]): string {
+  admit(dayStartMs: number, values: readonly string[]): readonly string[] {
     const book = this.#book(dayStartMs);
     const { values: valuesMax, cells } = this.#limits;
     const mapped = values.map((value, index) => {
       const known = book.values[index] as Set<string>;
       return value === OTHER || known.has(value) || known.size < (valuesMax[index] as number) ? value : OTHER;
     });
-    const dimensions = mapped.join(DIMENSION_SEPARATOR);
-    if (dimensions === this.#allOther || this.#source.hasCell(dayStartMs, dimensions)) return dimensions;
+    if (mapped.every((value) => value === OTHER) || this.#source.hasCell(dayStartMs, mapped)) return mapped;
     // The cell of all others is beside the limit: it is where everything beyond goes.
     if (book.cells >= cells) return this.#allOther;
     enter(book, mapped);
-    return dimensions;
+    return mapped;
   }
 
   forgetBefore(dayStartMs: number): void {
@@ -93,7 +92,8 @@ export class DayLimits {
     }
     const book: Book = { values: Array.from({ length: this.#dimensionCount }, () => new Set<string>()), cells: 0 };
     for (const dimensions of this.#source.cellsOf(dayStartMs)) {
-      if (dimensions !== this.#allOther) enter(book, dimensions.split(DIMENSION_SEPARATOR));
+      const values = dimensions.split(DIMENSION_SEPARATOR);
+      if (values.some((value) => value !== OTHER)) enter(book, values);
     }
     this.#books.set(dayStartMs, book);
     this.#forgetOldest();

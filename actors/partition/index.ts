@@ -3,3 +3,4 @@ export { PARTITION_TABLES, type PartitionOptions } from './options.ts';
 export { Partition, type PartitionCheckpoint } from './partition.ts';
 export type { PartitionStats } from './stats.ts';
 export type { TailEntry } from './tail.ts';
+export { ValueTable } from './value-table.ts';

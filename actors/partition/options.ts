@@ -5,6 +5,7 @@ import type { OrderedStore } from '../../engine/core/store.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
 import type { PagePool } from './dedupe-pages.ts';
 import type { DedupeBounds } from './dedupe-runs.ts';
+import type { ValueTable } from './value-table.ts';
 
 export const TABLES = { meta: 'meta', cells: 'cells', dedupe: 'dedupe', outbox: 'outbox', dead: 'dead' } as const;
 /** For whoever opens the store. */
@@ -22,6 +23,8 @@ export interface PartitionOptions<Event, DomainRules> {
   readonly dedupeMemoryBytesMax: number;
   /** Shared by the partitions of a thread; one of its own where there is but one. */
   readonly dedupePages?: PagePool;
+  /** Shared by the partitions of a thread; one of its own where there is but one. */
+  readonly values?: ValueTable;
   readonly dedupeBounds?: DedupeBounds;
   /** Dead letters kept; the oldest leave first. */
   readonly deadLetterBytesMax: number;

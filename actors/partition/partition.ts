@@ -21,6 +21,7 @@ import { assert, type Epoch, type Offset, type PartitionId } from '../../engine/
 import { CellChanges } from './cell-changes.ts';
 import { CellCodec } from './cell-codec.ts';
 import { CellCounter } from './cell-counter.ts';
+import { CellSlots } from './cell-slots.ts';
 import { CellTable } from './cell-table.ts';
 import { readState, rulesOperation, stateOperation, type CheckpointState, type PartitionIdentity, type StoredState } from './checkpoint-state.ts';
 import { DeadLetters } from './dead-letters.ts';
@@ -31,9 +32,11 @@ import { CELL_IDLE_CHECKPOINTS, TABLES, TAIL_ENTRIES, type PartitionOptions } fr
 import { Outbox } from './outbox.ts';
 import { PartitionTime } from './partition-time.ts';
 import { Reports, type ReportScope } from './reports.ts';
+import { SeriesTable } from './series-table.ts';
 import { hashState } from './state-hash.ts';
 import type { PartitionStats } from './stats.ts';
 import { Tail, type TailEntry } from './tail.ts';
+import { ValueTable } from './value-table.ts';
 
 /** What a checkpoint covers, to be committed as one transaction. */
 export interface PartitionCheckpoint {
@@ -96,8 +99,11 @@ export class Partition<Event, DomainRules> {
     const store: OrderedStore = guardedStore(options.store, options.current);
     const shape = { measures: pipeline.measures.map(({ name }) => name), labels: pipeline.labels.map(({ name }) => name) };
     this.#codec = new CellCodec(shape, stored?.state.shapes ?? []);
-    this.#table = new CellTable(store, this.#codec);
-    this.#changes = new CellChanges(this.#table, this.#codec);
+    const values = options.values ?? new ValueTable();
+    const slots = new CellSlots({ values, measureCount: shape.measures.length, labelCount: shape.labels.length });
+    const dimensionCount = pipeline.dimensions.length;
+    this.#table = new CellTable({ store, codec: this.#codec, slots, series: new SeriesTable(values, dimensionCount), dimensionCount });
+    this.#changes = new CellChanges(this.#table, this.#codec, shape.measures.length);
     this.#counter = new CellCounter({ pipeline, table: this.#table, changes: this.#changes, partitionCount });
     this.#time = new PartitionTime(this.#hourMs, this.#dayMs);
     this.#reports = new Reports(id, this.#table, this.#changes, this.#time, this.#hourMs);
@@ -226,7 +232,7 @@ export class Partition<Event, DomainRules> {
     this.#outbox.checkpointCommitted();
     this.#deadLetters.checkpointCommitted();
     const idleEpoch = epoch - (this.#options.cellIdleCheckpoints ?? CELL_IDLE_CHECKPOINTS);
-    this.#table.evict(savedCount, (cell) => cell.dirtyEpoch <= idleEpoch);
+    this.#table.evict(savedCount, idleEpoch);
   }
 
   /**

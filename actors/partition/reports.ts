@@ -10,10 +10,12 @@
 
 import { CellKind, cellMapKey, type CellName, type PartialCell, type PartitionReport } from '../../engine/core/cell.ts';
 import { nothingReported, type PartitionProgress } from '../../engine/core/feed.ts';
-import type { Cell } from './cell.ts';
 import type { CellChanges } from './cell-changes.ts';
+import { Mark } from './cell-slots.ts';
 import type { CellTable } from './cell-table.ts';
 import type { PartitionTime } from './partition-time.ts';
+import { toPartial } from './stored-cell.ts';
+import { NONE } from './value-table.ts';
 
 /**
  * `changed`: cells changed since the last report. `all`: every hour cell, and the day and late cells that are not settled. `asked`: none of
@@ -30,11 +32,12 @@ const STORED_PAGE_CELLS = 1_000;
 interface Begun {
   readonly scope: 'changed' | 'all';
   readonly head: PartitionProgress;
-  readonly cells: readonly Cell[];
+  /** Held until they are passed, or, where the store is told of too, until that is done. */
+  readonly cells: readonly number[];
   /** How many of `cells` have been passed. */
   passed: number;
   /** What of the store is to be told once `cells` are passed; null for nothing. */
-  stored: { readonly known: ReadonlySet<Cell>; after: Uint8Array | null } | null;
+  stored: { readonly known: ReadonlySet<number>; after: Uint8Array | null } | null;
 }
 
 export class Reports {
@@ -85,7 +88,11 @@ export class Reports {
     const upToMs = Math.min(finalUpToMs, this.#time.closedUpToMs);
     for (const windowStartMs of this.#table.windowStarts(CellKind.hour)) {
       if (windowStartMs + this.#hourMs > upToMs) continue;
-      for (const cell of this.#table.window(CellKind.hour, windowStartMs)) if (cell.revision <= sequence) this.#changes.dropSettled(cell);
+      const cells = this.#table.window(CellKind.hour, windowStartMs);
+      for (let at = cells.length - 1; at >= 0; at--) {
+        const cell = cells[at] as number;
+        if (this.#table.slots.revision(cell) <= sequence) this.#changes.dropSettled(cell);
+      }
     }
   }
 
@@ -97,6 +104,7 @@ export class Reports {
       if (this.#begun === null || (scope === 'all' && this.#begun.scope !== 'all')) this.#begun = scope === 'all' ? this.#beginAll(now, storedSequence) : this.#beginChanged(now);
       if (this.#takeBegun(this.#begun, cells, cellsMax)) {
         this.#claimed = this.#begun.head;
+        if (this.#begun.stored !== null) this.#letGo(this.#begun.cells, 0);
         this.#begun = null;
       }
     }
@@ -108,12 +116,19 @@ export class Reports {
   }
 
   #beginAll(head: PartitionProgress, storedSequence: number): Begun {
-    this.#changes.takeChanged();
-    const cells: Cell[] = [];
+    const { slots } = this.#table;
+    this.#letGo(this.#changes.takeChanged(), 0);
+    if (this.#begun !== null) this.#letGo(this.#begun.cells, this.#begun.passed);
+    const cells: number[] = [];
     for (const cell of this.#table.all()) {
       // Until it has gone it counts as changed: so it stays in memory, and is not listed a second time. Replay changes what is settled, too.
-      cell.isChanged = cell.kind === CellKind.hour || cell.revision > this.#settledSequence;
-      if (cell.isChanged) cells.push(cell);
+      if (slots.kind(cell) !== CellKind.hour && slots.revision(cell) <= this.#settledSequence) {
+        slots.unmark(cell, Mark.changed);
+        continue;
+      }
+      slots.mark(cell, Mark.changed);
+      slots.hold(cell);
+      cells.push(cell);
     }
     // Only a live store that is behind the checkpoint needs what memory does not hold.
     const stored = storedSequence > this.#settledSequence ? { known: new Set(cells), after: null } : null;
@@ -122,11 +137,13 @@ export class Reports {
 
   /** True when nothing of it is left. */
   #takeBegun(begun: Begun, into: PartialCell[], cellsMax: number): boolean {
+    const { slots } = this.#table;
     while (begun.passed < begun.cells.length) {
       if (into.length >= cellsMax) return false;
-      const cell = begun.cells[begun.passed++] as Cell;
+      const cell = begun.cells[begun.passed++] as number;
       // Else it has gone meanwhile, because it was asked for.
-      if (cell.isChanged && !cell.isDropped) this.#tell(cell, into);
+      if (slots.is(cell, Mark.changed) && !slots.is(cell, Mark.gone)) this.#tell(cell, into);
+      if (begun.stored === null) this.#table.letGo(cell);
     }
     return begun.stored === null || this.#takeStored(begun.stored, into, cellsMax);
   }
@@ -136,7 +153,11 @@ export class Reports {
       const room = Math.min(cellsMax - into.length, LOOKS_PER_CELL * cellsMax - looks);
       if (room <= 0) return false;
       const { cells, last } = this.#table.storedAfter(stored.after, this.#time.goneUpToMs, Math.min(room, STORED_PAGE_CELLS));
-      for (const cell of cells) if (cell.revision > this.#settledSequence && !stored.known.has(cell)) this.#tell(cell, into);
+      for (const found of cells) {
+        if (typeof found !== 'number') {
+          if (found.cell.revision > this.#settledSequence) into.push(toPartial(found.name, found.cell));
+        } else if (this.#table.slots.revision(found) > this.#settledSequence && !stored.known.has(found)) this.#tell(found, into);
+      }
       if (last === null) return true;
       looks += cells.length;
       stored.after = last;
@@ -147,14 +168,24 @@ export class Reports {
     for (const [key, name] of this.#asked) {
       if (into.length >= cellsMax) return;
       this.#asked.delete(key);
-      const cell = this.#table.inMemory(name) ?? this.#storedUnlessGone(name);
-      if (cell !== null) this.#tell(cell, into);
+      const inMemory = this.#table.inMemory(name);
+      if (inMemory !== NONE) {
+        this.#tell(inMemory, into);
+        continue;
+      }
+      const stored = this.#storedUnlessGone(name);
+      if (stored !== null) into.push(toPartial(name, stored));
     }
   }
 
-  #tell(cell: Cell, into: PartialCell[]): void {
-    cell.isChanged = false;
-    into.push(cell.toPartial());
+  #tell(cell: number, into: PartialCell[]): void {
+    this.#table.slots.unmark(cell, Mark.changed);
+    into.push(toPartial(this.#table.name(cell), this.#table.slots.read(cell)));
+  }
+
+  /** The list that named these cells, from one place on, is no more. */
+  #letGo(cells: readonly number[], from: number): void {
+    for (let at = from; at < cells.length; at++) this.#table.letGo(cells[at] as number);
   }
 
   #storedUnlessGone(name: CellName): ReturnType<CellTable['stored']> {

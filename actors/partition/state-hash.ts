@@ -4,12 +4,12 @@
  */
 
 import { createHash } from 'node:crypto';
-import { CellKind } from '../../engine/core/cell.ts';
+import { CellKind, type CellName } from '../../engine/core/cell.ts';
 import type { Conservation } from '../../engine/core/record.ts';
 import type { Rules } from '../../engine/core/rules.ts';
-import type { Cell } from './cell.ts';
 import type { CellTable } from './cell-table.ts';
 import type { PartitionTime } from './partition-time.ts';
+import type { StoredCell } from './stored-cell.ts';
 
 export interface HashedState {
   readonly sequence: number;
@@ -28,17 +28,18 @@ export function hashState({ sequence, time, conservation, rejects, rules, table,
   const hash = createHash('sha256');
   hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest]));
   const lines: string[] = [];
-  for (const cell of table.all()) {
+  for (const slot of table.all()) {
+    const name = table.name(slot);
     // Closed hours and dropped days leave when the live store has settled them: their presence says nothing of the log.
-    const counts = cell.kind === CellKind.hour ? cell.windowStartMs + hourMs > closedUpToMs : cell.windowStartMs >= time.droppedUpToMs;
-    if (counts) lines.push(line(cell));
+    const counts = name.kind === CellKind.hour ? name.windowStartMs + hourMs > closedUpToMs : name.windowStartMs >= time.droppedUpToMs;
+    if (counts) lines.push(line(name, table.slots.read(slot)));
   }
-  for (const cell of table.storedOnly(time.droppedUpToMs)) lines.push(line(cell));
+  for (const { name, cell } of table.storedOnly(time.droppedUpToMs)) lines.push(line(name, cell));
   for (const text of lines.sort()) hash.update(text);
   return hash.digest('hex');
 }
 
-function line(cell: Cell): string {
-  const breakdown = cell.breakdown === null ? null : cell.breakdown.entries().sort(([left], [right]) => (left < right ? -1 : 1));
-  return `${JSON.stringify([cell.kind, cell.windowStartMs, cell.dimensions, cell.revision, cell.records, cell.measures, breakdown, cell.labelTimesMs, cell.labelTexts])}\n`;
+function line({ kind, windowStartMs, dimensions }: CellName, { revision, records, measures, breakdownNames, breakdownCounts, labelTimesMs, labelTexts }: StoredCell): string {
+  const breakdown = breakdownNames?.map((name, index) => [name, breakdownCounts?.[index]] as const).sort(([left], [right]) => (left < right ? -1 : 1)) ?? null;
+  return `${JSON.stringify([kind, windowStartMs, dimensions, revision, records, measures, breakdown, labelTimesMs, labelTexts])}\n`;
 }

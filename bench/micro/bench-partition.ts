@@ -1,7 +1,7 @@
 /** A partition, in memory unless told, under the daemon's defaults, as far as they matter to speed, and the control records that a log of it begins with. */
 
 import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
-import { PARTITION_TABLES, Partition, type PagePool } from '../../actors/partition/index.ts';
+import { PARTITION_TABLES, PagePool, Partition, ValueTable } from '../../actors/partition/index.ts';
 import { encodeControl, type Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import { MS_PER_DAY, MS_PER_MINUTE, partitionId } from '../../engine/core/types.ts';
@@ -39,11 +39,12 @@ export interface BenchPartitionOptions {
   readonly store?: OrderedStore;
   readonly dedupeMemoryBytesMax?: number;
   readonly dedupePages?: PagePool;
+  readonly values?: ValueTable;
   readonly instance?: string;
 }
 
 export function openBenchPartition(id: number, options: BenchPartitionOptions = {}) {
-  const { store = memoryStore(PARTITION_TABLES), dedupeMemoryBytesMax = 2 ** 26, dedupePages, instance = BENCH_INSTANCE } = options;
+  const { store = memoryStore(PARTITION_TABLES), dedupeMemoryBytesMax = 2 ** 26, dedupePages, values, instance = BENCH_INSTANCE } = options;
   return Partition.open({
     id: partitionId(id),
     partitionCount: BENCH_PARTITIONS,
@@ -52,8 +53,15 @@ export function openBenchPartition(id: number, options: BenchPartitionOptions = 
     store,
     dedupeMemoryBytesMax,
     ...(dedupePages === undefined ? {} : { dedupePages }),
+    ...(values === undefined ? {} : { values }),
     deadLetterBytesMax: 2 ** 20,
     current: new Float64Array(3),
     isPoison: () => false,
   });
+}
+
+/** The first `count` partitions from `first` on, that share what the partitions of an actor thread share. */
+export function openBenchPartitions(first: number, count: number, options: BenchPartitionOptions = {}): readonly BenchPartition[] {
+  const shared = { dedupePages: new PagePool(), values: new ValueTable(), ...options };
+  return Array.from({ length: count }, (_, index) => openBenchPartition(first + index, shared));
 }

@@ -4,7 +4,7 @@
  */
 
 import { join } from 'node:path';
-import { PARTITION_TABLES, PagePool } from '../../actors/partition/index.ts';
+import { PARTITION_TABLES, PagePool, ValueTable } from '../../actors/partition/index.ts';
 import type { LogBatch, LogSlice } from '../../engine/core/log.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import { MS_PER_HOUR, partitionId, type Offset } from '../../engine/core/types.ts';
@@ -70,9 +70,10 @@ interface Filled {
 
 export async function fillPartitions(options: FillOptions, onSample: (sample: FillSample) => void): Promise<FillResult> {
   const dedupePages = new PagePool();
+  const values = new ValueTable();
   const partitions = Array.from({ length: BENCH_PARTITIONS }, (_, id): Filled => {
     const store = openStore({ path: join(options.directory, partitionFile(id)), tables: PARTITION_TABLES });
-    return { actor: openBenchPartition(id, { store, dedupeMemoryBytesMax: Math.floor(options.dedupeMemoryBytesMax / BENCH_PARTITIONS), dedupePages }), store };
+    return { actor: openBenchPartition(id, { store, dedupeMemoryBytesMax: Math.floor(options.dedupeMemoryBytesMax / BENCH_PARTITIONS), dedupePages, values }), store };
   });
   const fill = new Fill(options, partitions);
   const startMs = performance.now();

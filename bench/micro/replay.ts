@@ -10,12 +10,13 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LogBatch } from '../../engine/core/log.ts';
 import { offset, type Offset } from '../../engine/core/types.ts';
 import { createRecordCursor, openLogReader, type Lane } from '../../engine/log/index.ts';
 import { figureOf, writeFigures, type Figures } from '../harness/figures.ts';
 import { isProgram, numberArgument } from '../harness/program.ts';
 import { openBenchJournal } from './bench-journal.ts';
-import { BENCH_PARTITIONS, openBenchPartition, type BenchPartition } from './bench-partition.ts';
+import { BENCH_PARTITIONS, openBenchPartitions, type BenchPartition } from './bench-partition.ts';
 import { buildMessages, type MessageBuffer } from './messages.ts';
 import { printTimings, type Timing } from './measure.ts';
 
@@ -52,7 +53,7 @@ export async function benchReplay({ events, rounds }: ReplayBenchOptions): Promi
     // The first round warms up.
     for (let round = 0; round <= rounds; round++) {
       for (const { directory, end, ns } of journals) {
-        const took = replay(directory, end, events);
+        const took = await replay(directory, end, events);
         if (round > 0) ns.push(took);
       }
     }
@@ -77,10 +78,10 @@ async function writeJournal(directory: string, { bytes, starts, ends }: MessageB
 }
 
 /** Folds the whole journal into new partitions; returns CPU nanoseconds per event. */
-function replay(directory: string, end: Offset, events: number): number {
-  const actors = Array.from({ length: BENCH_PARTITIONS }, (_, id) => openBenchPartition(id));
+async function replay(directory: string, end: Offset, events: number): Promise<number> {
+  const actors = openBenchPartitions(0, BENCH_PARTITIONS);
   const startUs = process.cpuUsage();
-  foldJournal({ directory, end, actors, lane: LANE });
+  await foldJournal({ directory, end, actors, lane: LANE });
   const { user, system } = process.cpuUsage(startUs);
   const accepted = actors.reduce((sum, actor) => sum + actor.stats().accepted, 0);
   if (accepted !== events) throw new Error(`bug: ${accepted} of ${events} records were accepted`);
@@ -93,10 +94,12 @@ export interface FoldOptions {
   /** Those of the lane, in order. */
   readonly actors: readonly BenchPartition[];
   readonly lane: Lane;
+  /** Called once all of them have folded it. */
+  readonly afterBatch?: (batch: LogBatch) => Promise<void>;
 }
 
 /** Folds one lane of a journal, whole, as an actor thread does in recovery. */
-export function foldJournal({ directory, end, actors, lane }: FoldOptions): void {
+export async function foldJournal({ directory, end, actors, lane, afterBatch }: FoldOptions): Promise<void> {
   const reader = openLogReader({ directory, lane, from: offset(4_096) });
   const cursor = createRecordCursor();
   for (let batch = reader.read(end); batch !== null; batch = reader.read(end)) {
@@ -107,6 +110,7 @@ export function foldJournal({ directory, end, actors, lane }: FoldOptions): void
       if (own !== null) slice++;
       actor.fold(batch, own, cursor);
     }
+    if (afterBatch !== undefined) await afterBatch(batch);
   }
   reader.close();
 }

@@ -143,8 +143,8 @@ export const PROMISES: readonly Guard[] = [
     section: 'promises',
     rule: 'P5: a partition keeps a bounded number of cells in memory',
     file: 'actors/partition/cell-table.ts',
-    find: 'if (this.#evictable.size > RESTING_CELLS_MAX || isIdle(cell)) this.#forget(cell);',
-    replace: 'if (isIdle(cell)) this.#forget(cell);',
+    find: 'if (this.#restingCount > RESTING_CELLS_MAX || slots.epoch(slot) <= idleEpoch) this.#evict(slot);',
+    replace: 'if (slots.epoch(slot) <= idleEpoch) this.#evict(slot);',
     test: { file: 'unit/partition/bounds.test.ts', name: 'keeps memory bounded while every checkpoint brings more new cells of old days than a look for idle ones examines' },
   },
   {

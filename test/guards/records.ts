@@ -7,7 +7,7 @@ export const RECORDS: readonly Guard[] = [
     section: 'state',
     rule: 'money is summed as whole micros: a total that would be inexact is left out and counted',
     file: 'actors/partition/cell-counter.ts',
-    find: 'if (!this.#fits(amount, first.measures[index] as number, second.measures[index] as number)) hasOverflow = true;',
+    find: 'if (!this.#fits(amount, this.#slots.measure(first, index), this.#slots.measure(second, index))) hasOverflow = true;',
     replace: '',
     test: { file: 'unit/partition/bounds.test.ts', name: 'leaves out money that would pass what can be summed exactly, in hour and day alike, and counts it as unpriced' },
   },

@@ -1,6 +1,7 @@
 /** The verdict on each record: in which order it is judged, and who is to blame when it cannot be. */
 
 import { describe, expect, it } from 'vitest';
+import { CellKind } from '../../../engine/core/cell.ts';
 import { EngineError } from '../../../engine/core/errors.ts';
 import { RecordFlag } from '../../../engine/core/record.ts';
 import { MS_PER_HOUR, MS_PER_MINUTE } from '../../../engine/core/types.ts';
@@ -73,7 +74,7 @@ describe('the verdict on a record', () => {
     let seen: number[] = [];
     const partition = openPartition(
       { ...toyPipeline, decode: (...bytes) => ((seen = [...current]), toyPipeline.decode(...bytes)) },
-      { ...newStoreParts(), get: (table: string) => (table === 'cells' ? failRead() : null) },
+      { ...newStoreParts(), range: (table, { from }) => (table === 'cells' && from?.[0] === CellKind.day ? failRead() : []) },
       { current },
     );
     const log = logWith();
