@@ -4,7 +4,7 @@
  * A direct-mapped table of fixed size: a series that falls into a taken place takes it over, so that a million campaigns cost time and no
  * memory. It only ever shortens the way: what it does not know is looked up by the joined text.
  *
- * Hot: once per counted record; bench/micro/partition.ts. Owned by the partition.
+ * Hot path: 100 K records a second, at most 1 µs a record with its two cells; bench/micro/partition.ts. Owned by the partition.
  */
 
 import type { Series } from './cell-table.ts';
