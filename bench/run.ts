@@ -1,15 +1,15 @@
 /**
  * Everything in one command, `npm run bench`: each part as a process of its own, one after the other, its output as it comes; at the end the table of
- * goals (goals.ts), also in bench/results/table.md. A part that has not ended within twice its share of the time and a minute more is ended, and named. Ends with 1 where a part
- * fails, hangs, or loses an event. All parts together stay under twenty minutes on two cores.
+ * goals (goals.ts), also in bench/results/table.md. A part that has not ended within twice its share of the time and a minute more is ended, and
+ * named. Ends with 1 where a part fails, hangs, or loses an event. All parts together stay under twenty minutes on two cores.
  */
 
-import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { goalsTable } from './goals.ts';
 import { forgetFigures, readFigures } from './harness/figures.ts';
 import { machineFacts } from './harness/machine.ts';
+import { runPart } from './harness/part.ts';
 
 interface Part {
   readonly script: string;
@@ -41,37 +41,6 @@ const LIMIT_SHARES = 2;
 const LIMIT_MORE_MINUTES = 1;
 const MS_PER_MINUTE = 60_000;
 
-type Outcome = 'ended' | 'failed' | 'hung';
-
-/** With all that it has started: a part is the leader of its own group of processes. */
-function run({ script, args, minutes }: Part): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], { stdio: 'inherit', detached: true });
-    const end = (): void => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        // It has ended meanwhile.
-      }
-    };
-    let hung = false;
-    const limit = setTimeout(() => {
-      hung = true;
-      end();
-    }, (LIMIT_SHARES * minutes + LIMIT_MORE_MINUTES) * MS_PER_MINUTE);
-    const interrupted = (): void => {
-      end();
-      process.exit(130);
-    };
-    process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-    child.once('exit', (code) => {
-      clearTimeout(limit);
-      process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
-      resolve(hung ? 'hung' : code === 0 ? 'ended' : 'failed');
-    });
-  });
-}
-
 const startMs = performance.now();
 const minutesSince = (sinceMs: number): string => ((performance.now() - sinceMs) / MS_PER_MINUTE).toFixed(1);
 const shares = PARTS.reduce((sum, { minutes }) => sum + minutes, 0);
@@ -81,7 +50,7 @@ for (const [index, one] of PARTS.entries()) {
   const name = [one.script, ...one.args].join(' ');
   process.stdout.write(`\n== ${index + 1} of ${PARTS.length}, ${minutesSince(startMs)} of about ${shares.toFixed(0)} minutes: ${name}\n`);
   const partMs = performance.now();
-  const outcome = await run(one);
+  const outcome = await runPart({ script: join(import.meta.dirname, one.script), args: one.args, limitMs: (LIMIT_SHARES * one.minutes + LIMIT_MORE_MINUTES) * MS_PER_MINUTE });
   process.stdout.write(`-- ${outcome} after ${minutesSince(partMs)} minutes; its share is ${one.minutes}\n`);
   if (outcome !== 'ended') amiss.push(`${name} ${outcome === 'hung' ? 'has not ended in its time' : 'failed'}`);
 }
