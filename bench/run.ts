@@ -21,19 +21,19 @@ interface Part {
 const part = (minutes: number, script: string, ...args: readonly string[]): Part => ({ minutes, script, args });
 
 const PARTS: readonly Part[] = [
-  part(0.2, 'micro/partition-key.js'),
-  part(0.3, 'micro/decode.js'),
-  part(0.2, 'micro/partition.js'),
-  part(0.5, 'micro/replay.js'),
-  part(0.5, 'micro/scale.js'),
+  part(0.1, 'micro/partition-key.js'),
+  part(0.2, 'micro/decode.js'),
+  part(0.1, 'micro/partition.js'),
+  part(0.4, 'micro/replay.js'),
+  part(0.4, 'micro/scale.js'),
   part(0.1, 'micro/dedupe.js', '--small'),
-  part(4, 'micro/memory.js'),
-  part(0.4, 'micro/journal.js'),
-  part(0.5, 'micro/merge.js', '--rounds', '60'),
-  part(0.4, 'micro/redis-encode.js'),
-  part(0.6, 'micro/lake.js', '--rounds', '3'),
-  part(3.3, 'peers/flink.js', '--rounds', '3', '--small', '150000', '--large', '450000'),
-  part(8, 'load/run.js'),
+  part(4.3, 'micro/memory.js'),
+  part(0.6, 'micro/journal.js'),
+  part(0.1, 'micro/merge.js', '--rounds', '60'),
+  part(0.3, 'micro/redis-encode.js'),
+  part(0.4, 'micro/lake.js', '--rounds', '3'),
+  part(3.5, 'peers/flink.js', '--rounds', '3', '--small', '150000', '--large', '450000'),
+  part(8.8, 'load/run.js'),
 ];
 
 /** A part is ended after this many times its share, and a minute: other work on the machine may double what it takes. */
