@@ -47,7 +47,7 @@ export const settingsSchema = z.strictObject({
     interval_ms: wholeNumber(1, 60_000).default(25),
   }).prefault({}),
   checkpoint: z.strictObject({
-    interval_ms: wholeNumber(100, 3_600_000).default(10_000).describe('each partition checkpoints once in this time, in rotation'),
+    interval_ms: wholeNumber(100, 3_600_000).default(10_000).describe('each partition checkpoints once in this time, in rotation; six times as seldom while no events come'),
   }).prefault({}),
   journal: z.strictObject({
     retention_hours: wholeNumber(1, 24 * 365).default(24),

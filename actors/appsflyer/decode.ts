@@ -2,7 +2,7 @@
  * Bytes to event: the scanner where it is sure, the reference decoder where it is not; then the rules of derivations.ts.
  *
  * Guarantees: never raises; the verdict and the fields are those of the reference decoder for any bytes; the event is one reused
- * object, valid until the next call. Hot path on the actor threads, once per record (bench/micro/decode.ts).
+ * object, valid until the next call. Hot path: 100 K records a second, at most 1.5 µs a record of 1.6 KB; bench/micro/decode.ts.
  */
 
 import type { RejectCode } from '../../engine/core/record.ts';

@@ -1,7 +1,7 @@
 /**
  * From raw fields to the canonical event: message type, dimensions, money, and the reasons for which a record is rejected.
  *
- * Each rule here is stated for users in pipeline.ts. Hot path, once per record; bench/micro/decode.ts. One instance per decoder.
+ * Each rule here is stated for users in pipeline.ts. Hot path: 100 K records a second, at most 700 ns a record with times and amounts; bench/micro/decode.ts. One instance per decoder.
  */
 
 import { dimensionValue } from '../../engine/core/dimension-value.ts';

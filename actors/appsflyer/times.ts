@@ -3,7 +3,7 @@
  * `±hhmm`, `±hh:mm`) are understood too, because forwarders write them.
  *
  * Years 1970 to 9999. Fractions are cut to milliseconds. A leap second is no readable time, nor is a day that its month lacks.
- * Hot path, once per record; no strings, no Date.
+ * Hot path: 100 K records a second, at most 700 ns a record with the other derivations; bench/micro/decode.ts. No strings, no Date.
  */
 
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';

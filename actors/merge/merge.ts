@@ -7,7 +7,7 @@
  *
  * Memory: hour cells until they are final and settled (the partitions bound their number), day and late cells only while they
  * changed lately. A day or late cell that is stored but not in memory is changed only after all partitions reported their
- * shares of it again. No I/O, no clock; main thread. Hot path: guarded by bench/micro/merge.ts.
+ * shares of it again. No I/O, no clock; main thread. Hot path: 40 K reported cells a second, at most 6.25 µs a cell, the live store included; bench/micro/merge.ts.
  */
 
 import { CellKind } from '../../engine/core/cell.ts';

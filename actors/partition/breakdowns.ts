@@ -4,7 +4,9 @@
  * ```
  * node    name (a number of the thread's ValueTable) | next node, or NONE        two words, and a double for the count
  * ```
- * Most cells have none or few names: nodes take 16 bytes each, and a cell without any nothing. Hot: {@link Breakdowns.count}; owned by the partition.
+ * Most cells have none or few names: nodes take 16 bytes each, and a cell without any nothing.
+ *
+ * Hot path: 100 K names a second, at most 200 ns a name; bench/micro/cells.ts. {@link Breakdowns.count}. Owned by the partition.
  */
 
 import { OTHER } from '../../engine/core/cell.ts';

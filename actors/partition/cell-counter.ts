@@ -5,7 +5,7 @@
  * dimensions and amounts, so that a day is its hours plus their late cells to the unit and the micro. An amount that would carry a
  * total past what all partitions together can sum exactly is left out of all cells and counted in the measure that the pipeline names for it.
  *
- * Hot: once per accepted or late record; bench/micro/partition.ts. Owned by the partition.
+ * Hot path: 100 K records a second, at most 1 µs a record, its two cells included; bench/micro/partition.ts. Owned by the partition.
  */
 
 import { CellKind, DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';

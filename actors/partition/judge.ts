@@ -4,7 +4,7 @@
  * Order of judgement: poison (decoding may be what kills), malformed at the door, decoding, event time, identity and repeats, lateness.
  * A rejected record takes no fingerprint and moves no watermark; a late repeat is a repeat.
  *
- * Hot: {@link Judge.fold} once per record; bench/micro/partition.ts. Owned by the partition.
+ * Hot path: 100 K records a second, at most 3 µs a record, all that it calls included; bench/micro/partition.ts. {@link Judge.fold}. Owned by the partition.
  */
 
 import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';

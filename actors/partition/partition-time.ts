@@ -2,7 +2,7 @@
  * Event time of one partition: watermark, closed hours, expired days. Rises only; a pure function of batch headers and event times.
  *
  * An hour is closed once the watermark has passed its end and the allowed lateness; a day has expired once the watermark has passed its end
- * and the retention. Hot: {@link PartitionTime.see} once per record.
+ * and the retention. Hot path: 100 K records a second, at most 50 ns a tick or record; bench/micro/partition.ts. {@link PartitionTime.see}.
  */
 
 import type { Rules } from '../../engine/core/rules.ts';

@@ -6,7 +6,7 @@
  * index   hash | series + 1        open addressing, linear probing; 0 in the second word: free
  * ```
  * Values are numbers of the thread's ValueTable, so that a series is found without building a text. A series lives as long as somebody
- * uses it. Hot: {@link SeriesTable.find} once per counted record; bench/micro/cells.ts. Owned by the partition.
+ * uses it. Hot path: 100 K look-ups a second, at most 500 ns a look-up; bench/micro/cells.ts. {@link SeriesTable.find}. Owned by the partition.
  */
 
 import { DIMENSION_SEPARATOR } from '../../engine/core/cell.ts';

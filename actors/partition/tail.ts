@@ -1,6 +1,6 @@
 /**
  * The last records of a partition with what became of them, for `tail` and the live page: a ring of typed arrays, no object per record.
- * Lives in memory alone; a restart begins with an empty ring. Hot: {@link Tail.add} once per record.
+ * Lives in memory alone; a restart begins with an empty ring. Hot path: 100 K records a second, at most 50 ns a record; bench/micro/partition.ts. {@link Tail.add}.
  */
 
 import { CellKind } from '../../engine/core/cell.ts';

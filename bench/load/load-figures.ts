@@ -38,8 +38,8 @@ function figuresOf(report: ScenarioReport): Figures {
     case 'recovery':
       return { 'recovery.seconds': figureOf((report as RecoveryReport).secondsForTenMillion) };
     case 'idle': {
-      const { cpuShare, rssMiB } = report as IdleReport;
-      return { 'idle.cpu': figureOf([cpuShare * 100]), 'idle.rss': figureOf([rssMiB]) };
+      const { cpuShares, rssMiB } = report as IdleReport;
+      return { 'idle.cpu': figureOf(cpuShares.map((share) => share * 100)), 'idle.rss': figureOf([rssMiB]) };
     }
     default:
       return {};

@@ -40,7 +40,7 @@ export interface LoadReport {
 }
 
 const SCENARIOS: readonly Scenario[] = [smoke, peak, encoding, batches, steady, cells, recovery, idle];
-const DISK_SECONDS = 10;
+const DISK_SECONDS = 5;
 const SLOW_DISK_SECONDS = 2;
 
 interface Disks {

@@ -4,7 +4,7 @@
  * what finds it, some 2 KiB per cell, and what the allocator keeps of all that was ever freed.
  *
  * Events of 1.6 KB go through 32 partitions on LMDB files in a thread like the daemon's, with its checkpoints. Run:
- * `npm run build && node dist/bench/micro/memory.js [--small] [--entries 24000000] [--users 10000000] [--cells 100000] [--budget BYTES]`. Two to four
+ * `npm run build && node dist/bench/micro/memory.js [--small] [--entries 24000000] [--users 10000000] [--cells 100000] [--budget BYTES]`. Four to five
  * minutes. `--disk 240`: so many million identities straight into dedupe, most of them on disk, and no events.
  */
 

@@ -48,7 +48,7 @@ export async function benchReplay({ events, rounds }: ReplayBenchOptions): Promi
     for (const [index, of] of CASES.entries()) {
       const directory = join(root, String(index));
       mkdirSync(directory);
-      journals.push({ of, directory, end: await writeJournal(directory, of.skewed ? skewed : even, of.batchRecords), ns: [] });
+      journals.push({ of, directory, end: await writeJournal({ directory, messages: of.skewed ? skewed : even, batchRecords: of.batchRecords, nowMs: Date.UTC(2026, 4, 3, 10, 16, 5) }), ns: [] });
     }
     // The first round warms up.
     for (let round = 0; round <= rounds; round++) {
@@ -70,9 +70,17 @@ export function replayFigures(results: ReadonlyMap<Case, readonly number[]>): Fi
   return { 'replay.rate': figureOf(usual.map((ns) => 1e9 / ns)), 'skew.cost': figureOf(skewed.map((ns, round) => (ns / (usual[round] as number) - 1) * 100)) };
 }
 
+export interface WriteOptions {
+  readonly directory: string;
+  readonly messages: MessageBuffer;
+  readonly batchRecords: number;
+  /** When all of them are received. */
+  readonly nowMs: number;
+}
+
 /** Returns where it ends. */
-async function writeJournal(directory: string, { bytes, starts, ends }: MessageBuffer, batchRecords: number): Promise<Offset> {
-  const journal = await openBenchJournal({ directory, batchRecords, nowMs: () => Date.UTC(2026, 4, 3, 10, 16, 5) });
+export async function writeJournal({ directory, messages: { bytes, starts, ends }, batchRecords, nowMs }: WriteOptions): Promise<Offset> {
+  const journal = await openBenchJournal({ directory, batchRecords, nowMs: () => nowMs });
   for (let index = 0; index < starts.length; index++) await journal.append(bytes, starts[index] as number, ends[index] as number);
   return journal.close();
 }

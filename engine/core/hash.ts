@@ -1,7 +1,7 @@
 /**
  * MurmurHash3 (Austin Appleby, public domain): the 128-bit x86 form for fingerprints, the 32-bit form for partitions.
  *
- * Hot path, about once or twice per record on ingress and actor threads; guarded by bench/micro/partition-key.ts and decode.ts.
+ * Hot path: 200 K keys a second, at most 150 ns a fingerprint; bench/micro/decode.ts, and for the door bench/micro/partition-key.ts.
  * Not cryptographic: whoever may send events may also make two of their own collide.
  *
  * Anyone can compute the same values. A fingerprint in hex is the 16 bytes as the C reference writes them, each of the four

@@ -2,7 +2,7 @@
  * Looks for keys in a body, 16 bytes at a time: the eyes of partition-key.ts, which decides what may be concluded. The loops are WebAssembly,
  * made from assembly/key-search.ts; the body is copied into its memory (60 ns for 1.6 KB).
  *
- * Hot path on the ingress thread, once per record; bench/micro/partition-key.ts guards it. One instance per thread.
+ * Hot path: 100 K records a second, at most 700 ns a record of 1.6 KB, its hash included; bench/micro/partition-key.ts. One instance per ingress thread.
  */
 
 import { KEY_SEARCH_WASM } from './key-search-wasm.ts';

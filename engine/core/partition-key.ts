@@ -3,7 +3,7 @@
  *
  * Guarantee: for every body that JSON.parse accepts as an object, the byte search and the full parse name the same partition
  * (test/fuzz/partition-key.test.ts); whenever the search is in doubt, the full parse decides.
- * Hot path on the ingress thread, once per record: about 0.5 µs for 1.6 KB (bench/micro/partition-key.ts). One instance per thread: the
+ * Hot path: 100 K records a second, at most 700 ns a record of 1.6 KB; bench/micro/partition-key.ts. One instance per ingress thread: the
  * result lies in its fields until the next call.
  *
  * The partition is `hash32(user, hash32(scope, 0)) mod P` over UTF-8 bytes; for a body without either, `hash32(body, 0) mod P`.

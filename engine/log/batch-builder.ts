@@ -5,7 +5,7 @@
  * within a partition is that of arrival) into one contiguous write buffer. Both lie in one allocation, so that moving a record is
  * a `copyWithin`, without a view per record. Owned by the ingress thread.
  *
- * Hot path: 100 K records a second and more; bench/micro/journal.ts guards it.
+ * Hot path: 100 K records a second, at most 2 µs a record in commits of 512, write and sync included; bench/micro/journal.ts.
  *
  * ```
  *   buffer: | segment header block | batch header, index | body, sorted || arena: records in order of arrival |

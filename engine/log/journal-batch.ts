@@ -1,5 +1,7 @@
 /**
  * A batch as the readers of this folder hand it out, the lane it is seen through, and the cursor over its records.
+ *
+ * Hot path: 1 M records a second, at most 700 ns a record, its CRC and the read included; bench/micro/journal.ts.
  */
 
 import type { LogBatch, LogSlice, RecordCursor } from '../core/log.ts';
@@ -86,7 +88,7 @@ export function copyControls(bytes: Buffer, start: number, facts: BatchFacts, se
   return controls;
 }
 
-/** Hot path: up to 1 M records a second; bench/micro/journal.ts guards it. The CRC costs most, one view for it the rest. */
+/** The CRC costs most, one view for it the rest. */
 class JournalCursor implements RecordCursor {
   start = 0;
   end = 0;

@@ -60,8 +60,8 @@ export interface EgressOptions {
   readonly onReady: () => void;
 }
 
-/** Egress rests this many times as long as it worked: a quarter of a core is what it may take. */
-const REST_PER_WORK = 3;
+/** Egress rests this many times as long as it worked: it stays under the quarter of a core that it may take. */
+const REST_PER_WORK = 4;
 /** The parts of a sweep are written at the latest so long after the first of them: its thread may be slow, or have died. Chosen. */
 const HOLD_MS_MAX = 500;
 /** Settled marks go to the actors at most this often; they only free memory. */
@@ -234,7 +234,7 @@ export class Egress {
     this.#cycles++;
     this.cycleTime.record(clock.monotonicMs() - startMs);
     // Nobody is served better by a recovery that rests, nor by a rest from it afterwards.
-    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs - intervalMs);
+    this.#notBeforeMs = isRecovering ? startMs + (output === null ? intervalMs : 0) : Math.max(startMs + intervalMs, clock.monotonicMs() + REST_PER_WORK * workMs);
     this.#grantCredit(this.#covered);
     void this.#postSettled();
   }

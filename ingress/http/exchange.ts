@@ -10,7 +10,8 @@
  * ```
  * A refused body is read and thrown away for a while, because closing a socket with unread bytes in it takes the answer from its
  * sender. A body that arrives whole is appended from the door's own bytes; one in pieces is collected in a pooled buffer, and what it
- * holds is charged to the budget before it is taken. Owned by the ingress thread. Hot path: one object per request.
+ * holds is charged to the budget before it is taken. Owned by the ingress thread. Hot path: 100 K requests a second, at most 1.5 µs a request
+ * with take, batcher and key search; bench/load/scenarios/peak.ts. One object for each.
  */
 
 import type { EngineError } from '../../engine/core/errors.ts';

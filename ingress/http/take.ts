@@ -2,7 +2,7 @@
  * From a whole body to records in the journal's open batch, by route. Nothing is parsed here: the partitioner looks at each record's
  * bytes, and what it sees to be malformed is journaled with a flag, so that it ends in the dead-letter store.
  *
- * Hot path (push): 100 K calls a second and more, no allocation; bench/load guards it.
+ * Hot path: 100 K pushes a second, at most 1.5 µs a push with exchange, batcher and key search; bench/load/scenarios/peak.ts. No allocation.
  */
 
 import { RecordFlag, type RecordFlag as RecordFlags } from '../../engine/core/record.ts';

@@ -6,7 +6,7 @@
  * timestamp   i64 micros            | integer i64           decimal      i128, scale 6            boolean   one bit a row
  * ```
  * Every type carries one validity bit a row. Growth doubles.
- * Hot path: 2 million cells a second and thread (bench/micro/lake.ts). Used by the pool's encoder and by the hourly sink on the main thread.
+ * Hot path: 300 K rows a second, at most 1.2 µs a row of 21 columns; bench/micro/lake.ts. Used by the pool's encoder and by the hourly sink on the main thread.
  */
 
 import type { LakeColumnType, TextBytes } from '../../engine/core/pipeline.ts';

@@ -5,7 +5,7 @@
  * last, within the bytes that the compare script reads; sums cover all cells even where the list of cells is cut; late records are beside the
  * sums. Knows no dimension or measure by name.
  *
- * Hot path: once per changed value and write, a value has up to 1,000 cells. Guarded by bench/micro/redis-encode.ts.
+ * Hot path: 10 K values a second, at most 5 µs a value of one cell, 2.5 µs for each further one up to 1,000; bench/micro/redis-encode.ts.
  */
 
 import type { CellLabel, MergedCell } from '../../engine/core/cell.ts';

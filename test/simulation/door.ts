@@ -142,19 +142,7 @@ export class Door {
       onFailure: () => undefined,
       timers: {
         soon: (callback) => void this.#schedule(thread, 0, callback),
-        every: (intervalMs, callback) => {
-          let cancel = (): void => undefined;
-          const again = (): void => {
-            cancel = this.#schedule(thread, intervalMs, () => {
-              again();
-              callback();
-            });
-          };
-          again();
-          return () => {
-            cancel();
-          };
-        },
+        after: (delayMs, callback) => this.#schedule(thread, delayMs, callback),
       },
     });
   }

@@ -25,8 +25,8 @@ const CONNECTIONS = 8;
 
 export const batches: Scenario = {
   name: 'batches',
-  options: { seconds: 2, rounds: 9 },
-  slowOptions: { seconds: 2, rounds: 5 },
+  options: { seconds: 2, rounds: 5 },
+  slowOptions: { seconds: 2, rounds: 3 },
   run: (options) => withDaemon(options, (daemon) => runBatches(daemon, options)),
 };
 

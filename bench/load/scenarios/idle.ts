@@ -1,10 +1,11 @@
 /** What a daemon costs that nobody sends anything to. */
 
-import { cpuSeconds, rssMiB } from '../../harness/machine.ts';
+import { median, rssMiB, threadSeconds } from '../../harness/machine.ts';
 import { withDaemon, type Scenario, type ScenarioReport } from '../scenario.ts';
 
 export interface IdleReport extends ScenarioReport {
-  readonly cpuShare: number;
+  /** By round. */
+  readonly cpuShares: readonly number[];
   readonly rssMiB: number;
 }
 
@@ -13,16 +14,19 @@ const pause = (delayMs: number): Promise<void> => new Promise((resolve) => void 
 
 export const idle: Scenario = {
   name: 'idle',
-  options: { seconds: 30, rounds: 1 },
+  options: { seconds: 15, rounds: 3 },
   run: (options) =>
     withDaemon(options, async (daemon): Promise<IdleReport> => {
-      const { seconds } = options;
+      const { seconds, rounds } = options;
       const pid = daemon.child.pid as number;
       await pause(WARM_UP_MS);
-      const start = cpuSeconds(pid);
-      await pause(seconds * 1_000);
-      const cpuShare = (cpuSeconds(pid) - start) / seconds;
+      const cpuShares: number[] = [];
+      for (let round = 0; round < rounds; round++) {
+        const start = threadSeconds(pid);
+        await pause(seconds * 1_000);
+        cpuShares.push((threadSeconds(pid) - start) / seconds);
+      }
       const rss = rssMiB(pid);
-      return { scenario: 'idle', cpuShare, rssMiB: rss, lost: 0, lines: [`idle    CPU ${(cpuShare * 100).toFixed(2)} % of a core over ${seconds} s, RSS ${rss} MiB`] };
+      return { scenario: 'idle', cpuShares, rssMiB: rss, lost: 0, lines: [`idle    CPU ${(median(cpuShares) * 100).toFixed(2)} % of a core (median of ${rounds} times ${seconds} s), RSS ${rss} MiB`] };
     }),
 };

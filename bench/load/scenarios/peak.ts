@@ -34,8 +34,8 @@ export interface PeakReport extends ScenarioReport {
 
 export const peak: Scenario = {
   name: 'peak',
-  options: { seconds: 5, rounds: 5 },
-  slowOptions: { seconds: 4, rounds: 5 },
+  options: { seconds: 3, rounds: 5 },
+  slowOptions: { seconds: 3, rounds: 3 },
   run: (options) => withDaemon(options, (daemon) => runPeak(daemon, options)),
 };
 

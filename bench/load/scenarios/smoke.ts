@@ -22,7 +22,7 @@ const WARM_UP_SECONDS = 5;
 
 export const smoke: Scenario = {
   name: 'smoke',
-  options: { seconds: 40, rounds: 1 },
+  options: { seconds: 20, rounds: 1 },
   run: (options) => withDaemon(options, (daemon, redisPort) => runSmoke(daemon, redisPort, options)),
 };
 

@@ -241,6 +241,41 @@ describe('ticks', () => {
     expect(log.batches.map((batch) => batch.records.length)).toEqual([1, 0, 0]);
   });
 
+  it('wake an idle thread once each, and are put off by a record without a look in between', () => {
+    let nowMs = 0;
+    const due: { readonly atMs: number; readonly callback: () => void }[] = [];
+    const group = batcher(new MemoryLog(), {
+      tickAfterMs: 1_000,
+      clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+      timers: {
+        soon: (callback) => {
+          callback();
+        },
+        after: (delayMs, callback) => {
+          due.push({ atMs: nowMs + delayMs, callback });
+          return () => undefined;
+        },
+      },
+    });
+    const runTo = (endMs: number): number => {
+      let wakes = 0;
+      for (let next = due[0]; next !== undefined && next.atMs <= endMs; next = due[0]) {
+        due.shift();
+        nowMs = next.atMs;
+        wakes++;
+        next.callback();
+      }
+      nowMs = endMs;
+      return wakes;
+    };
+    expect(runTo(5_500)).toBe(5);
+    expect(group.stats().ticks).toBe(5);
+    put(group, new Member(), 'x');
+    // The look at 6.0 s finds half a second of silence, the next one a whole.
+    expect(runTo(6_600)).toBe(2);
+    expect(group.stats().ticks).toBe(6);
+  });
+
   it('that fail are counted and tried again', async () => {
     const log = new MemoryLog();
     log.fail = 'DISK_FULL';

@@ -64,4 +64,21 @@ describe('deadlines', () => {
     expect(passed).toEqual(['first', 'first']);
     queue.stop();
   });
+
+  it('keep no timer once nothing waits, and pass in time for what comes afterwards', () => {
+    const queue = new DeadlineQueue(800);
+    expect(vi.getTimerCount()).toBe(0);
+    const gone = new Item(() => undefined);
+    queue.add(gone);
+    queue.remove(gone);
+    vi.advanceTimersByTime(1_000);
+    expect(vi.getTimerCount()).toBe(0);
+    const addedMs = Date.now();
+    let expiredMs = 0;
+    queue.add(new Item(() => (expiredMs = Date.now())));
+    vi.advanceTimersByTime(2_000);
+    expect(expiredMs - addedMs).toBeGreaterThanOrEqual(800);
+    expect(expiredMs - addedMs).toBeLessThanOrEqual(900);
+    expect(vi.getTimerCount()).toBe(0);
+  });
 });

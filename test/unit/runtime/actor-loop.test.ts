@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LogBatch } from '../../../engine/core/log.ts';
 import type { OrderedStore } from '../../../engine/core/store.ts';
 import { partitionId, type Epoch, type Offset } from '../../../engine/core/types.ts';
-import { ActorLoop, type PartitionActor } from '../../../engine/runtime/actor-loop.ts';
+import { ActorLoop, type LoopWords, type PartitionActor } from '../../../engine/runtime/actor-loop.ts';
 import { memoryStore } from '../../../engine/state/index.ts';
 import type { ActorToMain } from '../../../engine/threads/messages.ts';
 import { PROGRESS_WORDS, Progress } from '../../../engine/threads/progress.ts';
@@ -23,6 +23,8 @@ interface LoopTest {
   readonly nowMs: () => number;
   /** Offsets of the batches that were folded. */
   readonly folded: readonly number[];
+  /** One more batch is durable. */
+  readonly receive: (records: boolean) => void;
 }
 
 /** A loop over partitions that always have something to save, and a log of `batches`, each of which takes a millisecond. A wait for work takes {@link STEP_MS}. */
@@ -33,7 +35,8 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
   const posted: ActorToMain[] = [];
   const taken: { partition: number; atMs: number }[] = [];
   const committed: number[] = [];
-  const words = { durableOffset: batches as Offset, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
+  let isRecord = false;
+  const words = { durableOffset: batches, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
     nowMs += STEP_MS;
     await turn();
   } };
@@ -71,11 +74,11 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
       get position() {
         return position as Offset;
       },
-      read: () => (position < batches ? ({ offset: position++, receivedAtMs: 0, slices: [] } as unknown as LogBatch) : null),
+      read: () => (position < words.durableOffset ? ({ offset: position++, receivedAtMs: 0, slices: isRecord ? [{ partition: -1 }] : [] } as unknown as LogBatch) : null),
       close: () => undefined,
     }),
     cursor: {} as never,
-    words,
+    words: words as unknown as LoopWords,
     progress: new Progress(new Int32Array(PROGRESS_WORDS)),
     post: (message) => void posted.push(message),
     clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
@@ -84,7 +87,10 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
     checkpointBytesMax: 1,
   });
   loop.onMessage({ type: 'go', durable: batches, settled: [], finalUpToMs: 0 });
-  return { loop, posted, taken, committed, words, nowMs: () => nowMs, folded };
+  return { loop, posted, taken, committed, words, nowMs: () => nowMs, folded, receive: (records) => {
+    isRecord = records;
+    words.durableOffset++;
+  } };
 }
 
 const until = async (isMet: () => boolean): Promise<void> => {
@@ -105,9 +111,12 @@ describe('an actor loop', () => {
         inFlight--;
       },
     });
-    const { loop, taken, words, nowMs } = loopOver(4, 400, store);
+    const { loop, taken, words, nowMs, receive } = loopOver(4, 400, store);
     const running = loop.run();
-    await until(() => nowMs() >= 1_700);
+    for (let atMs = 0; atMs < 1_700; atMs += 100) {
+      await until(() => nowMs() >= atMs);
+      receive(true);
+    }
     const inTurn = [...taken];
     words.stopping = true;
     await running;
@@ -127,6 +136,29 @@ describe('an actor loop', () => {
     expect(posted.find((message) => message.type === 'report')).toMatchObject({ complete: true });
     words.stopping = true;
     await running;
+  });
+
+  it('saves each partition once after the last record, then six times as seldom until the next one', async () => {
+    const { loop, taken, words, nowMs, receive } = loopOver(4, 400);
+    const running = loop.run();
+    receive(true);
+    // Ticks change nothing of it.
+    for (let atMs = 0; atMs < 5_300; atMs += 100) {
+      await until(() => nowMs() >= atMs);
+      receive(false);
+    }
+    expect(taken.filter(({ atMs }) => atMs <= 500).map(({ partition }) => partition)).toEqual([0, 1, 2, 3]);
+    const quiet = taken.filter(({ atMs }) => atMs > 500);
+    expect(quiet.length).toBeGreaterThanOrEqual(6);
+    for (const [index, { atMs }] of quiet.entries()) if (index > 0) expect(Math.abs(atMs - (quiet[index - 1]?.atMs ?? 0) - 600)).toBeLessThanOrEqual(3 * STEP_MS);
+    const [before, atMs] = [taken.length, nowMs()];
+    receive(true);
+    await until(() => nowMs() >= atMs + 450);
+    const after = taken.slice(before).map(({ partition }) => partition);
+    words.stopping = true;
+    await running;
+    expect(after.length).toBeGreaterThanOrEqual(4);
+    expect(new Set(after).size).toBe(4);
   });
 
   it('tells what the log must keep once a checkpoint is flushed, and not when it is committed', async () => {
