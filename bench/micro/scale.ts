@@ -118,18 +118,20 @@ class Lane {
   }
 }
 
-function fold({ directory, end, first, count }: Start): number {
+async function fold({ directory, end, first, count }: Start): Promise<number> {
   const actors = Array.from({ length: count }, (_, at) => openBenchPartition(first + at));
-  foldJournal({ directory, end: end as Offset, actors, lane: { first, count } });
+  await foldJournal({ directory, end: end as Offset, actors, lane: { first, count } });
   return actors.reduce((sum, actor) => sum + actor.stats().accepted, 0);
 }
 
 if (!isMainThread) {
   const { start, post, onMessage, close } = insideThread<Start, Told, 'go'>();
-  const warm = fold(start);
+  const warm = await fold(start);
   onMessage(() => {
-    post({ type: 'done', folded: warm + fold(start) });
-    close();
+    void fold(start).then((folded) => {
+      post({ type: 'done', folded: warm + folded });
+      close();
+    });
   });
   post({ type: 'warm' });
 } else if (isProgram(import.meta.url)) {

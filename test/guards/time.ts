@@ -163,7 +163,7 @@ export const TIME: readonly Guard[] = [
     section: 'time',
     rule: 'emission: the interval stretches so that egress stays under a quarter of a core',
     file: 'engine/runtime/egress.ts',
-    find: 'const REST_PER_WORK = 7;',
+    find: 'const REST_PER_WORK = 4;',
     replace: 'const REST_PER_WORK = 0;',
     test: { file: 'unit/runtime/egress.test.ts', name: 'rests as long as its work asks for, so that it stays under a quarter of its thread' },
   },
