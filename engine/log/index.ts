@@ -5,6 +5,8 @@ export type { JournalStats, JournalWriter } from './journal-writer.ts';
 export type { RetentionLimits, RetentionResult } from './segment-catalog.ts';
 export { openLogReader } from './journal-reader.ts';
 export type { LogReaderOptions } from './journal-reader.ts';
+export { openMergedLog } from './merged-log.ts';
+export type { MergedLogPlace, MergeWords } from './merged-log.ts';
 export { copyJournal, copySynced } from './copy-journal.ts';
 export { openLogLookup } from './journal-lookup.ts';
 export type { LogLookup, LogLookupOptions } from './journal-lookup.ts';

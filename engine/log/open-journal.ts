@@ -11,11 +11,13 @@ import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { diskErrorCode, type Disk } from '../core/disk.ts';
 import { EngineError } from '../core/errors.ts';
+import type { LogOrder } from '../core/log.ts';
 import { assert, offset, type Offset } from '../core/types.ts';
-import { batchHeaderBytes } from './batch-format.ts';
+import { batchHeaderBytes, orderKeyOf } from './batch-format.ts';
 import { checkMeta, createMeta, readMeta, unusable, type JournalMeta } from './journal-meta.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { nodeDisk } from './node-disk.ts';
+import { orderOfOne } from './order-of-one.ts';
 import { beyond, recoverTail, type LogState, type RecoveredTail } from './recovery.ts';
 import { SegmentCatalog, type SegmentEntry } from './segment-catalog.ts';
 import { corrupt } from './damage.ts';
@@ -46,6 +48,8 @@ export interface JournalOptions {
   readonly clock: Clock;
   /** Called with each new durable offset, at the end of open too. Must not raise. */
   readonly publish: (durable: Offset) => void;
+  /** Shared by the writers of all journals of a data directory; its own for a journal that is the only one. */
+  readonly order?: LogOrder;
   /** Highest offset that a flushed checkpoint covers: the next record it wants. 0 for none. */
   readonly provenOffset?: Offset;
   /** Used when the journal is created, then fixed; a multiple of 4096. */
@@ -110,9 +114,12 @@ async function open(disk: Disk, options: JournalOptions): Promise<OpenedJournal>
       spares,
       entries: [...catalogEntries(chain, tail), started.entry],
     });
+    const order = options.order ?? orderOfOne();
+    order.raise(orderKeyOf(started.state), started.state.runningTimeMs);
     const writer = new JournalWriter({
       disk,
       directory,
+      order,
       meta,
       clock: options.clock,
       publish: options.publish,
@@ -127,6 +134,8 @@ async function open(disk: Disk, options: JournalOptions): Promise<OpenedJournal>
     });
     spares.replenish();
     options.publish(writer.durableOffset);
+    // What the last life had under way is read from here on, or never.
+    order.settled();
     return { writer, recovery: recoveryReport(started.state, tail, catalog) };
   } catch (error) {
     await spares.close();
