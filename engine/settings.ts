@@ -2,6 +2,7 @@
  * Every setting of the daemon, in one schema: names, units, bounds and defaults. The sections of ingress and sinks are theirs.
  */
 
+import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
@@ -21,6 +22,7 @@ export const settingsSchema = z.strictObject({
   }).prefault({}),
   threads: z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
+    ingress: wholeNumber(0, JOURNALS_MAX).default(0).describe('doors on the one port, each with its journal; 0: two fifths of the cores; node:http has one'),
     pool: wholeNumber(1, 64).default(2).describe('threads that encode the lake; they end when idle'),
     // An idle thread beats each second: less would find stalls where there are none.
     stall_timeout_ms: wholeNumber(2_000, 3_600_000).default(30_000).describe('an actor thread that makes no step for so long is replaced, a door restarts the daemon; doubled after each time in a row'),

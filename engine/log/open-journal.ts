@@ -182,7 +182,7 @@ function checkSizes(meta: JournalMeta, batchBytesMax: number, directory: string)
 }
 
 /** Keeps the spares of the last life that have full size; the others are removed. */
-function adoptSpares(disk: Disk, options: JournalOptions, chain: SegmentChain, meta: JournalMeta): SpareFiles {
+export function adoptSpares(disk: Disk, options: JournalOptions, chain: SegmentChain, meta: JournalMeta): SpareFiles {
   const spares = new SpareFiles({
     disk,
     clock: options.clock,
@@ -236,7 +236,7 @@ async function startFirstSegment(
 }
 
 /** Removes what the new segment's header made void. Nothing depends on it: a failure is left for the next open. */
-function cleanUp(disk: Disk, chain: SegmentChain, tail: RecoveredTail | null): void {
+export function cleanUp(disk: Disk, chain: SegmentChain, tail: RecoveredTail | null): void {
   for (const path of chain.voidPaths) removeQuietly(disk, path);
   if (tail === null || tail.newest.fileBytes === tail.proven.position) return;
   try {
@@ -259,7 +259,7 @@ function removeQuietly(disk: Disk, path: string): void {
   }
 }
 
-function catalogEntries(chain: SegmentChain, tail: RecoveredTail | null): SegmentEntry[] {
+export function catalogEntries(chain: SegmentChain, tail: RecoveredTail | null): SegmentEntry[] {
   return chain.segments.map((segment: ChainSegment, index) => {
     const next = chain.segments[index + 1];
     const endPosition = next === undefined ? (tail as RecoveredTail).proven.position : segment.endPosition;
@@ -273,7 +273,7 @@ function catalogEntries(chain: SegmentChain, tail: RecoveredTail | null): Segmen
   });
 }
 
-function recoveryReport(state: LogState, tail: RecoveredTail | null, catalog: SegmentCatalog): JournalRecovery {
+export function recoveryReport(state: LogState, tail: RecoveredTail | null, catalog: Pick<SegmentCatalog, 'oldestOffset'>): JournalRecovery {
   const cutBytes = tail?.cutBytes ?? 0;
   return {
     created: tail === null,

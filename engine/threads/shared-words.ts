@@ -65,22 +65,6 @@ export class SharedWords {
     Atomics.store(this.#words(journal), DURABLE, BigInt(durable));
   }
 
-  get durableOffset(): Offset {
-    return this.durableOf(0);
-  }
-
-  set durableOffset(durable: Offset) {
-    this.setDurable(0, durable);
-  }
-
-  get neededOffset(): Offset {
-    return this.neededOf(0);
-  }
-
-  set neededOffset(needed: Offset) {
-    this.setNeeded(0, needed);
-  }
-
   /** By journal. */
   get durableOffsets(): Offset[] {
     return this.#journals.map((_, journal) => this.durableOf(journal));

@@ -110,7 +110,7 @@ function readOutbox(entry: Buffer): unknown {
   const key = Buffer.alloc(16);
   entry.copy(key);
   const outbox = new Outbox(1, storeOf(Object.values(TABLES), TABLES.outbox, key, entry.subarray(16)));
-  return [outbox.takeShares(), outbox.pendingOffset(offset(0))];
+  return [outbox.takeShares(), outbox.pendingOffsets([offset(0)])];
 }
 
 function readDeadLetter(value: Uint8Array): unknown {

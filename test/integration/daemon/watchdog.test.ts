@@ -81,15 +81,15 @@ const HANGING_THREAD = `
   import { writeFileSync, existsSync } from 'node:fs';
   import { parentPort, workerData } from 'node:worker_threads';
   const { settings, words, lane } = workerData;
-  const progress = new Int32Array(words, 64 + 24, 4);
+  const progress = new Int32Array(words, 640 + 24, 4);
   const again = existsSync(settings.mark);
   writeFileSync(settings.mark, '');
   Atomics.store(progress, 1, settings.stage);
   if (!again) {
-    new Float64Array(words, 64, 3).set([7, 3, 1]);
+    new Float64Array(words, 640, 3).set([7, 3, 1]);
     Atomics.wait(new Int32Array(settings.woken), 0, 0);
   }
-  parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offset: 0, sequence: 0 }] });
+  parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offsets: [0], sequence: 0 }] });
   const turn = setInterval(() => {
     Atomics.add(progress, 0, 1);
     if (Atomics.load(progress, 2) === 0 && Atomics.load(new Int32Array(words), 5) === 0) return;
