@@ -43,7 +43,7 @@ function journalFamilies({ state }: Daemon): Family[] {
   const journal = state.ingress?.journal;
   if (journal === undefined) return [];
   return [
-    gauge('millrace_journal_durable_offset', 'Offset up to which the journal is durable', journal.durableOffset),
+    gauge('millrace_journal_durable_offset', 'Offset up to which the journal is durable; the sum over several journals', journal.durableOffset),
     gauge('millrace_journal_ahead_seconds', 'Log time, which never goes back, ahead of the clock', journal.aheadMs / 1_000),
     gauge('millrace_journal_bytes', 'Bytes of journal on disk', journal.bytesOnDisk),
     counter('millrace_journal_batches_total', 'Batches written by this process, ticks included', journal.batches),

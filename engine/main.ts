@@ -23,11 +23,10 @@ import { rulesOf } from './rules-of.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
-import { ingressThreadCount } from './runtime/lanes.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
-import { journalBytesMax, type Settings } from './settings.ts';
+import { ingressThreadsOf, journalBytesMax, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
 import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
@@ -277,9 +276,6 @@ export class Daemon {
 async function release(directory: DataDirectory, clean: boolean): Promise<void> {
   if (!areThreadsRunning()) await directory.release({ clean });
 }
-
-/** node:http cannot share its port: a second thread would have no door. */
-const ingressThreadsOf = ({ door, threads }: Settings): number => (door === 'node' ? 1 : ingressThreadCount(threads.ingress));
 
 /** What is set holds for the daemon: each thread has its share, and of bytes in flight at least what the largest body needs. */
 function ingressSettings(settings: Settings, directory: DataDirectory, { threads, connections }: { readonly threads: number; readonly connections: number }): IngressSettings {

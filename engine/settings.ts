@@ -4,6 +4,7 @@
 
 import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
+import { ingressThreadCount } from './runtime/lanes.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
 import { redisOptionsSchema } from '../sinks/redis/options.ts';
@@ -79,3 +80,6 @@ export type Settings = z.output<typeof settingsSchema>;
 
 /** What the journal may take of a file system of `diskBytes`. */
 export const journalBytesMax = ({ journal }: Settings, diskBytes: number): number => (journal.bytes_max > 0 ? journal.bytes_max : Math.floor(Math.min(20 * GIB, diskBytes / 4)));
+
+/** node:http cannot share its port: a second thread would have no door. */
+export const ingressThreadsOf = ({ door, threads }: Settings): number => (door === 'node' ? 1 : ingressThreadCount(threads.ingress));

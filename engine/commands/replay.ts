@@ -35,7 +35,8 @@ export async function replay(options: { readonly config?: string; readonly from:
   const log = createLogger('error');
   const directory = await openDataDirectory({ path: target, partitionCount: facts.partitionCount, segmentBytes: facts.segmentBytes, nowMs: systemClock.nowMs() });
   const journalDirectories = journalsOf(source);
-  const ends = journalDirectories.map((journal) => inspectJournal({ directory: journal }).segments.at(-1)?.endOffset ?? offset(0));
+  // The newest segments may be empty, begun by a life that ended at once: no partition ever stands at their end.
+  const ends = journalDirectories.map((journal) => inspectJournal({ directory: journal }).segments.findLast(({ batches }) => batches > 0)?.endOffset ?? offset(0));
   const end = ends.reduce((sum, one) => sum + one, 0);
   let failure: EngineError | null = null;
   const engine = new FoldEngine({
