@@ -2,7 +2,7 @@
 
 import type { IngressStats } from '../ingress/index.ts';
 import type { HistogramSnapshot } from './core/histogram.ts';
-import type { IngressThreadStats } from './ingress-thread.ts';
+import type { IngressThreadStats, SealedFigures } from './ingress-thread.ts';
 import type { JournalStats } from './log/index.ts';
 
 export interface IngressFigures {
@@ -31,9 +31,15 @@ export function ingressFigures(told: ReadonlyMap<number, IngressThreadStats>): I
       bytesOnDisk: journal.bytesOnDisk + sum(sealed.map(({ bytesOnDisk }) => bytesOnDisk)),
       segments: journal.segments + sum(sealed.map(({ segments }) => segments)),
     },
-    lastRecordOffsets: [...Array.from({ length: (numbers.at(-1) as number) + 1 }, (_, number) => told.get(number)?.journal.lastRecordOffset ?? 0), ...sealed.map(({ endOffset }) => endOffset)],
+    lastRecordOffsets: lastRecordOffsets(told, sealed),
     heapBytes: threads.map(({ heapBytes }) => heapBytes),
   };
+}
+
+/** 0 for a thread that has told nothing yet. */
+function lastRecordOffsets(told: ReadonlyMap<number, IngressThreadStats>, sealed: readonly SealedFigures[]): number[] {
+  const offsets = new Map([...[...told].map(([thread, { journal }]) => [thread, journal.lastRecordOffset as number] as const), ...sealed.map(({ journal, endOffset }) => [journal, endOffset] as const)]);
+  return Array.from({ length: Math.max(...offsets.keys()) + 1 }, (_, journal) => offsets.get(journal) ?? 0);
 }
 
 const sum = (figures: readonly number[]): number => figures.reduce((total, figure) => total + figure, 0);

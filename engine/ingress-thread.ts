@@ -42,6 +42,7 @@ export interface IngressThreadStats {
 }
 
 export interface SealedFigures {
+  readonly journal: number;
   readonly endOffset: number;
   readonly oldestReceivedAtMs: number;
   readonly bytesOnDisk: number;
@@ -154,7 +155,7 @@ function leave(): void {
 
 function postStats(): void {
   if (ingress === null || writer === null) return;
-  const figures = sealed.map(({ number, journal: { oldestReceivedAtMs, bytesOnDisk, segments } }) => ({ endOffset: words.durableOf(number), oldestReceivedAtMs, bytesOnDisk, segments }));
+  const figures = sealed.map(({ number, journal: { oldestReceivedAtMs, bytesOnDisk, segments } }) => ({ journal: number, endOffset: words.durableOf(number), oldestReceivedAtMs, bytesOnDisk, segments }));
   post({ type: 'stats', stats: { door: ingress.stats(), journal: writer.stats(), sealed: figures, heapBytes: heapBytes() } });
 }
 

@@ -220,6 +220,7 @@ export class Daemon {
       onListening: (thread, message) => {
         this.#doors.add(thread);
         this.state.door = { kind: message.door, fallbackReason: message.fallbackReason, port: message.port, host: message.host };
+        if (threads > 1 && message.door === 'node') this.#log.warn({ threads }, 'node:http cannot share its port: one ingress thread has the door, the others stay idle');
         if (message.fallbackReason !== null) this.#log.warn({ door: message.door, reason: message.fallbackReason }, 'uWebSockets.js cannot be loaded: node:http serves the ingest port');
         this.#listening?.resolve();
       },

@@ -29,8 +29,6 @@ export class IngressThreads<Settings, Stats, Recovery> {
   readonly #options: IngressThreadsOptions<Settings, Stats, Recovery>;
   readonly #threads: readonly IngressSupervisor<Settings, Stats, Recovery>[];
   readonly #opened = new Set<number>();
-  /** Threads whose doors listen now. */
-  readonly #listening = new Set<number>();
   /** Where the first door listened, once it has; null before. */
   #first: { readonly port: number; readonly door: string } | null = null;
 
@@ -81,13 +79,11 @@ export class IngressThreads<Settings, Stats, Recovery> {
         if (thread === 0) onBegun();
       },
       onListening: (message) => {
-        this.#listening.add(thread);
         this.#first ??= { port: message.port, door: message.door };
         onListening(thread, message);
         this.#beginWhoMay();
       },
       onClosed: () => {
-        this.#listening.delete(thread);
         onClosed(thread);
       },
       onStats: (stats) => {
@@ -100,7 +96,8 @@ export class IngressThreads<Settings, Stats, Recovery> {
   #beginWhoMay(): void {
     if (this.#opened.size < this.#threads.length) return;
     const port = this.#first?.port ?? 0;
-    const joins = this.#listening.size > 0;
+    // From then on the port is this process's, also in a moment in which none of its doors listens.
+    const joins = this.#first !== null;
     this.#threads.forEach((supervisor, thread) => {
       if (thread === 0) supervisor.begin({ controls: this.#options.controls(), port, joins });
       else if (this.#first !== null && this.#first.door === 'uws') supervisor.begin({ controls: [], port, joins });

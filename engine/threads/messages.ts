@@ -37,7 +37,7 @@ export interface IngressBegin {
   readonly controls: readonly Uint8Array[];
   /** Where the thread before this one, or the first one, listened; 0 for nowhere yet. */
   readonly port: number;
-  /** A door of this process listens there already. */
+  /** A door of this process listens there, or did a moment ago. */
   readonly joins: boolean;
 }
 
