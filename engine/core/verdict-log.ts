@@ -40,7 +40,7 @@ export class VerdictLogWriter {
   append(batchOffset: Offset, firstSequence: number, verdicts: Uint8Array, count: number, journal = 0): void {
     const step = batchOffset - (this.#lastOffsets[journal] ?? 0);
     assert(step >= 0 && step % BATCH_ALIGNMENT === 0, 'batches arrive in log order, aligned');
-    assert(firstSequence >= this.#lastSequence, 'sequences rise');
+    assert(firstSequence >= this.#lastSequence && count > 0, 'sequences rise, and a batch has records');
     this.#reserve(40 + (count >>> 2) + 1);
     if (journal !== this.#journal) this.#switchTo(journal);
     this.#varint(step / BATCH_ALIGNMENT);
