@@ -7,7 +7,7 @@ import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import type { OrderedStore } from './core/store.ts';
 import { partitionId } from './core/types.ts';
-import { createRecordCursor, openLogReader } from './log/index.ts';
+import { createRecordCursor, openMergedLog } from './log/index.ts';
 import { ActorLoop, partitionFile } from './runtime/actor-loop.ts';
 import { beatingStore } from './runtime/beating-store.ts';
 import { openStore } from './state/index.ts';
@@ -19,7 +19,8 @@ import { heapBytes, insideThread } from './threads/worker.ts';
 
 /** Everything an actor thread needs to know, plain data. */
 export interface ActorSettings {
-  readonly journalDirectory: string;
+  /** By journal. */
+  readonly journalDirectories: readonly string[];
   readonly stateDirectory: string;
   readonly instance: string;
   readonly partitionCount: number;
@@ -65,7 +66,7 @@ async function run(): Promise<void> {
   });
   const loop = new ActorLoop({
     partitions,
-    openReader: (from) => openLogReader({ directory: settings.journalDirectory, lane, from }),
+    openLog: (from, nextSequence) => openMergedLog({ directories: settings.journalDirectories, lane, from, nextSequence, words }),
     cursor: createRecordCursor(),
     words,
     progress,

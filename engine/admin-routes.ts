@@ -86,12 +86,14 @@ export function pipelineAnswer(view: Daemon): object {
   const { live } = engine;
   const journal = state.ingress?.journal;
   const durable = journal?.durableOffset ?? 0;
-  const lastRecord = journal?.lastRecordOffset ?? 0;
+  const lastRecords = state.ingress?.lastRecordOffsets ?? [];
   const partitions = live.partitionStates();
   return {
     conservation: live.conservation(),
     partitions: partitions.map((partition) => {
-      const lagBytes = Math.max(0, lastRecord - partition.offset);
+      // Journal by journal: ticks that a partition has folded of one do not make up for records of another.
+      const offsets = partition.offsets ?? [partition.offset];
+      const lagBytes = lastRecords.reduce((sum, lastRecord, number) => sum + Math.max(0, lastRecord - (offsets[number] ?? 0)), 0);
       return { id: partition.partition, watermark: isoOrNull(partition.watermarkMs), offset: partition.offset, lag_bytes: lagBytes, lag_records: lagRecords(view, lagBytes) };
     }),
     sinks: view.sinkHealth().map((sink) => ({
@@ -238,7 +240,7 @@ function pageRoutes(): AdminRoute[] {
 
 function actionRoutes(view: Daemon): AdminRoute[] {
   const savepointQuery = z.strictObject({ directory: z.string().min(1).max(4_000), progress: flag().default(false) });
-  const faultQuery = z.strictObject({ thread: z.string().regex(/^(ingress|\d{1,3})$/) });
+  const faultQuery = z.strictObject({ thread: z.string().regex(/^(ingress(-[1-7])?|\d{1,3})$/) });
   const hangQuery = faultQuery.extend({ in: z.enum(['script', 'native']).default('script') });
   const savepoint: AdminRoute = {
     method: 'POST',

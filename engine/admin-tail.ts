@@ -12,7 +12,7 @@ import { DIMENSION_SEPARATOR } from './core/cell.ts';
 import type { RecordCursor } from './core/log.ts';
 import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
-import { createRecordCursor, openLogLookup, type LogLookup } from './log/index.ts';
+import { createRecordCursor, openMergedLookup, type LogLookup } from './log/index.ts';
 import type { Daemon } from './main.ts';
 import { comparePlaces } from './runtime/answers.ts';
 import type { Question, RecordPlace, TailAnswer, TailEntry } from './threads/messages.ts';
@@ -52,7 +52,7 @@ export const tailSourceOf = (view: Daemon): TailSource => ({
   partitions: view.settings.partitions,
   dimensions: view.engine.live.schema.dimensions,
   ask: (question) => view.engine.asker.ask<TailAnswer>(question),
-  openLookup: () => openLogLookup({ directory: view.directory.journal }),
+  openLookup: () => openMergedLookup({ directories: view.directory.journals }),
 });
 
 /** Raises QUERY_INVALID for a cursor that is none. */
@@ -105,6 +105,7 @@ function described(source: TailSource, entry: TailEntry, event: Readonly<Record<
     outcome: VERDICT_NAMES[entry.verdict],
     reason: entry.rejectCode >= 0 ? (REJECT_CODES[entry.rejectCode] ?? null) : null,
     partition: entry.partition,
+    journal: entry.journal,
     offset: entry.batchOffset,
     batch: entry.batchSequence,
     index: entry.index,
@@ -135,7 +136,7 @@ class PayloadReader {
   bytesRead = 0;
   readonly #lookup: LogLookup;
   readonly #cursor: RecordCursor = createRecordCursor();
-  #offset = -1;
+  #batchSequence = -1;
   /** Views of the lookup's buffer, by index in the batch. */
   readonly #payloads = new Map<number, Payload>();
 
@@ -144,15 +145,15 @@ class PayloadReader {
   }
 
   holds(entry: TailEntry): boolean {
-    return entry.batchOffset === this.#offset;
+    return entry.batchSequence === this.#batchSequence;
   }
 
   /** The batch of the entry. Where its segment has been retired since, or is damaged, the outcomes still stand and the bytes are gone. */
   read(entry: TailEntry): void {
-    this.#offset = entry.batchOffset;
+    this.#batchSequence = entry.batchSequence;
     this.#payloads.clear();
     try {
-      const batch = this.#lookup.batchAt(entry.batchOffset as Offset);
+      const batch = this.#lookup.batchAt(entry.batchOffset as Offset, undefined, entry.journal);
       for (const slice of batch.slices) {
         this.bytesRead += slice.end - slice.start;
         this.#cursor.reset(batch, slice);

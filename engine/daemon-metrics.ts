@@ -43,7 +43,7 @@ function journalFamilies({ state }: Daemon): Family[] {
   const journal = state.ingress?.journal;
   if (journal === undefined) return [];
   return [
-    gauge('millrace_journal_durable_offset', 'Offset up to which the journal is durable', journal.durableOffset),
+    gauge('millrace_journal_durable_offset', 'Offset up to which the journal is durable; the sum over several journals', journal.durableOffset),
     gauge('millrace_journal_ahead_seconds', 'Log time, which never goes back, ahead of the clock', journal.aheadMs / 1_000),
     gauge('millrace_journal_bytes', 'Bytes of journal on disk', journal.bytesOnDisk),
     counter('millrace_journal_batches_total', 'Batches written by this process, ticks included', journal.batches),
@@ -64,7 +64,7 @@ function partitionFamilies({ engine, state }: Daemon): Family[] {
     gauge('millrace_watermark_lag_seconds', 'Age of each partition\'s watermark', watermarks.map((partition) => ({ labels: { partition: String(partition.partition) }, value: Math.max(0, (Date.now() - partition.watermarkMs) / 1_000) }))),
     gauge('millrace_actor_lag_bytes', 'Journal bytes that an actor thread has not folded', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: Math.max(0, durable - stats.offset) }))),
     counter('millrace_actor_busy_seconds_total', 'Time an actor thread spent folding', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.busyMs / 1_000 }))),
-    gauge('millrace_thread_heap_bytes', 'JavaScript heap of a thread, with the buffers that it holds outside', [...threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.heapBytes })), ...(state.ingress === null ? [] : [{ labels: { thread: 'ingress' }, value: state.ingress.heapBytes }])]),
+    gauge('millrace_thread_heap_bytes', 'JavaScript heap of a thread, with the buffers that it holds outside', [...threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.heapBytes })), ...(state.ingress?.heapBytes ?? []).map((value, thread) => ({ labels: { thread: thread === 0 ? 'ingress' : `ingress-${thread}` }, value }))]),
     counter('millrace_checkpoints_total', 'Checkpoints flushed', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpoints }))),
     counter('millrace_checkpoint_failures_total', 'Checkpoints that could not be written', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpointFailures }))),
     gauge('millrace_cells_in_memory', 'Cells that partitions hold in memory', sum('cellsInMemory')),

@@ -57,7 +57,7 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
     spoolDirectory: directory.spool,
     spoolBytesMax: settings.lake.spool_bytes_max,
     target,
-    encode: async (job) => (await pool.run({ ...job, type: 'slot', journalDirectory: directory.journal, rowsPerFile: settings.lake.rows_per_file })) as SlotFiles,
+    encode: async (job) => (await pool.run({ ...job, type: 'slot', journalDirectories: directory.journals, rowsPerFile: settings.lake.rows_per_file })) as SlotFiles,
     onSpooled: (slot) => {
       engine.spooled(slot);
     },

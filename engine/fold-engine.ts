@@ -32,8 +32,8 @@ import { SharedWords } from './threads/shared-words.ts';
 export interface FoldEngineOptions {
   readonly settings: Settings;
   readonly directory: DataDirectory;
-  /** Where the log is read; the data directory's own, or another one in a replay. */
-  readonly journalDirectory: string;
+  /** Where the log is read, by journal; the data directory's own, or another one's in a replay. */
+  readonly journalDirectories: readonly string[];
   readonly sinkNames: readonly string[];
   readonly log: Logger;
   /** Lives in a row that ended before this one because a thread was stuck. */
@@ -66,7 +66,7 @@ export class FoldEngine {
     const schema = resultSchema(appsflyerPipeline);
     const threads = actorThreadCount(settings.threads.actors, settings.partitions);
     this.#options = options;
-    this.words = SharedWords.create(threads);
+    this.words = SharedWords.create(threads, options.journalDirectories.length);
     this.need = new RetentionNeed(settings.partitions);
     this.latency = new LatencyTracker(options.sinkNames);
     this.liveFile = openStore({ path: join(directory.live, 'live.mdb'), tables: LIVE_TABLES });
@@ -113,10 +113,11 @@ export class FoldEngine {
     for (let thread = 0; thread < threads; thread++) this.#egress.recovering(thread);
   }
 
-  /** Restores all partitions; resolves with the highest offset that a checkpoint covers. Raises DATA_DIR_FOREIGN where the live store is gone. */
-  async start(): Promise<number> {
+  /** Restores all partitions; resolves with the highest offset of each journal that a checkpoint covers. Raises DATA_DIR_FOREIGN where the live store is gone. */
+  async start(): Promise<number[]> {
     const proven = await this.#actors.start();
-    if (proven > 0 && !hasIdentity(this.liveFile)) {
+    this.#refuseMissingJournals(proven);
+    if (proven.some((offset) => offset > 0) && !hasIdentity(this.liveFile)) {
       throw new EngineError('DATA_DIR_FOREIGN', 'the partitions have checkpoints, but live/live.mdb is new: hours that only the former one held would be missing', {
         where: { file: join(this.#options.directory.live, 'live.mdb') },
         fix: 'put back the live.mdb that belongs to this data directory, or restore a savepoint',
@@ -126,8 +127,8 @@ export class FoldEngine {
     return proven;
   }
 
-  /** The log is durable up to `durable`: recover up to there, then follow the shared word. */
-  go(durable: number): void {
+  /** The log is durable up to `durable`, by journal: recover up to there, then follow the shared words. */
+  go(durable: readonly number[]): void {
     if (this.#going) return;
     this.#going = true;
     for (let thread = 0; thread < this.#actors.ports.length; thread++) this.#egress.go(thread, durable);
@@ -177,6 +178,15 @@ export class FoldEngine {
     return this.liveFile.close();
   }
 
+  #refuseMissingJournals(proven: readonly number[]): void {
+    const missing = proven.findIndex((offset, journal) => offset > 0 && journal >= this.words.journals);
+    if (missing < 0) return;
+    throw new EngineError('CHECKPOINT_BEYOND_LOG', `the partitions have folded journal ${missing}, and there is none of that number`, {
+      where: { journal: missing, offset: proven[missing] as number },
+      fix: 'journals and state must come from the same moment: put the journal back, or restore both from one copy',
+    });
+  }
+
   async #apply(output: MergeOutput, nowMs: number): Promise<void> {
     const oldest = Math.min(...this.#oldestReceived.values());
     this.#oldestReceived.clear();
@@ -188,7 +198,7 @@ export class FoldEngine {
     switch (message.type) {
       case 'restored':
         // A replacement thread: the others run already.
-        if (this.#going) this.#egress.go(thread, this.words.durableOffset);
+        if (this.#going) this.#egress.go(thread, this.words.durableOffsets);
         break;
       case 'report':
         if (message.oldestReceivedAtMs > 0 && !message.complete) this.#oldestReceived.set(thread, Math.min(this.#oldestReceived.get(thread) ?? Infinity, message.oldestReceivedAtMs));
@@ -196,7 +206,7 @@ export class FoldEngine {
         break;
       case 'flushed':
         this.need.set(message.partition, message.needed);
-        this.words.neededOffset = this.need.offset;
+        for (let journal = 0; journal < this.words.journals; journal++) this.words.setNeeded(journal, this.need.of(journal));
         break;
       case 'shares':
         this.#options.onShares(message.shares);
@@ -218,9 +228,9 @@ export class FoldEngine {
   }
 }
 
-function actorSettings({ settings, directory, journalDirectory }: FoldEngineOptions): ActorSettings {
+function actorSettings({ settings, directory, journalDirectories }: FoldEngineOptions): ActorSettings {
   return {
-    journalDirectory,
+    journalDirectories,
     stateDirectory: directory.state,
     instance: directory.instance,
     partitionCount: settings.partitions,

@@ -16,16 +16,17 @@ import type { SinkHealth } from './core/feed.ts';
 import { encodeControl } from './core/rules.ts';
 import { MS_PER_HOUR } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
+import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import type { JournalRecovery } from './log/index.ts';
 import { rulesOf } from './rules-of.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
-import { IngressSupervisor } from './runtime/ingress-supervisor.ts';
+import { IngressThreads } from './runtime/ingress-threads.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
-import { journalBytesMax, type Settings } from './settings.ts';
+import { ingressThreadsOf, journalBytesMax, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
 import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
@@ -44,7 +45,8 @@ export interface DaemonState {
   diskFreeBytes: number;
   diskReserveExhausted: boolean;
   door: { kind: string; fallbackReason: string | null; port: number; host: string } | null;
-  ingress: IngressThreadStats | null;
+  /** Of all ingress threads together. */
+  ingress: IngressFigures | null;
 }
 
 /** The running daemon, as the admin routes see it. */
@@ -57,7 +59,10 @@ export class Daemon {
   readonly startedAtMs = systemClock.nowMs();
   readonly #log: Logger;
   readonly #onFatal: (error: EngineError) => void;
-  readonly #ingress: IngressSupervisor<IngressSettings, IngressThreadStats, JournalRecovery>;
+  readonly #ingress: IngressThreads<IngressSettings, IngressThreadStats, JournalRecovery>;
+  /** By thread. */
+  readonly #ingressStats = new Map<number, IngressThreadStats>();
+  readonly #doors = new Set<number>();
   #admin: AdminServer | null = null;
   #diskTimer: NodeJS.Timeout | null = null;
   #listening: { resolve: () => void; reject: (error: EngineError) => void } | null = null;
@@ -71,7 +76,7 @@ export class Daemon {
     this.engine = new FoldEngine({
       settings,
       directory,
-      journalDirectory: directory.journal,
+      journalDirectories: directory.journals,
       sinkNames: settings.redis === undefined ? ['lake-hourly'] : ['redis', 'lake-hourly'],
       log,
       stallsBefore,
@@ -87,12 +92,12 @@ export class Daemon {
         this.#fatal(error);
       },
     });
-    this.#ingress = this.#supervisor(stallsBefore);
+    this.#ingress = this.#ingressThreads(stallsBefore);
   }
 
   /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. `stallsBefore`: lives in a row that a stuck thread ended. */
   static async start(settings: Settings, log: Logger, onFatal: (error: EngineError) => void, stallsBefore = 0): Promise<Daemon> {
-    const directory = await openDataDirectory({ path: settings.data_dir, partitionCount: settings.partitions, segmentBytes: settings.journal.segment_bytes, nowMs: systemClock.nowMs() });
+    const directory = await openDataDirectory({ path: settings.data_dir, partitionCount: settings.partitions, segmentBytes: settings.journal.segment_bytes, journals: ingressThreadsOf(settings), nowMs: systemClock.nowMs() });
     let daemon: Daemon | null = null;
     if (!directory.lockedAcrossContainers) log.warn({ path: directory.path }, 'the file system of data_dir has no sockets: a daemon in another container would not be kept out of it');
     try {
@@ -118,7 +123,7 @@ export class Daemon {
   /** Limits that are reached, each with the number of partitions that have. */
   alarms(): ReadonlyMap<string, number> {
     // A recovery is behind by its nature.
-    const durableOffset = this.state.ready ? this.engine.words.durableOffset : 0;
+    const durableOffset = this.state.ready ? this.engine.words.durableOffsets.reduce((sum, durable) => sum + durable, 0) : 0;
     return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
   }
 
@@ -132,13 +137,14 @@ export class Daemon {
 
   /** For fault tests. */
   faultThread(which: string, how: Fault): void {
-    if (which === 'ingress') this.#ingress.fault(how);
+    const ingress = /^ingress(?:-(\d))?$/.exec(which);
+    if (ingress !== null) this.#ingress.fault(Number(ingress[1] ?? 0), how);
     else this.engine.faultThread(Number(which), how);
   }
 
   /** Resolves with the bytes written. */
   savepoint(target: string): Promise<number> {
-    return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, durableOffset: () => this.engine.words.durableOffset, spoolScratch: SPOOL_SCRATCH, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
+    return writeSavepoint(target, { directory: this.directory, asker: this.engine.asker, live: this.engine.liveFile, durableOffsets: () => this.engine.words.durableOffsets, spoolScratch: SPOOL_SCRATCH, pin: () => this.engine.need.pin(), nowMs: systemClock.nowMs() });
   }
 
   /** Before an exit that cannot wait for a drain: an ingress thread that still has its door open when the process exits aborts it, and the exit code is lost. */
@@ -185,35 +191,46 @@ export class Daemon {
     this.#listening = null;
   }
 
-  #supervisor(stallsBefore: number): IngressSupervisor<IngressSettings, IngressThreadStats, JournalRecovery> {
+  #ingressThreads(stallsBefore: number): IngressThreads<IngressSettings, IngressThreadStats, JournalRecovery> {
     const { settings, directory } = this;
+    const threads = ingressThreadsOf(settings);
     const controls = [
       encodeControl({ type: 'generation', generation: directory.generation, instance: directory.instance, partitionCount: settings.partitions }),
       encodeControl({ type: 'rules', rules: rulesOf(settings) }),
     ];
-    return new IngressSupervisor({
+    return new IngressThreads({
       module: new URL('./ingress-thread.js', import.meta.url),
-      settings: ingressSettings(settings, directory, this.#connectionsMax()),
+      threads,
+      settings: ingressSettings(settings, directory, { threads, connections: this.#connectionsMax() }),
       words: this.engine.words,
       controls: () => controls,
       clock: systemClock,
       stallTimeoutMs: settings.threads.stall_timeout_ms,
       stallsBefore,
       log: this.#log,
-      onOpened: (message) => {
-        this.#log.info({ ...message.recovery }, 'the journal is open');
-        this.engine.go(message.durable);
+      onOpened: (thread, [own, ...sealed]) => {
+        this.#log.info({ ...(threads > 1 && { thread }), ...own }, 'the journal is open');
+        sealed.forEach((recovery, at) => {
+          this.#log.info({ journal: threads + at, ...recovery }, 'a journal that no thread writes any more is open');
+        });
       },
-      onListening: (message) => {
+      onBegun: () => {
+        this.engine.go(this.engine.words.durableOffsets);
+      },
+      onListening: (thread, message) => {
+        this.#doors.add(thread);
         this.state.door = { kind: message.door, fallbackReason: message.fallbackReason, port: message.port, host: message.host };
+        if (threads > 1 && message.door === 'node') this.#log.warn({ threads }, 'node:http cannot share its port: one ingress thread has the door, the others stay idle');
         if (message.fallbackReason !== null) this.#log.warn({ door: message.door, reason: message.fallbackReason }, 'uWebSockets.js cannot be loaded: node:http serves the ingest port');
         this.#listening?.resolve();
       },
-      onClosed: () => {
-        this.state.door = null;
+      onClosed: (thread) => {
+        this.#doors.delete(thread);
+        if (this.#doors.size === 0) this.state.door = null;
       },
-      onStats: (stats) => {
-        this.state.ingress = stats;
+      onStats: (thread, stats) => {
+        this.#ingressStats.set(thread, stats);
+        this.state.ingress = ingressFigures(this.#ingressStats);
       },
       onFatal: (error) => {
         this.#fatal(error);
@@ -261,15 +278,21 @@ async function release(directory: DataDirectory, clean: boolean): Promise<void> 
   if (!areThreadsRunning()) await directory.release({ clean });
 }
 
-function ingressSettings(settings: Settings, directory: DataDirectory, connections: number): IngressSettings {
+/** What is set holds for the daemon: each thread has its share, and of bytes in flight at least what the largest body needs. */
+function ingressSettings(settings: Settings, directory: DataDirectory, { threads, connections }: { readonly threads: number; readonly connections: number }): IngressSettings {
+  const { ingest } = settings;
   return {
-    journalDirectory: directory.journal,
+    journalDirectories: directory.journals,
     instance: directory.instance,
     partitionCount: settings.partitions,
     segmentBytes: directory.segmentBytes,
     retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
-    journalBytesMax: journalBytesMax(settings, totalBytes(directory.path)),
+    journalBytesMax: Math.floor(journalBytesMax(settings, totalBytes(directory.path)) / directory.journals.length),
     door: settings.door,
-    options: { ...settings.ingest, connections_max: connections },
+    options: {
+      ...ingest,
+      connections_max: Math.ceil(connections / threads),
+      in_flight_bytes_max: Math.max(Math.floor(ingest.in_flight_bytes_max / threads), Math.min(ingest.in_flight_bytes_max, 2 * ingest.events_bytes_max)),
+    },
   };
 }

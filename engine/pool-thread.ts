@@ -2,13 +2,14 @@
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { encodeSlotToSpool, encodeTable, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
-import { openLogLookup, createRecordCursor } from './log/index.ts';
+import { openMergedLookup, createRecordCursor } from './log/index.ts';
 import { giveWay, Niceness } from './threads/niceness.ts';
 
 /** Plain data: crosses to a pool thread. */
 export interface SlotTask extends EncodeSlotJob {
   readonly type: 'slot';
-  readonly journalDirectory: string;
+  /** By journal. */
+  readonly journalDirectories: readonly string[];
   readonly rowsPerFile: number;
 }
 
@@ -32,7 +33,7 @@ export default function run(task: PoolTask): Promise<PoolResult> {
 }
 
 async function encodeSlotTask(task: SlotTask): Promise<SlotFiles> {
-  const lookup = openLogLookup({ directory: task.journalDirectory });
+  const lookup = openMergedLookup({ directories: task.journalDirectories });
   try {
     return await encodeSlotToSpool({ ...task, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor() });
   } finally {

@@ -2,7 +2,9 @@
  * Every setting of the daemon, in one schema: names, units, bounds and defaults. The sections of ingress and sinks are theirs.
  */
 
+import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
+import { ingressThreadCount } from './runtime/lanes.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
 import { redisOptionsSchema } from '../sinks/redis/options.ts';
@@ -21,6 +23,7 @@ export const settingsSchema = z.strictObject({
   }).prefault({}),
   threads: z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
+    ingress: wholeNumber(0, JOURNALS_MAX).default(0).describe('doors on the one port, each with its journal; 0: two fifths of the cores; node:http has one'),
     pool: wholeNumber(1, 64).default(2).describe('threads that encode the lake; they end when idle'),
     // An idle thread beats each second: less would find stalls where there are none.
     stall_timeout_ms: wholeNumber(2_000, 3_600_000).default(30_000).describe('an actor thread that makes no step for so long is replaced, a door restarts the daemon; doubled after each time in a row'),
@@ -77,3 +80,6 @@ export type Settings = z.output<typeof settingsSchema>;
 
 /** What the journal may take of a file system of `diskBytes`. */
 export const journalBytesMax = ({ journal }: Settings, diskBytes: number): number => (journal.bytes_max > 0 ? journal.bytes_max : Math.floor(Math.min(20 * GIB, diskBytes / 4)));
+
+/** node:http cannot share its port: a second thread would have no door. */
+export const ingressThreadsOf = ({ door, threads }: Settings): number => (door === 'node' ? 1 : ingressThreadCount(threads.ingress));

@@ -11,13 +11,14 @@ import { Batcher, type BatchWriter } from './batcher.ts';
 import { BodyBuffers } from './http/body-buffers.ts';
 import { DeadlineQueue } from './http/deadlines.ts';
 import { openDoor } from './http/door.ts';
-import { bodyLimits, type Intake } from './http/intake.ts';
+import { bodyLimits, type Intake, type PortUse } from './http/intake.ts';
 import { silentLog, type IngressLog } from './log.ts';
 import type { DoorChoice, IngressOptions } from './options.ts';
 import { IngressCounters, type IngressStats } from './stats.ts';
 
 export type { BatchWriter } from './batcher.ts';
 export { setHeadBytesMax } from './http/uws.ts';
+export type { PortUse } from './http/intake.ts';
 export type { IngressLog } from './log.ts';
 export { ingressOptionsSchema, type DoorChoice, type IngressOptions } from './options.ts';
 export type { IngressStats } from './stats.ts';
@@ -34,6 +35,8 @@ const FAILURE_LOG_INTERVAL_MS = 5_000;
 export interface IngressParts {
   readonly options: IngressOptions;
   readonly door: DoorChoice;
+  /** Whether doors of other threads listen on the same port; `alone` unless told. Only uWebSockets.js can share one. */
+  readonly port?: PortUse;
   /** Stays the caller's: commit and append nothing beside the ingress while it is open, and close it after {@link Ingress.drain}. */
   readonly writer: BatchWriter;
   readonly partitioner: Partitioner;
@@ -68,6 +71,7 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
   const batcher = new Batcher({ writer, clock, batchBytesMax: options.batch_bytes_max, tickAfterMs: parts.tickAfterMs ?? TICK_AFTER_MS, onFailure: failureLog(log, clock) });
   const intake: Intake = {
     options,
+    port: parts.port ?? 'alone',
     admission: new Admission({ inFlightBytesMax: options.in_flight_bytes_max, isOpen: parts.isOpen ?? (() => true), diskReserveExhausted: parts.diskReserveExhausted }),
     batcher,
     partitioner: parts.partitioner,

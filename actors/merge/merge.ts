@@ -347,4 +347,5 @@ const headOf = (report: PartitionReport): PartitionProgress => ({
   duplicate: report.duplicate,
   late: report.late,
   rejected: report.rejected,
+  ...(report.offsets && { offsets: report.offsets }),
 });

@@ -36,7 +36,10 @@ export interface CheckpointState {
   readonly shapes: readonly CellShape[];
   readonly sequence: number;
   readonly batchSequence: number;
+  /** Of journal 0. */
   readonly offset: number;
+  /** Of the journals after it; missing in states from before there were several. */
+  readonly otherOffsets?: readonly number[];
   readonly epoch: number;
   readonly generation: number;
   readonly time: TimeState;

@@ -34,8 +34,8 @@ interface Slot {
   readonly chunks: Chunk[];
   journalBytes: number;
   rowCount: number;
-  /** Offset of its first batch with rows; Infinity while it has none. */
-  firstOffset: number;
+  /** By journal: offset of its first batch with rows; Infinity, or no entry, while it has none. */
+  readonly firstOffsets: number[];
   isPassed: boolean;
   isTaken: boolean;
   isSpooled: boolean;
@@ -44,7 +44,7 @@ interface Slot {
   isLeaving: boolean;
 }
 
-type StoredHead = [stretchMs: number, dedupe: DedupeMode, journalBytes: number, rowCount: number, firstOffset: number, isPassed: boolean];
+type StoredHead = [stretchMs: number, dedupe: DedupeMode, journalBytes: number, rowCount: number, firstOffset: number, isPassed: boolean, ...ofOtherJournals: number[]];
 
 export class Outbox {
   readonly #partition: number;
@@ -80,12 +80,13 @@ export class Outbox {
   }
 
   /** A batch with `rows` accepted or late records among `count`. */
-  append(batchOffset: Offset, firstSequence: number, verdicts: Uint8Array, count: number, rows: number): void {
+  append({ offset, journal }: Pick<BatchHeader, 'offset' | 'journal'>, firstSequence: number, verdicts: Uint8Array, count: number, rows: number): void {
     const open = this.#slots[this.#slots.length - 1];
     assert(open !== undefined, 'a record came before the first tick under rules');
-    this.#writer.append(batchOffset, firstSequence, verdicts, count);
+    this.#writer.append(offset, firstSequence, verdicts, count, journal);
     open.rowCount += rows;
-    open.firstOffset = Math.min(open.firstOffset, batchOffset);
+    while (open.firstOffsets.length <= journal) open.firstOffsets.push(Infinity);
+    open.firstOffsets[journal] = Math.min(open.firstOffsets[journal] as number, offset);
   }
 
   takeShares(): SlotShare[] {
@@ -110,11 +111,13 @@ export class Outbox {
     return found;
   }
 
-  /** The oldest journal offset that a slot still needs, else `otherwise`. */
-  pendingOffset(otherwise: Offset): Offset {
-    let offset = Infinity;
-    for (const slot of this.#slots) offset = Math.min(offset, slot.firstOffset);
-    return offset === Infinity ? otherwise : (offset as Offset);
+  /** By journal: the oldest offset that a slot still needs, else that of `otherwise`. */
+  pendingOffsets(otherwise: readonly Offset[]): Offset[] {
+    return otherwise.map((own, journal) => {
+      let offset = Infinity;
+      for (const slot of this.#slots) offset = Math.min(offset, slot.firstOffsets[journal] ?? Infinity);
+      return offset === Infinity ? own : (offset as Offset);
+    });
   }
 
   get passedCount(): number {
@@ -193,7 +196,7 @@ export class Outbox {
     if (parts.length === 1) return (parts[0] as Uint8Array).slice();
     const whole = new VerdictLogWriter();
     for (const part of parts) {
-      for (const { batchOffset, firstSequence, verdicts } of readVerdictLog(part)) whole.append(batchOffset, firstSequence, verdicts, verdicts.byteLength);
+      for (const { journal, batchOffset, firstSequence, verdicts } of readVerdictLog(part)) whole.append(batchOffset, firstSequence, verdicts, verdicts.byteLength, journal);
     }
     return whole.bytes();
   }
@@ -218,21 +221,22 @@ const compareSlots = (left: SlotId, right: SlotId): number => left.startMs - rig
 function nextSlot(last: SlotId | undefined, stretchMs: number, dedupe: DedupeMode): Slot {
   const startMs = Math.max(stretchMs, last?.startMs ?? 0);
   const part = last !== undefined && startMs === last.startMs ? last.part + 1 : 0;
-  return { ...emptySlot, id: { startMs, part }, stretchMs, dedupe, chunks: [] };
+  return { ...emptySlot, id: { startMs, part }, stretchMs, dedupe, chunks: [], firstOffsets: [] };
 }
 
-const emptySlot = { journalBytes: 0, rowCount: 0, firstOffset: Infinity, isPassed: false, isTaken: false, isSpooled: false, isHeadDirty: true, isLeaving: false } as const;
+const emptySlot = { journalBytes: 0, rowCount: 0, isPassed: false, isTaken: false, isSpooled: false, isHeadDirty: true, isLeaving: false } as const;
 
 function encodeHead(slot: Slot): Uint8Array {
-  const head: StoredHead = [slot.stretchMs, slot.dedupe, slot.journalBytes, slot.rowCount, slot.firstOffset, slot.isPassed];
+  const [first = Infinity, ...others] = slot.firstOffsets;
+  const head: StoredHead = [slot.stretchMs, slot.dedupe, slot.journalBytes, slot.rowCount, first, slot.isPassed, ...others];
   return pack(head);
 }
 
 function decodeHead(id: SlotId, value: Uint8Array): Slot {
   return decodeStored('the head of a lake slot', () => {
-    const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed] = unpack<StoredHead>(value);
-    if (![stretchMs, journalBytes, rowCount, firstOffset].every((figure) => typeof figure === 'number')) throw new TypeError('a figure is no number');
-    return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffset, isPassed, isHeadDirty: false };
+    const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed, ...others] = unpack<StoredHead>(value);
+    if (![stretchMs, journalBytes, rowCount, firstOffset, ...others].every((figure) => typeof figure === 'number')) throw new TypeError('a figure is no number');
+    return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffsets: [firstOffset, ...others], isPassed, isHeadDirty: false };
   });
 }
 

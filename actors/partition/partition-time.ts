@@ -50,8 +50,9 @@ export class PartitionTime {
 
   /** Time passes for everyone: an idle partition's watermark follows `receivedAt`. */
   tick(receivedAtMs: number, runningTimeMs: number): void {
-    this.runningTimeMs = runningTimeMs;
-    if (runningTimeMs - this.#lastRecordAtMs >= this.#idleAfterMs) this.#raise(receivedAtMs - this.#idleAfterMs);
+    // Of several journals one may have counted less than another.
+    if (runningTimeMs > this.runningTimeMs) this.runningTimeMs = runningTimeMs;
+    if (this.runningTimeMs - this.#lastRecordAtMs >= this.#idleAfterMs) this.#raise(receivedAtMs - this.#idleAfterMs);
   }
 
   /** A record that was not rejected. */

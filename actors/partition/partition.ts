@@ -41,8 +41,8 @@ import { ValueTable } from './value-table.ts';
 /** What a checkpoint covers, to be committed as one transaction. */
 export interface PartitionCheckpoint {
   readonly operations: StoreOperation[];
-  /** The next offset to fold after it. */
-  readonly offset: Offset;
+  /** By journal, the next offset to fold after it. */
+  readonly offsets: readonly Offset[];
   readonly epoch: Epoch;
 }
 
@@ -69,7 +69,8 @@ export class Partition<Event, DomainRules> {
   #rules: Rules | null = null;
   #areRulesDirty = false;
   #generation = 0;
-  #offset = 0 as Offset;
+  /** By journal, as far as any batch of it was folded. */
+  #offsets: Offset[] = [0 as Offset];
   #foldedAtMs = -1;
   #batchSequence = -1;
   #sequence = 0;
@@ -125,9 +126,14 @@ export class Partition<Event, DomainRules> {
     if (stored !== null) this.#restore(stored);
   }
 
-  /** The next offset to fold. */
+  /** By journal: the next offset to fold; 0 where there is no entry. */
+  get offsets(): readonly Offset[] {
+    return this.#offsets;
+  }
+
+  /** How far it has come: the sum over the journals. */
   get offset(): Offset {
-    return this.#offset;
+    return this.#offsets.length === 1 ? (this.#offsets[0] as Offset) : (this.#offsets.reduce((sum, offset) => sum + offset, 0) as Offset);
   }
 
   /** The last batch folded; -1 before the first. */
@@ -167,7 +173,8 @@ export class Partition<Event, DomainRules> {
     this.#tick(batch);
     if (slice !== null) this.#foldRecords(batch, slice, cursor);
     this.#batchSequence = batch.sequence;
-    this.#offset = batch.endOffset;
+    while (this.#offsets.length <= batch.journal) this.#offsets.push(0 as Offset);
+    this.#offsets[batch.journal] = batch.endOffset;
     this.#foldedAtMs = batch.receivedAtMs;
   }
 
@@ -184,8 +191,9 @@ export class Partition<Event, DomainRules> {
   /** The next piece of a report; what it and its head say: reports.ts. */
   report(scope: ReportScope, cellsMax = Infinity): PartitionReport {
     const { watermarkMs, closedUpToMs } = this.#time;
-    const now = { partition: this.id, sequence: this.#sequence, watermarkMs, closedUpToMs, offset: this.#offset, ...this.#judge.conservation };
-    return this.#reports.next(scope, cellsMax, now, this.#storedSequence);
+    const now = { partition: this.id, sequence: this.#sequence, watermarkMs, closedUpToMs, offset: this.offset, ...this.#judge.conservation };
+    const head = this.#offsets.length === 1 ? now : { ...now, offsets: [...this.#offsets] };
+    return this.#reports.next(scope, cellsMax, head, this.#storedSequence);
   }
 
   /** The next reports hold these cells first, changed or not, as far as this partition has them. */
@@ -221,7 +229,7 @@ export class Partition<Event, DomainRules> {
     this.#areRulesDirty = false;
     this.#hasHousekeeping = false;
     this.#judge.freshFingerprints = 0;
-    return { operations, offset: this.#offset, epoch };
+    return { operations, offsets: [...this.#offsets], epoch };
   }
 
   checkpointCommitted(epoch: Epoch): void {
@@ -263,9 +271,9 @@ export class Partition<Event, DomainRules> {
     if (this.#outbox.spooled(slot)) this.#hasHousekeeping = true;
   }
 
-  /** The oldest offset that a slot of the last committed checkpoint or a later one still needs; the partition's own offset if none does. */
-  pendingSlotOffset(): Offset {
-    return this.#outbox.pendingOffset(this.#offset);
+  /** By journal: the oldest offset that a slot of the last committed checkpoint or a later one still needs; the partition's own offset if none does. */
+  pendingSlotOffsets(): Offset[] {
+    return this.#outbox.pendingOffsets(this.#offsets);
   }
 
   /** The newest first; `before`: only those with a lower id. */
@@ -283,7 +291,7 @@ export class Partition<Event, DomainRules> {
     return {
       rejects: Object.fromEntries(REJECT_CODES.map((code, index) => [code, this.#judge.rejects[index] as number])),
       sequence: this.#sequence,
-      offset: this.#offset,
+      offset: this.offset,
       foldedAtMs: this.#foldedAtMs,
       watermarkMs: this.#time.watermarkMs,
       closedUpToMs: this.#time.closedUpToMs,
@@ -387,7 +395,7 @@ export class Partition<Event, DomainRules> {
       verdicts[count++] = verdict;
       if (verdict === Verdict.accepted || verdict === Verdict.late) rows++;
     }
-    if (rows > 0) this.#outbox.append(batch.offset, firstSequence, verdicts, count, rows);
+    if (rows > 0) this.#outbox.append(batch, firstSequence, verdicts, count, rows);
   }
 
   #refuseGap(batch: LogBatch): never {
@@ -410,7 +418,8 @@ export class Partition<Event, DomainRules> {
       shapes: this.#codec.shapes,
       sequence: this.#sequence,
       batchSequence: this.#batchSequence,
-      offset: this.#offset,
+      offset: this.#offsets[0] as Offset,
+      ...(this.#offsets.length > 1 && { otherOffsets: this.#offsets.slice(1) }),
       epoch,
       generation: this.#generation,
       time: this.#time.state(),
@@ -421,7 +430,7 @@ export class Partition<Event, DomainRules> {
   }
 
   #restore({ state, rules }: StoredState): void {
-    this.#offset = state.offset as Offset;
+    this.#offsets = [state.offset, ...(state.otherOffsets ?? [])] as Offset[];
     this.#batchSequence = state.batchSequence;
     this.#sequence = state.sequence;
     this.#storedSequence = state.sequence;

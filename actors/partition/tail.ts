@@ -8,6 +8,7 @@ import type { Verdict } from '../../engine/core/record.ts';
 
 /** `kind` and `windowStartMs` name the window a record counted in; 0 when it counted in none. `rejectCode`: index, or -1. */
 export interface TailEntry {
+  readonly journal: number;
   readonly batchOffset: number;
   readonly batchSequence: number;
   readonly index: number;
@@ -19,11 +20,11 @@ export interface TailEntry {
   readonly dimensions: string;
 }
 
-const NUMBERS = 5;
+const NUMBERS = 6;
 
 export class Tail {
   readonly #size: number;
-  /** Batch offset, batch sequence, index, received at, window start. */
+  /** Batch offset, batch sequence, index, received at, window start, journal. */
   readonly #numbers: Float64Array;
   readonly #verdicts: Uint8Array;
   readonly #codes: Int8Array;
@@ -39,7 +40,7 @@ export class Tail {
     this.#dimensions = new Array<string>(size).fill('');
   }
 
-  add(batch: { readonly offset: number; readonly sequence: number; readonly receivedAtMs: number }, index: number, verdict: Verdict, rejectCode: number, windowStartMs: number, dimensions: string): void {
+  add(batch: { readonly journal: number; readonly offset: number; readonly sequence: number; readonly receivedAtMs: number }, index: number, verdict: Verdict, rejectCode: number, windowStartMs: number, dimensions: string): void {
     const at = this.#next;
     const numbers = at * NUMBERS;
     this.#numbers[numbers] = batch.offset;
@@ -47,6 +48,7 @@ export class Tail {
     this.#numbers[numbers + 2] = index;
     this.#numbers[numbers + 3] = batch.receivedAtMs;
     this.#numbers[numbers + 4] = windowStartMs;
+    this.#numbers[numbers + 5] = batch.journal;
     this.#verdicts[at] = verdict;
     this.#codes[at] = rejectCode;
     this.#dimensions[at] = dimensions;
@@ -62,9 +64,9 @@ export class Tail {
   }
 
   #entry(at: number): TailEntry {
-    const [batchOffset, batchSequence, index, receivedAtMs, windowStartMs] = this.#numbers.subarray(at * NUMBERS, (at + 1) * NUMBERS) as unknown as [number, number, number, number, number];
+    const [batchOffset, batchSequence, index, receivedAtMs, windowStartMs, journal] = this.#numbers.subarray(at * NUMBERS, (at + 1) * NUMBERS) as unknown as [number, number, number, number, number, number];
     const verdict = this.#verdicts[at] as Verdict;
     const kind = verdict === 0 ? CellKind.hour : verdict === 1 ? CellKind.late : 0;
-    return { batchOffset, batchSequence, index, receivedAtMs, verdict, rejectCode: this.#codes[at] as number, kind, windowStartMs, dimensions: this.#dimensions[at] as string };
+    return { journal, batchOffset, batchSequence, index, receivedAtMs, verdict, rejectCode: this.#codes[at] as number, kind, windowStartMs, dimensions: this.#dimensions[at] as string };
   }
 }

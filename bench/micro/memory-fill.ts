@@ -197,7 +197,8 @@ class Fill {
     const offset = 4_096 + sequence * 4_096;
     return {
       offset: offset as Offset,
-      endOffset: (offset + 4_096) as Offset,
+      journal: 0,
+    endOffset: (offset + 4_096) as Offset,
       sequence,
       receivedAtMs: START_MS + this.#timeMs + 1_000,
       runningTimeMs: this.#timeMs,

@@ -21,6 +21,7 @@ function benchBatch(messages: MessageBuffer, sequence: number, first: number, co
   const offset = 4_096 + sequence * 4_096;
   const batch: LogBatch = {
     offset: offset as Offset,
+    journal: 0,
     endOffset: (offset + 4_096) as Offset,
     sequence,
     receivedAtMs: RECEIVED_AT_MS + sequence,

@@ -9,9 +9,9 @@ import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
 import { EngineError } from '../core/errors.ts';
 import { resultSchema } from '../core/pipeline.ts';
 import { MS_PER_DAY, partitionId } from '../core/types.ts';
-import { inspectJournal } from '../log/index.ts';
+import { inspectJournal, type JournalReport } from '../log/index.ts';
 import { partitionFile } from '../runtime/actor-loop.ts';
-import { directoriesOf, readInstance, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
+import { directoriesOf, journalsOf, readInstance, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { openStore } from '../state/index.ts';
 import { loadSettings } from './settings.ts';
@@ -25,7 +25,8 @@ export async function inspect(options: { readonly config?: string; readonly stat
     process.stdout.write(`${await whileLocked(path, () => stateHash(path, facts, settings.cells.retention_days))}\n`);
     return exitCodes.ok;
   }
-  const report = { ...facts, path, journal: inspectJournal({ directory: directoriesOf(path).journal }), partitions: await partitions(path, facts) };
+  const [journal, ...others] = journalsOf(path).map((directory) => inspectJournal({ directory }));
+  const report = { ...facts, path, journal: journal as JournalReport, ...(others.length > 0 && { other_journals: others }), partitions: await partitions(path, facts) };
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${text(report)}\n`);
   return exitCodes.ok;
 }
@@ -50,12 +51,22 @@ async function stateHash(path: string, facts: InstanceFacts, retentionDays: numb
   return hash.digest('hex');
 }
 
-async function partitions(path: string, facts: InstanceFacts): Promise<{ id: number; offset: number; sequence: number; stats: object }[]> {
-  const found: { id: number; offset: number; sequence: number; stats: object }[] = [];
+async function partitions(path: string, facts: InstanceFacts): Promise<PartitionFound[]> {
+  const found: PartitionFound[] = [];
   await eachPartition(path, facts, (partition) => {
-    found.push({ id: partition.id, offset: partition.offset, sequence: partition.sequence, stats: partition.stats() });
+    found.push({ id: partition.id, offset: partition.offset, offsets: partition.offsets, sequence: partition.sequence, stats: partition.stats() });
   });
   return found;
+}
+
+interface PartitionFound {
+  readonly id: number;
+  /** The sum over the journals. */
+  readonly offset: number;
+  /** By journal. */
+  readonly offsets: readonly number[];
+  readonly sequence: number;
+  readonly stats: object;
 }
 
 async function eachPartition(path: string, facts: InstanceFacts, visit: (partition: Partition<never, never>) => void): Promise<void> {
@@ -79,11 +90,12 @@ async function eachPartition(path: string, facts: InstanceFacts, visit: (partiti
   }
 }
 
-function text(report: { instance: string; generation: number; partitionCount: number; path: string; journal: object; partitions: readonly { id: number; offset: number; sequence: number }[] }): string {
+function text(report: { instance: string; generation: number; partitionCount: number; path: string; journal: object; other_journals?: readonly object[]; partitions: readonly PartitionFound[] }): string {
   return [
     `data directory ${report.path}`,
     `instance ${report.instance}, generation ${report.generation}, ${report.partitionCount} partitions`,
     `journal ${JSON.stringify(report.journal, null, 2)}`,
-    ...report.partitions.map((partition) => `partition ${partition.id}: checkpoint at offset ${partition.offset}, sequence ${partition.sequence}`),
+    ...(report.other_journals ?? []).map((journal, at) => `journal ${at + 1} ${JSON.stringify(journal, null, 2)}`),
+    ...report.partitions.map((partition) => `partition ${partition.id}: checkpoint at offset ${partition.offsets.join(' + ')}, sequence ${partition.sequence}`),
   ].join('\n');
 }

@@ -12,7 +12,7 @@ import { systemClock } from '../core/clock.ts';
 import { offset } from '../core/types.ts';
 import { FoldEngine } from '../fold-engine.ts';
 import { inspectJournal } from '../log/index.ts';
-import { directoriesOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
+import { journalsOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { startProgress } from './progress.ts';
@@ -34,13 +34,15 @@ export async function replay(options: { readonly config?: string; readonly from:
   settings.threads = { ...settings.threads, actors: options.threads };
   const log = createLogger('error');
   const directory = await openDataDirectory({ path: target, partitionCount: facts.partitionCount, segmentBytes: facts.segmentBytes, nowMs: systemClock.nowMs() });
-  const journalDirectory = directoriesOf(source).journal;
-  const end = inspectJournal({ directory: journalDirectory }).segments.at(-1)?.endOffset ?? offset(0);
+  const journalDirectories = journalsOf(source);
+  // The newest segments may be empty, begun by a life that ended at once: no partition ever stands at their end.
+  const ends = journalDirectories.map((journal) => inspectJournal({ directory: journal }).segments.findLast(({ batches }) => batches > 0)?.endOffset ?? offset(0));
+  const end = ends.reduce((sum, one) => sum + one, 0);
   let failure: EngineError | null = null;
   const engine = new FoldEngine({
     settings,
     directory,
-    journalDirectory,
+    journalDirectories,
     sinkNames: [],
     log,
     onReady: () => undefined,
@@ -53,9 +55,11 @@ export async function replay(options: { readonly config?: string; readonly from:
     },
   });
   await engine.start();
-  engine.words.durableOffset = end;
+  ends.forEach((one, journal) => {
+    engine.words.setDurable(journal, one);
+  });
   engine.words.wake();
-  engine.go(end);
+  engine.go(ends);
   const startMs = performance.now();
   const progress = startProgress('replaying', 0);
   try {

@@ -1,14 +1,14 @@
 /** `millrace savepoint take | restore`: asks the daemon for a savepoint; makes a data directory from one. */
 
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { readSpoolProgress } from '../../sinks/lake/index.ts';
 import type { SavepointLine } from '../admin-savepoint.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { slotName, type SlotId } from '../core/lake-slot.ts';
 import { copySynced, nodeDisk } from '../log/index.ts';
-import { SAVEPOINT_FILE, makeDirectory, readInstance, writeFileAtomically } from '../runtime/data-directory.ts';
+import { SAVEPOINT_FILE, journalsOf, makeDirectory, readInstance, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { copyFolder } from '../runtime/savepoint.ts';
 import { postForLines, toldError } from './admin-client.ts';
@@ -49,7 +49,7 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} holds no instance.json`);
   const spooledUpTo = await readSpoolProgress(join(source, 'spool'));
   makeDirectory(target);
-  for (const part of ['journal', 'state', 'live', 'spool']) {
+  for (const part of [...journalsOf(source).map((journal) => basename(journal)), 'state', 'live', 'spool']) {
     if (!existsSync(join(source, part))) continue;
     mkdirSync(join(target, part));
     await copyFolder(join(source, part), join(target, part));

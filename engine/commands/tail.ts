@@ -11,6 +11,7 @@ export interface TailRecord {
   readonly outcome: string;
   readonly reason: string | null;
   readonly partition: number;
+  readonly journal: number;
   readonly offset: number;
   readonly batch: number;
   readonly index: number;

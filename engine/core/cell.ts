@@ -66,8 +66,10 @@ export interface PartitionReport {
   readonly watermarkMs: number;
   /** Every hour that ends at or before this is closed in this partition; 0 for none. */
   readonly closedUpToMs: number;
-  /** Next offset to fold. */
+  /** Next offset to fold; the sum over the journals. */
   readonly offset: number;
+  /** By journal, where there are several. */
+  readonly offsets?: readonly number[];
   readonly received: number;
   readonly accepted: number;
   readonly duplicate: number;

@@ -6,16 +6,21 @@
 
 import type { Offset, PartitionId } from './types.ts';
 
+/** Ingress threads, each with a journal of its own. Chosen: one takes some 70 K single events a second, and stored lists of journals stay short. */
+export const JOURNALS_MAX = 8;
+
 /** What a batch header says; every batch is also a tick for all partitions, an empty one is only that. */
 export interface BatchHeader {
   /** Where the batch starts, and where the next one would start in the same segment. */
   readonly offset: Offset;
   readonly endOffset: Offset;
-  /** Rises by one per batch and survives a rewriting of the tail; with a record's index it names a record for good. */
+  /** Which journal it is in; offsets are that journal's own. */
+  readonly journal: number;
+  /** Its number in the order of all journals' batches; survives a rewriting of the tail. With a record's index it names a record for good. */
   readonly sequence: number;
   /** Epoch ms; never goes back. */
   readonly receivedAtMs: number;
-  /** Sum of min(gap between batches, 2 s) since the journal began, this batch's gap included. */
+  /** Sum of min(gap between batches, 2 s) since the log began, this batch's gap included. With several journals it may fall: the highest so far counts. */
   readonly runningTimeMs: number;
   /** Data records of all partitions, controls not counted. */
   readonly recordCount: number;
@@ -61,6 +66,29 @@ export interface LogReader {
   /** Offset of the next batch to read. */
   readonly position: Offset;
   close(): void;
+}
+
+/**
+ * The lane in all journals, batch by batch in the one order of their keys (log/merge.md). One owner, one thread.
+ */
+export interface LogStream {
+  /** The next batch, or null while none is durable or an earlier one may still come. Valid until the next call. */
+  read(): LogBatch | null;
+  /** By journal: offset of the next batch. */
+  readonly positions: readonly Offset[];
+  close(): void;
+}
+
+/** What the writers of several journals agree on: the order of their batches, and how much time has run. Keys are epoch microseconds. */
+export interface LogOrder {
+  /** Raises both to what a journal held when it was opened; before any batch is written. */
+  raise(key: number, runningTimeMs: number): void;
+  /** A key above every other one so far and not before `nowUs`. Readers wait for this journal until {@link settled}. */
+  take(nowUs: number): number;
+  /** `ownMs`, or what another journal has counted where that is more. */
+  runningTime(ownMs: number): number;
+  /** The batch is published, or will never be read. */
+  settled(): void;
 }
 
 /** Appends batches. One owner, one thread: the ingress thread. */

@@ -34,6 +34,7 @@ export interface SealFacts {
   readonly seed: number;
   readonly sequence: number;
   readonly receivedAtMs: number;
+  readonly receivedAtUsPart: number;
   readonly runningTimeMs: number;
   readonly durableOffset: number;
   readonly previousCrc: number;

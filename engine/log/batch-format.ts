@@ -7,7 +7,7 @@
  *  16 u32 body bytes        20 u32 segment number            24 f64 batch sequence
  *  32 f64 receivedAt ms     40 f64 runningTime ms            48 f64 durable offset when it was written
  *  56 u32 CRC of the previous batch's header                 60 u32 data records
- *  64 u32 control records   68 u32 control bytes             72 u32 index entries     76 u32 zero
+ *  64 u32 control records   68 u32 control bytes             72 u32 index entries     76 u32 receivedAt, microseconds beyond the ms
  *  80 index: u32 partition | u32 records | u32 bytes, by rising partition, then zeros to a multiple of 8
  *
  * body    | control record ... | partition 3: record, record | partition 7: record | ...
@@ -39,6 +39,8 @@ export interface BatchFacts {
   readonly segment: number;
   readonly sequence: number;
   readonly receivedAtMs: number;
+  /** 0 to 999, beyond `receivedAtMs`; 0 in journals from before there were several. */
+  readonly receivedAtUsPart: number;
   readonly runningTimeMs: number;
   /** Everything before this offset was durable when the batch was written. */
   readonly durableOffset: number;
@@ -48,6 +50,15 @@ export interface BatchFacts {
   readonly controlBytes: number;
   readonly indexEntries: number;
 }
+
+export const US_PER_MS = 1_000;
+
+/** The batch's place in the order of all journals: epoch microseconds. */
+export const orderKeyOf = (facts: Pick<BatchFacts, 'receivedAtMs' | 'receivedAtUsPart'>): number => facts.receivedAtMs * US_PER_MS + facts.receivedAtUsPart;
+export const receivedAtOf = (orderKey: number): Pick<BatchFacts, 'receivedAtMs' | 'receivedAtUsPart'> => ({
+  receivedAtMs: Math.floor(orderKey / US_PER_MS),
+  receivedAtUsPart: orderKey % US_PER_MS,
+});
 
 /** Writes the header at `at`; the index must be there already. Returns its CRC. */
 export function encodeBatchHeader(facts: BatchFacts, into: Buffer, at: number, seed: number): number {
@@ -65,7 +76,7 @@ export function encodeBatchHeader(facts: BatchFacts, into: Buffer, at: number, s
   into.writeUInt32LE(facts.controlCount, at + 64);
   into.writeUInt32LE(facts.controlBytes, at + 68);
   into.writeUInt32LE(facts.indexEntries, at + 72);
-  into.writeUInt32LE(0, at + 76);
+  into.writeUInt32LE(facts.receivedAtUsPart, at + 76);
   const crc = crc32(into.subarray(at + 8, at + facts.headerBytes), seed);
   into.writeUInt32LE(crc, at + 4);
   return crc;
@@ -96,6 +107,7 @@ export function decodeBatchFacts(bytes: Buffer, at: number): BatchFacts {
     segment: bytes.readUInt32LE(at + 20),
     sequence: bytes.readDoubleLE(at + 24),
     receivedAtMs: bytes.readDoubleLE(at + 32),
+    receivedAtUsPart: bytes.readUInt32LE(at + 76),
     runningTimeMs: bytes.readDoubleLE(at + 40),
     durableOffset: bytes.readDoubleLE(at + 48),
     previousCrc: bytes.readUInt32LE(at + 56),

@@ -13,16 +13,16 @@ import { pipeline } from 'node:stream/promises';
 import type { Offset } from '../core/types.ts';
 import { META_FILE_NAME } from './journal-meta.ts';
 import { nodeDisk } from './node-disk.ts';
-import { positionOf, segmentFileName, segmentNumbers, segmentOf } from './segment-format.ts';
+import { positionOf, SEGMENT_HEADER_BYTES, segmentFileName, segmentNumbers, segmentOf } from './segment-format.ts';
 
-/** `to` exists and is empty. `durable`: end of the copy, published by the writer. Rejects what the disk raises. */
+/** `to` exists and is empty. `durable`: end of the copy, published by the writer; 0 for a journal without any batch. Rejects what the disk raises. */
 export async function copyJournal(options: { readonly from: string; readonly to: string; readonly durable: Offset; readonly segmentBytes: number }): Promise<void> {
   const { from, to, durable, segmentBytes } = options;
   const newest = segmentOf(durable, segmentBytes);
   for (const number of segmentNumbers(nodeDisk.list(from))) {
     const name = segmentFileName(number);
     if (number < newest) await copySynced(join(from, name), join(to, name));
-    else if (number === newest) await copyHead(join(from, name), join(to, name), positionOf(durable, segmentBytes));
+    else if (number === newest) await copyHead(join(from, name), join(to, name), Math.max(positionOf(durable, segmentBytes), SEGMENT_HEADER_BYTES));
   }
   await copySynced(join(from, META_FILE_NAME), join(to, META_FILE_NAME));
   await nodeDisk.syncDirectoryAsync(to);

@@ -10,6 +10,7 @@ import {
   BATCH_HEADER_BYTES,
   INDEX_ENTRY_BYTES,
   nextRecordAt,
+  orderKeyOf,
   RECORD_HEADER_BYTES,
   recordPayloadEnd,
   type BatchFacts,
@@ -26,8 +27,12 @@ export interface Lane {
 export class JournalBatch implements LogBatch {
   readonly offset: Offset;
   readonly endOffset: Offset;
-  readonly sequence: number;
+  /** The journal's own, until {@link MergedLog} says what it is among all. */
+  sequence: number;
+  journal = 0;
   readonly receivedAtMs: number;
+  /** Its place among the batches of all journals. */
+  readonly orderKey: number;
   readonly runningTimeMs: number;
   readonly recordCount: number;
   readonly bytes: Buffer;
@@ -41,6 +46,7 @@ export class JournalBatch implements LogBatch {
     this.endOffset = endOffset;
     this.sequence = facts.sequence;
     this.receivedAtMs = facts.receivedAtMs;
+    this.orderKey = orderKeyOf(facts);
     this.runningTimeMs = facts.runningTimeMs;
     this.recordCount = facts.recordCount;
     this.bytes = bytes;

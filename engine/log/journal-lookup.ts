@@ -22,16 +22,36 @@ const OPEN_FILES_MAX = 4;
 
 export interface LogLookup {
   /**
-   * The batch that starts at `position`, with the slices of `lane` (all by default). `bytes` is valid until the next call.
+   * The batch that starts at `position` of the journal, the first one by default, with the slices of `lane` (all by default). `bytes` is valid until the next call.
    * Raises CHECKPOINT_BEFORE_LOG where retention has taken it, JOURNAL_CORRUPT where it is damaged or does not start there.
    */
-  batchAt(position: Offset, lane?: Lane): LogBatch;
+  batchAt(position: Offset, lane?: Lane, journal?: number): LogBatch;
   close(): void;
 }
 
 export interface LogLookupOptions {
   readonly directory: string;
   readonly disk?: Disk;
+}
+
+/** Of several journals. Each is opened when it is first asked for. */
+export function openMergedLookup({ directories, disk }: { readonly directories: readonly string[]; readonly disk?: Disk }): LogLookup {
+  const lookups = new Map<number, LogLookup>();
+  const of = (journal: number): LogLookup => {
+    const found = lookups.get(journal);
+    if (found !== undefined) return found;
+    const directory = directories[journal];
+    assert(directory !== undefined, `there is no journal ${journal}`);
+    const opened = openLogLookup({ directory, ...(disk && { disk }) });
+    lookups.set(journal, opened);
+    return opened;
+  };
+  return {
+    batchAt: (position, lane, journal = 0) => of(journal).batchAt(position, lane),
+    close: () => {
+      for (const lookup of lookups.values()) lookup.close();
+    },
+  };
 }
 
 export function openLogLookup(options: LogLookupOptions): LogLookup {

@@ -47,6 +47,10 @@ export interface LogReaderOptions {
   readonly disk?: Disk;
 }
 
+/** A reader whose batches know their place among those of other journals. */
+export interface OrderedReader extends LogReader {
+  read(durable: Offset): JournalBatch | null;
+}
 
 interface OpenSegment {
   readonly number: number;
@@ -55,14 +59,14 @@ interface OpenSegment {
 }
 
 /** Raises CHECKPOINT_BEFORE_LOG where `from` is older than the journal, CHECKPOINT_BEYOND_LOG where it is newer. */
-export function openLogReader(options: LogReaderOptions): LogReader {
+export function openLogReader(options: LogReaderOptions): OrderedReader {
   const disk = options.disk ?? nodeDisk;
   const meta = readMeta(disk, options.directory);
   if (meta === null) throw corrupt('there is no journal in the directory', { directory: options.directory });
   return new JournalReader(disk, meta, options);
 }
 
-class JournalReader implements LogReader {
+class JournalReader implements OrderedReader {
   readonly #disk: Disk;
   readonly #meta: JournalMeta;
   readonly #directory: string;

@@ -19,9 +19,10 @@ import type { Clock } from '../core/clock.ts';
 import { diskErrorCode, writeFully, type Disk, type DiskFile } from '../core/disk.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { LatencyHistogram, type HistogramSnapshot } from '../core/histogram.ts';
-import type { LogWriter } from '../core/log.ts';
+import type { LogOrder, LogWriter } from '../core/log.ts';
 import { assert, type Offset, type PartitionId } from '../core/types.ts';
 import { SEALED_AT, BatchBuilder } from './batch-builder.ts';
+import { receivedAtOf, US_PER_MS } from './batch-format.ts';
 import type { JournalMeta } from './journal-meta.ts';
 import type { LogState } from './recovery.ts';
 import type { RetentionLimits, RetentionResult, SegmentCatalog, SegmentEntry } from './segment-catalog.ts';
@@ -61,6 +62,7 @@ export interface WriterOptions {
   readonly meta: JournalMeta;
   readonly clock: Clock;
   readonly publish: (durable: Offset) => void;
+  readonly order: LogOrder;
   readonly batchBytesMax: number;
   readonly slowSyncMs: number;
   readonly fastSyncsToReturn: number;
@@ -95,6 +97,8 @@ export class JournalWriter implements LogWriter {
   #nextNumber: number;
   /** A segment whose name may or may not be durable; it must be gone before another one starts. */
   #doubtfulPath: string | null = null;
+  /** Bytes of a failed batch may lie where the next open finds them whole: until a batch stands in their place, no later one may be folded. */
+  #mayComeBack = false;
   #countedUpToMs: number;
   #pending: Promise<true> | null = null;
   #mode: 'sync' | 'async' = 'sync';
@@ -206,9 +210,11 @@ export class JournalWriter implements LogWriter {
     const records = this.#builder.openRecords;
     const batchBytes = this.#builder.batchBytes;
     const current = this.#current;
+    const orderKey = this.#options.order.take(Math.floor(this.#options.clock.nowMs() * US_PER_MS));
     if (current !== null && current.entry.endPosition + batchBytes < this.#options.meta.segmentBytes) {
       const position = current.entry.endPosition;
-      const sealed = this.#seal(current.entry.number, current.seed, position, this.#state.chain);
+      const sealed = this.#seal(current.entry.number, current.seed, position, this.#state.chain, orderKey);
+      this.#mayComeBack = true;
       try {
         writeFully(current.file, this.#builder.buffer, SEALED_AT, batchBytes, position);
       } catch (error) {
@@ -216,10 +222,10 @@ export class JournalWriter implements LogWriter {
       }
       return { target: current, spare: null, records, ...sealed };
     }
-    return this.#stageNewSegment(records, batchBytes);
+    return this.#stageNewSegment(records, batchBytes, orderKey);
   }
 
-  #stageNewSegment(records: number, batchBytes: number): Staged {
+  #stageNewSegment(records: number, batchBytes: number, orderKey: number): Staged {
     const { meta, spares } = this.#options;
     let spare: SpareFile | null = null;
     try {
@@ -228,8 +234,8 @@ export class JournalWriter implements LogWriter {
       const number = this.#nextNumber;
       const seed = segmentSeed(number, meta.salt);
       const endPosition = SEGMENT_HEADER_BYTES + batchBytes;
-      const crc = this.#encodeHeader(number, seed, spare.recycled, endPosition);
-      const sealed = this.#seal(number, seed, SEGMENT_HEADER_BYTES, crc);
+      const crc = this.#encodeHeader(number, seed, spare.recycled, endPosition, orderKey);
+      const sealed = this.#seal(number, seed, SEGMENT_HEADER_BYTES, crc, orderKey);
       writeFully(spare.file, this.#builder.buffer, 0, endPosition, 0);
       const { receivedAtMs } = sealed.state;
       const entry = { number, endPosition, firstReceivedAtMs: receivedAtMs, lastReceivedAtMs: receivedAtMs, fileBytes: spare.fileBytes };
@@ -239,18 +245,18 @@ export class JournalWriter implements LogWriter {
     }
   }
 
-  #encodeHeader(number: number, seed: number, recycled: boolean, bornEndPosition: number): number {
+  #encodeHeader(number: number, seed: number, recycled: boolean, bornEndPosition: number, orderKey: number): number {
     const { meta, clock } = this.#options;
-    const { segment, position, chain, nextSequence, receivedAtMs, runningTimeMs } = this.#state;
-    const nowMs = this.#nextReceivedAtMs();
+    const { segment, position, chain, nextSequence, receivedAtMs, receivedAtUsPart, runningTimeMs } = this.#state;
     const header = {
       ...meta,
       number,
       recycled,
       nextSequence,
       receivedAtMs,
+      receivedAtUsPart,
       runningTimeMs,
-      firstReceivedAtMs: nowMs,
+      firstReceivedAtMs: receivedAtOf(orderKey).receivedAtMs,
       createdAtMs: clock.nowMs(),
       previous: { number: segment, endPosition: position, chain },
       bornEndPosition,
@@ -258,16 +264,16 @@ export class JournalWriter implements LogWriter {
     return encodeSegmentHeader(header, this.#builder.buffer.subarray(0, SEGMENT_HEADER_BYTES), seed);
   }
 
-  #seal(segment: number, seed: number, position: number, previousCrc: number): { state: LogState; monotonicMs: number } {
+  #seal(segment: number, seed: number, position: number, previousCrc: number, orderKey: number): { state: LogState; monotonicMs: number } {
     const nowMs = this.#options.clock.monotonicMs();
     const gapMs = Math.max(0, Math.floor(nowMs - this.#countedUpToMs));
     const counted = Math.min(gapMs, GAP_COUNTED_MS_MAX);
-    const receivedAtMs = this.#nextReceivedAtMs();
-    const runningTimeMs = this.#state.runningTimeMs + counted;
+    const { receivedAtMs, receivedAtUsPart } = receivedAtOf(orderKey);
+    const runningTimeMs = this.#options.order.runningTime(this.#state.runningTimeMs + counted);
     const sequence = this.#state.nextSequence;
     const endPosition = position + this.#builder.batchBytes;
     const { durableOffset } = this.#state;
-    const chain = this.#builder.seal({ segment, seed, sequence, receivedAtMs, runningTimeMs, durableOffset, previousCrc });
+    const chain = this.#builder.seal({ segment, seed, sequence, receivedAtMs, receivedAtUsPart, runningTimeMs, durableOffset, previousCrc });
     return {
       state: {
         durableOffset: offsetOf(segment, endPosition, this.#options.meta.segmentBytes),
@@ -276,15 +282,12 @@ export class JournalWriter implements LogWriter {
         chain,
         nextSequence: sequence + 1,
         receivedAtMs,
+        receivedAtUsPart,
         runningTimeMs,
       },
       // Parts of a millisecond are carried to the next gap, or a thousand small batches would count as no time at all.
       monotonicMs: gapMs === counted ? this.#countedUpToMs + counted : nowMs,
     };
-  }
-
-  #nextReceivedAtMs(): number {
-    return Math.max(this.#state.receivedAtMs, Math.floor(this.#options.clock.nowMs()));
   }
 
   async #finishAsync(staged: Staged): Promise<true> {
@@ -308,6 +311,7 @@ export class JournalWriter implements LogWriter {
     const path = join(this.#options.directory, segmentFileName(number));
     this.#nextNumber = number + 1;
     this.#doubtfulPath = path;
+    this.#mayComeBack = true;
     this.#options.disk.rename(spare.path, path);
   }
 
@@ -330,6 +334,8 @@ export class JournalWriter implements LogWriter {
     this.#records += staged.records;
     if (staged.records > 0) this.#lastRecordOffset = staged.state.durableOffset;
     this.#options.publish(staged.state.durableOffset);
+    this.#mayComeBack = false;
+    this.#options.order.settled();
   }
 
   /** Drops the batch and the file it was in; the next commit starts a new segment. Returns the error to raise. */
@@ -339,6 +345,7 @@ export class JournalWriter implements LogWriter {
     this.#failedCommits++;
     this.#closeCurrent();
     if (spare !== null) discard(this.#options.disk, spare);
+    if (!this.#mayComeBack) this.#options.order.settled();
     const code = diskErrorCode(cause);
     if (code === '') return cause;
     const full = code === 'ENOSPC' || code === 'EDQUOT';

@@ -11,11 +11,13 @@ import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { diskErrorCode, type Disk } from '../core/disk.ts';
 import { EngineError } from '../core/errors.ts';
+import type { LogOrder } from '../core/log.ts';
 import { assert, offset, type Offset } from '../core/types.ts';
-import { batchHeaderBytes } from './batch-format.ts';
+import { batchHeaderBytes, orderKeyOf } from './batch-format.ts';
 import { checkMeta, createMeta, readMeta, unusable, type JournalMeta } from './journal-meta.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { nodeDisk } from './node-disk.ts';
+import { orderOfOne } from './order-of-one.ts';
 import { beyond, recoverTail, type LogState, type RecoveredTail } from './recovery.ts';
 import { SegmentCatalog, type SegmentEntry } from './segment-catalog.ts';
 import { corrupt } from './damage.ts';
@@ -46,6 +48,8 @@ export interface JournalOptions {
   readonly clock: Clock;
   /** Called with each new durable offset, at the end of open too. Must not raise. */
   readonly publish: (durable: Offset) => void;
+  /** Shared by the writers of all journals of a data directory; its own for a journal that is the only one. */
+  readonly order?: LogOrder;
   /** Highest offset that a flushed checkpoint covers: the next record it wants. 0 for none. */
   readonly provenOffset?: Offset;
   /** Used when the journal is created, then fixed; a multiple of 4096. */
@@ -110,9 +114,12 @@ async function open(disk: Disk, options: JournalOptions): Promise<OpenedJournal>
       spares,
       entries: [...catalogEntries(chain, tail), started.entry],
     });
+    const order = options.order ?? orderOfOne();
+    order.raise(orderKeyOf(started.state), started.state.runningTimeMs);
     const writer = new JournalWriter({
       disk,
       directory,
+      order,
       meta,
       clock: options.clock,
       publish: options.publish,
@@ -127,6 +134,8 @@ async function open(disk: Disk, options: JournalOptions): Promise<OpenedJournal>
     });
     spares.replenish();
     options.publish(writer.durableOffset);
+    // What the last life had under way is read from here on, or never.
+    order.settled();
     return { writer, recovery: recoveryReport(started.state, tail, catalog) };
   } catch (error) {
     await spares.close();
@@ -173,7 +182,7 @@ function checkSizes(meta: JournalMeta, batchBytesMax: number, directory: string)
 }
 
 /** Keeps the spares of the last life that have full size; the others are removed. */
-function adoptSpares(disk: Disk, options: JournalOptions, chain: SegmentChain, meta: JournalMeta): SpareFiles {
+export function adoptSpares(disk: Disk, options: JournalOptions, chain: SegmentChain, meta: JournalMeta): SpareFiles {
   const spares = new SpareFiles({
     disk,
     clock: options.clock,
@@ -227,7 +236,7 @@ async function startFirstSegment(
 }
 
 /** Removes what the new segment's header made void. Nothing depends on it: a failure is left for the next open. */
-function cleanUp(disk: Disk, chain: SegmentChain, tail: RecoveredTail | null): void {
+export function cleanUp(disk: Disk, chain: SegmentChain, tail: RecoveredTail | null): void {
   for (const path of chain.voidPaths) removeQuietly(disk, path);
   if (tail === null || tail.newest.fileBytes === tail.proven.position) return;
   try {
@@ -250,7 +259,7 @@ function removeQuietly(disk: Disk, path: string): void {
   }
 }
 
-function catalogEntries(chain: SegmentChain, tail: RecoveredTail | null): SegmentEntry[] {
+export function catalogEntries(chain: SegmentChain, tail: RecoveredTail | null): SegmentEntry[] {
   return chain.segments.map((segment: ChainSegment, index) => {
     const next = chain.segments[index + 1];
     const endPosition = next === undefined ? (tail as RecoveredTail).proven.position : segment.endPosition;
@@ -264,7 +273,7 @@ function catalogEntries(chain: SegmentChain, tail: RecoveredTail | null): Segmen
   });
 }
 
-function recoveryReport(state: LogState, tail: RecoveredTail | null, catalog: SegmentCatalog): JournalRecovery {
+export function recoveryReport(state: LogState, tail: RecoveredTail | null, catalog: Pick<SegmentCatalog, 'oldestOffset'>): JournalRecovery {
   const cutBytes = tail?.cutBytes ?? 0;
   return {
     created: tail === null,

@@ -27,6 +27,7 @@ export interface LogState {
   readonly chain: number;
   readonly nextSequence: number;
   readonly receivedAtMs: number;
+  readonly receivedAtUsPart: number;
   readonly runningTimeMs: number;
 }
 
@@ -104,6 +105,7 @@ function stateAfter(bytes: Buffer, newest: ChainSegment, scan: SegmentScan, prov
       chain: newest.crc,
       nextSequence: header.nextSequence,
       receivedAtMs: header.receivedAtMs,
+      receivedAtUsPart: header.receivedAtUsPart,
       runningTimeMs: header.runningTimeMs,
     };
   }
@@ -116,6 +118,7 @@ function stateAfter(bytes: Buffer, newest: ChainSegment, scan: SegmentScan, prov
     chain: batchCrc(bytes, at),
     nextSequence: facts.sequence + 1,
     receivedAtMs: facts.receivedAtMs,
+    receivedAtUsPart: facts.receivedAtUsPart,
     runningTimeMs: facts.runningTimeMs,
   };
 }

@@ -14,6 +14,7 @@
  *  76 u32 previous segment   80 u32 its end position     84 u32 CRC of its last batch header (of its own header if it has none)
  *  88 u32 born end: batches up to here were on disk before the file got its name
  *  92 u32 instance bytes     96 instance, UTF-8, at most 64 bytes
+ * 160 u32 receivedAt so far, microseconds beyond the ms
  * ```
  *
  * A segment gets its name only once its header and its first batches are on disk. So a named segment without a sound header is
@@ -35,6 +36,7 @@ export const INSTANCE_BYTES_MAX = 64;
 const SEGMENT_MAGIC = 0x67536a4d; // "MjSg"
 const FLAG_RECYCLED = 1;
 const INSTANCE_AT = 96;
+const US_PART_AT = INSTANCE_AT + INSTANCE_BYTES_MAX;
 
 /** Where the segment before ended: everything after that position in its file is void. */
 export interface PreviousSegment {
@@ -53,6 +55,8 @@ export interface SegmentHeader {
   readonly nextSequence: number;
   /** Of the last batch before this segment; 0 when there was none. */
   readonly receivedAtMs: number;
+  /** 0 to 999, beyond `receivedAtMs`. */
+  readonly receivedAtUsPart: number;
   readonly runningTimeMs: number;
   /** Of its first batch; the time of creation where it was born empty. */
   readonly firstReceivedAtMs: number;
@@ -93,6 +97,7 @@ export function encodeSegmentHeader(header: SegmentHeader, block: Buffer, seed: 
   block.writeUInt32LE(header.bornEndPosition, 88);
   block.writeUInt32LE(instanceBytes, 92);
   block.write(header.instance, INSTANCE_AT, 'utf8');
+  block.writeUInt32LE(header.receivedAtUsPart, US_PART_AT);
   const crc = crc32(block.subarray(8), seed);
   block.writeUInt32LE(crc, 4);
   return crc;
@@ -121,6 +126,7 @@ export function decodeSegmentHeader(block: Buffer, number: number, seed: number)
       recycled: (block.readUInt32LE(28) & FLAG_RECYCLED) !== 0,
       nextSequence: block.readDoubleLE(32),
       receivedAtMs: block.readDoubleLE(40),
+      receivedAtUsPart: block.readUInt32LE(US_PART_AT),
       runningTimeMs: block.readDoubleLE(48),
       firstReceivedAtMs: block.readDoubleLE(56),
       createdAtMs: block.readDoubleLE(64),

@@ -34,6 +34,7 @@ export function writeFirstSegment(first: FirstSegment): { readonly state: LogSta
   const buffer = Buffer.alloc(SEGMENT_HEADER_BYTES + tailBytes);
   if (firstAt !== undefined) tail.bytes.copy(buffer, SEGMENT_HEADER_BYTES, firstAt, firstAt + tailBytes);
   const receivedAtMs = proven?.receivedAtMs ?? 0;
+  const receivedAtUsPart = proven?.receivedAtUsPart ?? 0;
   const firstReceivedAtMs = tailBytes === 0 ? Math.max(receivedAtMs, first.nowMs) : decodeBatchFacts(buffer, SEGMENT_HEADER_BYTES).receivedAtMs;
   const header = {
     ...meta,
@@ -41,6 +42,7 @@ export function writeFirstSegment(first: FirstSegment): { readonly state: LogSta
     recycled: first.recycled,
     nextSequence: proven?.nextSequence ?? 0,
     receivedAtMs,
+    receivedAtUsPart,
     runningTimeMs: proven?.runningTimeMs ?? 0,
     firstReceivedAtMs,
     createdAtMs: first.nowMs,
@@ -55,6 +57,7 @@ export function writeFirstSegment(first: FirstSegment): { readonly state: LogSta
     chain: crc,
     nextSequence: header.nextSequence,
     receivedAtMs,
+    receivedAtUsPart,
     runningTimeMs: header.runningTimeMs,
   };
   const durableOffset = proven?.durableOffset ?? 0;
@@ -92,6 +95,7 @@ function resealBatch(
     chain,
     nextSequence: facts.sequence + 1,
     receivedAtMs: facts.receivedAtMs,
+    receivedAtUsPart: facts.receivedAtUsPart,
     runningTimeMs: facts.runningTimeMs,
   };
 }

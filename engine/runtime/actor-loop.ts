@@ -10,7 +10,7 @@
 import type { Clock } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
-import type { LogBatch, LogReader, LogSlice, RecordCursor } from '../core/log.ts';
+import type { LogBatch, LogSlice, LogStream, RecordCursor } from '../core/log.ts';
 import type { OrderedStore, StoreOperation } from '../core/store.ts';
 import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
@@ -22,24 +22,26 @@ import { Reporter, type ReportingActor } from './reporter.ts';
 /** One partition as the loop drives it; actors/partition implements it. */
 export interface PartitionActor extends AnsweringActor, ReportingActor {
   readonly id: PartitionId;
-  readonly offset: Offset;
+  /** By journal. */
+  readonly offsets: readonly Offset[];
+  /** The last batch folded; -1 before the first. */
+  readonly batchSequence: number;
   readonly sequence: number;
   readonly checkpointPressure: number;
   fold(batch: LogBatch, slice: LogSlice | null, cursor: RecordCursor): void;
   settled(message: { sequence: number; finalUpToMs: number }): void;
-  checkpoint(): { operations: StoreOperation[]; offset: Offset; epoch: Epoch } | null;
+  checkpoint(): { operations: StoreOperation[]; offsets: readonly Offset[]; epoch: Epoch } | null;
   checkpointCommitted(epoch: Epoch): void;
   checkpointFailed(epoch: Epoch): void;
   takeShares(): SlotShare[];
   spooled(slot: SlotId): void;
-  pendingSlotOffset(): Offset;
+  pendingSlotOffsets(): Offset[];
   stats(): Omit<PartitionStats, 'partition'>;
   stateHash(): string;
 }
 
 /** The shared words as the loop uses them. */
 export interface LoopWords {
-  readonly durableOffset: Offset;
   readonly stopping: boolean;
   readonly wakeCount: number;
   wake(): void;
@@ -48,7 +50,8 @@ export interface LoopWords {
 
 export interface ActorLoopOptions {
   readonly partitions: readonly { readonly actor: PartitionActor; readonly store: OrderedStore }[];
-  readonly openReader: (from: Offset) => LogReader;
+  /** `from` is by journal; the batch there has the number `nextSequence` in the order of all. */
+  readonly openLog: (from: readonly Offset[], nextSequence: number) => LogStream;
   readonly cursor: RecordCursor;
   readonly words: LoopWords;
   /** Lets messages and disk have their turn; resolves in the next one of the event loop. */
@@ -88,8 +91,9 @@ export class ActorLoop {
   readonly #partitions: readonly Entry[];
   readonly #turn: () => Promise<void>;
   readonly #reporter: Reporter;
-  #reader: LogReader | null = null;
-  #recoveryEnd: Offset | null = null;
+  #log: LogStream | null = null;
+  /** By journal. */
+  #recoveryEnd: readonly number[] | null = null;
   #complete = false;
   #lastProgressMs = 0;
   #nextCheckpointMs: number;
@@ -130,7 +134,7 @@ export class ActorLoop {
    */
   async run(): Promise<void> {
     const { words, progress, clock, post } = this.#options;
-    post({ type: 'restored', partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, offset: actor.offset, sequence: actor.sequence })) });
+    post({ type: 'restored', partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, offsets: actor.offsets, sequence: actor.sequence })) });
     while (!words.stopping && !progress.isAskedToLeave) {
       this.#raiseFailure();
       const seen = words.wakeCount;
@@ -138,7 +142,7 @@ export class ActorLoop {
       const nowMs = clock.monotonicMs();
       this.#emit(nowMs);
       this.#checkpointWhenDue(nowMs);
-      progress.enter(this.#reader === null ? Stage.waiting : Stage.idle);
+      progress.enter(this.#log === null ? Stage.waiting : Stage.idle);
       if (caughtUp) await words.waitForWake(seen, this.#idleMs(nowMs));
       else await this.#turn();
     }
@@ -176,10 +180,12 @@ export class ActorLoop {
 
   #start(message: Extract<MainToActor, { type: 'go' }>): void {
     this.#settle(message.settled, message.finalUpToMs);
-    this.#recoveryEnd = message.durable as Offset;
+    this.#recoveryEnd = message.durable;
     // A thread that was replaced while all were about to start is told twice.
-    this.#reader?.close();
-    this.#reader = this.#options.openReader(Math.min(...this.#partitions.map(({ actor }) => actor.offset)) as Offset);
+    this.#log?.close();
+    // All partitions fold one order of batches: the one that has folded the fewest is behind the others in every journal.
+    const { offsets, batchSequence } = this.#partitions.map(({ actor }) => actor).reduce((least, actor) => (actor.batchSequence < least.batchSequence ? actor : least));
+    this.#log = this.#options.openLog(offsets, batchSequence + 1);
   }
 
   #settle(settled: readonly { partition: number; sequence: number }[], finalUpToMs: number): void {
@@ -192,16 +198,16 @@ export class ActorLoop {
 
   /** Folds what is durable for at most `sliceMs`; true when caught up. */
   #foldFor(sliceMs: number): boolean {
-    const reader = this.#reader;
-    if (reader === null) return true;
-    const { words, progress, clock } = this.#options;
+    const log = this.#log;
+    if (log === null) return true;
+    const { progress, clock } = this.#options;
     const startMs = clock.monotonicMs();
     const stage = this.#complete ? Stage.folding : Stage.replaying;
     let nowMs = startMs;
     let caughtUp = false;
     while (nowMs - startMs < sliceMs) {
       progress.enter(stage);
-      const batch = reader.read(words.durableOffset);
+      const batch = log.read();
       if (batch === null) {
         caughtUp = true;
         break;
@@ -210,11 +216,15 @@ export class ActorLoop {
       nowMs = clock.monotonicMs();
     }
     this.#busyMs += clock.monotonicMs() - startMs;
-    if (!this.#complete && this.#recoveryEnd !== null && reader.position >= this.#recoveryEnd) {
+    if (!this.#complete && this.#hasRecovered(log)) {
       this.#complete = true;
       this.#reporter.recovered();
     }
     return caughtUp;
+  }
+
+  #hasRecovered({ positions }: LogStream): boolean {
+    return this.#recoveryEnd !== null && this.#recoveryEnd.every((end, journal) => (positions[journal] as number) >= end);
   }
 
   #foldBatch(batch: LogBatch): void {
@@ -225,7 +235,7 @@ export class ActorLoop {
       const own = candidate !== undefined && candidate.partition === actor.id ? candidate : null;
       if (own !== null) slice++;
       // Partitions checkpoint in rotation: after a restart some are ahead of where the thread must read again.
-      if (batch.offset >= actor.offset) actor.fold(batch, own, cursor);
+      if (batch.sequence > actor.batchSequence) actor.fold(batch, own, cursor);
     }
     this.#batches++;
     if (batch.slices.length === 0) return;
@@ -254,7 +264,7 @@ export class ActorLoop {
     this.#options.post({
       type: 'stats',
       partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, ...actor.stats() })),
-      offset: this.#reader?.position ?? 0,
+      offset: this.#log?.positions.reduce((sum, position) => sum + position, 0) ?? 0,
       batches: this.#batches,
       busyMs: this.#busyMs,
       checkpoints: this.#checkpoints,
@@ -264,7 +274,7 @@ export class ActorLoop {
   }
 
   #checkpointWhenDue(nowMs: number): void {
-    if (this.#checkpointing !== null || this.#reader === null || nowMs < this.#checkpointNotBeforeMs) return;
+    if (this.#checkpointing !== null || this.#log === null || nowMs < this.#checkpointNotBeforeMs) return;
     const pressed = this.#partitions.find(({ actor }) => actor.checkpointPressure > this.#options.checkpointBytesMax);
     if (pressed === undefined && nowMs < this.#checkpointDueMs()) return;
     const entry = pressed ?? this.#partitions[this.#checkpointTurn++ % this.#partitions.length];
@@ -307,8 +317,9 @@ export class ActorLoop {
     actor.checkpointCommitted(checkpoint.epoch);
     this.#checkpoints++;
     await store.flushed();
-    const needed = Math.min(checkpoint.offset, actor.pendingSlotOffset());
-    this.#options.post({ type: 'flushed', partition: actor.id, offset: checkpoint.offset, needed });
+    const pending = actor.pendingSlotOffsets();
+    const needed = checkpoint.offsets.map((offset, journal) => Math.min(offset, pending[journal] as number));
+    this.#options.post({ type: 'flushed', partition: actor.id, offsets: checkpoint.offsets, needed });
   }
 
   #answer({ id, question }: Extract<MainToActor, { type: 'ask' }>): void {
@@ -360,14 +371,14 @@ export class ActorLoop {
     if (this.#complete) this.#reporter.finish();
     await this.#checkpointing;
     // A thread that never got its log has nothing new to save.
-    if (this.#reader !== null) {
+    if (this.#log !== null) {
       for (const entry of this.#partitions) await this.#checkpoint(entry);
     }
   }
 
   async #close(): Promise<void> {
     await this.#checkpointing;
-    this.#reader?.close();
+    this.#log?.close();
     for (const { store } of this.#partitions) await store.close();
   }
 

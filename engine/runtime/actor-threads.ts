@@ -55,7 +55,7 @@ interface Slot extends ActorPort {
   restarts: number;
   /** Main ended the thread: its death says nothing about the record it was at. */
   stalled: boolean;
-  restored: { readonly partition: number; readonly offset: number }[] | null;
+  restored: { readonly partition: number; readonly offsets: readonly number[] }[] | null;
   failure: EngineError | null;
 }
 
@@ -86,8 +86,8 @@ export class ActorThreads<Settings> {
     return this.#slots.reduce((sum, slot) => sum + slot.restarts, 0);
   }
 
-  /** Starts all threads; resolves with the highest offset any checkpoint covers. Rejects when a state file cannot be used. */
-  async start(): Promise<number> {
+  /** Starts all threads; resolves with the highest offset of each journal that any checkpoint covers. Rejects when a state file cannot be used. */
+  async start(): Promise<number[]> {
     const restored = new Promise<void>((resolve) => {
       this.#restored = resolve;
     });
@@ -99,7 +99,7 @@ export class ActorThreads<Settings> {
     this.#starting = false;
     const failed = this.#slots.find((slot) => slot.failure !== null);
     if (failed?.failure) throw failed.failure;
-    return Math.max(...this.#slots.flatMap((slot) => (slot.restored ?? []).map((entry) => entry.offset)));
+    return highestOffsets(this.#slots.flatMap((slot) => (slot.restored ?? []).map(({ offsets }) => offsets)));
   }
 
   threadOf(partition: number): number {
@@ -245,4 +245,11 @@ export class ActorThreads<Settings> {
       this.#options.log.error({ batchSequence, index, error: messageOf(error) }, 'a poison verdict could not be written');
     }
   }
+}
+
+/** By journal; as many as any of them has. */
+function highestOffsets(all: readonly (readonly number[])[]): number[] {
+  const highest: number[] = [];
+  for (const offsets of all) offsets.forEach((offset, journal) => (highest[journal] = Math.max(highest[journal] ?? 0, offset)));
+  return highest;
 }

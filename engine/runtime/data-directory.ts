@@ -8,14 +8,16 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
+import { JOURNALS_MAX } from '../core/log.ts';
 import { z } from '../core/schema.ts';
 import { nodeDisk } from '../log/index.ts';
 import { lockDirectory, type DirectoryLock } from './directory-lock.ts';
 
-const FORMAT_VERSION = 1;
+/** 2: it holds, or has held, more than one journal, of which a program that knows 1 would read the first alone. */
+const FORMAT_VERSION = 2;
 const RUNNING_FILE = 'running.json';
 /** Marks a finished savepoint, which is restored and never started. */
 export const SAVEPOINT_FILE = 'savepoint.json';
@@ -46,7 +48,8 @@ export type InstanceFacts = z.infer<typeof instanceSchema>;
 
 export interface DataDirectory extends InstanceFacts {
   readonly path: string;
-  readonly journal: string;
+  /** By number: those that are written, and those that once were. */
+  readonly journals: readonly string[];
   readonly state: string;
   readonly live: string;
   readonly spool: string;
@@ -61,6 +64,8 @@ export interface DataDirectoryOptions {
   readonly path: string;
   readonly partitionCount: number;
   readonly segmentBytes: number;
+  /** As many are written; 1 unless told. */
+  readonly journals?: number;
   readonly nowMs: number;
 }
 
@@ -79,14 +84,17 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
     if (facts.partitionCount !== options.partitionCount) {
       throw new EngineError('CONFIG_INVALID', `partitions: ${options.partitionCount}: the data directory was created with ${facts.partitionCount}, which is fixed for its life: set partitions to ${facts.partitionCount} or choose another data_dir`);
     }
-    const directories = directoriesOf(path);
-    for (const directory of Object.values(directories)) makeDirectory(directory);
+    const { journal, ...directories } = directoriesOf(path);
+    const journals = journalsOf(path, options.journals ?? 1);
+    if (journals.length > 1 && facts.version < FORMAT_VERSION) raiseVersion(path, facts);
+    for (const directory of [journal, ...journals, ...Object.values(directories)]) makeDirectory(directory);
     // Each may be a mount or a link of its own.
-    for (const directory of [directories.journal, directories.state, directories.live]) refuseNetwork(directory);
+    for (const directory of [...journals, directories.state, directories.live]) refuseNetwork(directory);
     writeFileAtomically(join(path, RUNNING_FILE), `${JSON.stringify(runningMark(path))}\n`);
     return {
       ...facts,
       ...directories,
+      journals,
       path,
       created: existing === null,
       lockedAcrossContainers: lock.acrossContainers,
@@ -107,6 +115,21 @@ export const directoriesOf = (path: string): { journal: string; state: string; l
   live: join(path, 'live'),
   spool: join(path, 'spool'),
 });
+
+/** Directories of the journals by number: at least so many, and all that are there up to the highest. */
+export function journalsOf(path: string, atLeast = 1): string[] {
+  const numbers = existsSync(path) ? readdirSync(path).map((name) => Number(/^journal-([1-9])$/.exec(name)?.[1] ?? 0)) : [];
+  const count = Math.max(atLeast, ...numbers.map((number) => number + 1));
+  if (count > JOURNALS_MAX) throw new EngineError('DATA_VERSION', `${path} holds journal-${count - 1}; this program knows ${JOURNALS_MAX} journals`, { where: { path }, fix: 'start the newer version' });
+  return Array.from({ length: count }, (_, number) => join(path, number === 0 ? 'journal' : `journal-${number}`));
+}
+
+/** Before the second journal is made. Without the running mark meanwhile: it knows the birth of the file that is replaced here. */
+function raiseVersion(path: string, facts: InstanceFacts): void {
+  rmSync(join(path, RUNNING_FILE), { force: true });
+  nodeDisk.syncDirectory(path);
+  writeFileAtomically(join(path, 'instance.json'), `${JSON.stringify({ ...facts, version: FORMAT_VERSION }, null, 2)}\n`);
+}
 
 /** Runs `work` while no daemon can use the directory. Rejects DATA_DIR_LOCKED when one does. */
 export async function whileLocked<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
@@ -227,7 +250,7 @@ function unusable(path: string, error: unknown): EngineError {
 
 function createInstance(path: string, options: DataDirectoryOptions): InstanceFacts {
   const facts: InstanceFacts = {
-    version: FORMAT_VERSION,
+    version: 1,
     instance: randomBytes(16).toString('hex'),
     generation: options.nowMs,
     partitionCount: options.partitionCount,

@@ -118,7 +118,7 @@ export class Egress {
   }
 
   /** What a thread is sent to start folding. */
-  go(actorIndex: number, durable: number): void {
+  go(actorIndex: number, durable: readonly number[]): void {
     const actor = this.#actor(actorIndex);
     actor.post({ type: 'go', durable, settled: this.#settledOf(actor.lane), finalUpToMs: this.#options.store.finalUpToMs() });
   }

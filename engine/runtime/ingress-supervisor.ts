@@ -1,5 +1,5 @@
 /**
- * The ingress thread: started once the actors know what they need, replaced when it dies, drained at shutdown.
+ * One ingress thread: started once the actors know what they need, replaced when it dies while others go on, drained at shutdown.
  *
  * A replacement reopens the journal like a restarted daemon would: what the shared word published is proof, the tail
  * beyond it is rewritten. It listens where the first one did. A first start that fails again and again is told; once the door has been open,
@@ -10,23 +10,27 @@
 import type { Clock } from '../core/clock.ts';
 import { EngineError, type ErrorRecord } from '../core/errors.ts';
 import type { Fault } from '../threads/fault.ts';
-import type { IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
+import type { IngressBegin, IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 import { Thread } from '../threads/worker.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   readonly module: URL;
+  /** Its number among so many. */
+  readonly thread: number;
+  readonly threads: number;
   readonly settings: Settings;
   readonly words: SharedWords;
-  readonly controls: () => readonly Uint8Array[];
   readonly clock: Clock;
   /** A door that shows no life for so long is given up. */
   readonly stallTimeoutMs: number;
   /** Lives in a row that ended before this one because a thread was stuck. */
   readonly stallsBefore: number;
   readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
+  /** Its journal is open, and it waits for {@link IngressSupervisor.begin}. */
   readonly onOpened: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'opened' }>) => void;
+  readonly onBegun: () => void;
   readonly onListening: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'listening' }>) => void;
   /** The thread is gone and with it its door, until the next {@link onListening}. */
   readonly onClosed: () => void;
@@ -52,8 +56,9 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   #startedMs = 0;
   #nextControl = 1;
   #port = 0;
+  #isWaiting = false;
   /** A first thread that dies before its journal is open has published nothing: what the checkpoints prove holds all the same. */
-  #provenOffset = 0;
+  #provenOffsets: readonly number[] = [];
   #hasListened = false;
   /** Figures that have come: a thread that still turns its loop sends them twice a second. */
   #beats = 0;
@@ -79,19 +84,30 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     });
   }
 
-  /** `provenOffset`: the highest that a flushed checkpoint covers. */
-  start(provenOffset: number): void {
-    this.#provenOffset = provenOffset;
+  /** `provenOffsets`: by journal, the highest that a flushed checkpoint covers. */
+  start(provenOffsets: readonly number[]): void {
+    this.#provenOffsets = provenOffsets;
     this.#start();
   }
 
+  /** What it waits for once its journal is open; ignored where it does not. It listens where the one before it did, or on `port`. */
+  begin(how: IngressBegin): void {
+    const thread = this.#thread;
+    if (!this.#isWaiting || thread === null) return;
+    this.#isWaiting = false;
+    // The door comes next.
+    thread.isTerminable = false;
+    thread.post({ type: 'begin', ...how, port: this.#port > 0 ? this.#port : how.port });
+  }
+
   #start(): void {
-    const { module, settings, words, controls } = this.#options;
-    const provenOffset = Math.max(this.#provenOffset, words.durableOffset);
-    const start: IngressStart<Settings> = { role: 'ingress', words: words.buffer, provenOffset, controls: controls(), port: this.#port, settings };
+    const { module, settings, words, thread, threads } = this.#options;
+    const provenOffsets = words.durableOffsets.map((durable, journal) => Math.max(durable, this.#provenOffsets[journal] ?? 0));
+    const start: IngressStart<Settings> = { role: 'ingress', thread, threads, words: words.buffer, provenOffsets, settings };
     this.#failure = null;
+    this.#isWaiting = false;
     this.#startedMs = performance.now();
-    this.#thread = new Thread<MainToIngress, IngressToMain<Stats, Recovery>>('ingress', module, start, {
+    this.#thread = new Thread<MainToIngress, IngressToMain<Stats, Recovery>>(thread === 0 ? 'ingress' : `ingress-${thread}`, module, start, {
       onMessage: (message) => {
         this.#receive(message);
       },
@@ -137,9 +153,11 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   #receive(message: IngressToMain<Stats, Recovery>): void {
     switch (message.type) {
       case 'opened':
-        // The door comes next.
-        if (this.#thread !== null) this.#thread.isTerminable = false;
+        this.#isWaiting = true;
         this.#options.onOpened(message);
+        break;
+      case 'begun':
+        this.#options.onBegun();
         break;
       case 'listening':
         if (this.#thread !== null) this.#thread.isTerminable = message.door !== 'uws';

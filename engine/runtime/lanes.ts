@@ -1,6 +1,7 @@
 /** Thread counts by cores, and which partitions each actor thread owns. */
 
 import { availableParallelism } from 'node:os';
+import { JOURNALS_MAX } from '../core/log.ts';
 
 /** A contiguous range of partitions. */
 export interface Lane {
@@ -11,6 +12,10 @@ export interface Lane {
 /** `configured` threads, or 0 for max(1, floor(0.3 x cores)); never more than partitions. */
 export const actorThreadCount = (configured: number, partitionCount: number, cores: number = availableParallelism()): number =>
   Math.min(partitionCount, configured > 0 ? configured : Math.max(1, Math.floor(0.3 * cores)));
+
+/** `configured` threads, or 0 for max(1, floor(0.4 x cores)). */
+export const ingressThreadCount = (configured: number, cores: number = availableParallelism()): number =>
+  configured > 0 ? configured : Math.min(JOURNALS_MAX, Math.max(1, Math.floor(0.4 * cores)));
 
 /** Splits partitions over threads, in order, sizes differing by at most one. */
 export function lanesOf(partitionCount: number, threads: number): Lane[] {

@@ -1,5 +1,5 @@
 /**
- * The journal offset below which nobody needs anything: the minimum over partitions of flushed checkpoint and unspooled lake slot.
+ * The offset of each journal below which nobody needs anything: the minimum over partitions of flushed checkpoint and unspooled lake slot.
  *
  * Until every partition has told its need, nothing may be deleted. A pin (a savepoint that copies the journal) holds it back.
  */
@@ -7,19 +7,20 @@
 import type { Offset } from '../core/types.ts';
 
 export class RetentionNeed {
-  readonly #needs: (number | null)[];
+  readonly #needs: (readonly number[] | null)[];
   #pins = 0;
-  #last = 0;
+  readonly #last: Offset[] = [];
 
   constructor(partitionCount: number) {
-    this.#needs = new Array<number | null>(partitionCount).fill(null);
+    this.#needs = new Array<readonly number[] | null>(partitionCount).fill(null);
   }
 
-  set(partition: number, needed: number): void {
+  /** `needed` is by journal; all of it where there is no entry. */
+  set(partition: number, needed: readonly number[]): void {
     this.#needs[partition] = needed;
   }
 
-  /** Holds the offset where it is until the returned function is called. */
+  /** Holds the offsets where they are until the returned function is called. */
   pin(): () => void {
     this.#pins++;
     return () => {
@@ -27,8 +28,10 @@ export class RetentionNeed {
     };
   }
 
-  get offset(): Offset {
-    if (this.#pins === 0 && this.#needs.every((need) => need !== null)) this.#last = Math.max(this.#last, Math.min(...(this.#needs)));
-    return this.#last as Offset;
+  of(journal: number): Offset {
+    const last = this.#last[journal] ?? 0;
+    if (this.#pins > 0) return last as Offset;
+    const least = Math.min(...this.#needs.map((needed) => needed?.[journal] ?? 0));
+    return (this.#last[journal] = Math.max(last, least) as Offset);
   }
 }

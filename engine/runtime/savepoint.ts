@@ -8,7 +8,7 @@
 
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { OrderedStore } from '../core/store.ts';
 import type { Offset } from '../core/types.ts';
@@ -23,8 +23,8 @@ export interface SavepointParts {
   readonly directory: DataDirectory;
   readonly asker: Asker;
   readonly live: OrderedStore;
-  /** Of the journal, now. */
-  readonly durableOffset: () => Offset;
+  /** By journal, now. */
+  readonly durableOffsets: () => readonly Offset[];
   /** Folders of the spool that are worth nothing after a restart. */
   readonly spoolScratch: readonly string[];
   /** Holds journal retention back; returns the release. */
@@ -39,11 +39,15 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
   try {
     // Never recursive: on some file systems (procfs) Node tries that for ever.
     await mkdir(target);
-    for (const part of ['state', 'live', 'spool', 'journal']) await mkdir(join(target, part));
+    for (const part of ['state', 'live', 'spool', ...parts.directory.journals.map((journal) => basename(journal))]) await mkdir(join(target, part));
     await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state') }, STATE_MS_MAX);
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
     await copyFolder(parts.directory.spool, join(target, 'spool'), parts.spoolScratch);
-    await copyJournal({ from: parts.directory.journal, to: join(target, 'journal'), durable: parts.durableOffset(), segmentBytes: parts.directory.segmentBytes });
+    // What one journal has and another not yet is no matter: the state is older than all of them.
+    const durable = parts.durableOffsets();
+    for (const [number, from] of parts.directory.journals.entries()) {
+      await copyJournal({ from, to: join(target, basename(from)), durable: durable[number] as Offset, segmentBytes: parts.directory.segmentBytes });
+    }
     const poison = join(parts.directory.path, 'poison.json');
     if (existsSync(poison)) await copySynced(poison, join(target, 'poison.json'));
     await copySynced(join(parts.directory.path, 'instance.json'), join(target, 'instance.json'));

@@ -22,14 +22,23 @@ export interface ActorStart<Settings> {
 
 export interface IngressStart<Settings> {
   readonly role: 'ingress';
+  /** Its number, and its journal's. The first one also keeps the journals that have no thread any more. */
+  readonly thread: number;
+  readonly threads: number;
   readonly words: SharedArrayBuffer;
-  /** Highest offset known to be durable from elsewhere: checkpoints, or the shared word of a thread that died. */
-  readonly provenOffset: number;
-  /** Control records to journal before the door opens. */
-  readonly controls: readonly Uint8Array[];
-  /** Where the thread before this one listened; 0 for the first. */
-  readonly port: number;
+  /** By journal: highest offset known to be durable from elsewhere: checkpoints, or the shared word of a thread that died. */
+  readonly provenOffsets: readonly number[];
   readonly settings: Settings;
+}
+
+/** How an ingress thread is to begin, once the journals of all are open. */
+export interface IngressBegin {
+  /** Control records to journal before the door opens; the first thread alone has any. */
+  readonly controls: readonly Uint8Array[];
+  /** Where the thread before this one, or the first one, listened; 0 for nowhere yet. */
+  readonly port: number;
+  /** A door of this process listens there, or did a moment ago. */
+  readonly joins: boolean;
 }
 
 export interface SettledPartition {
@@ -39,6 +48,7 @@ export interface SettledPartition {
 
 export interface TailEntry {
   readonly partition: number;
+  readonly journal: number;
   readonly batchOffset: number;
   readonly batchSequence: number;
   readonly index: number;
@@ -97,8 +107,8 @@ export interface PartitionStats {
 }
 
 export type MainToActor =
-  /** The journal is open and live store has these settled: replay to `durable`, then report all and say complete. */
-  | { readonly type: 'go'; readonly durable: number; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
+  /** The journals are open and live store has these settled: replay to `durable`, by journal, then report all and say complete. */
+  | { readonly type: 'go'; readonly durable: readonly number[]; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
   /**
    * The last report is merged and stored; the next may be sent. `answersOnly`: even if there is nothing to answer, and without changes, for which
    * there is no room. `urgent`: without the rest that a thread takes between two, because nobody is served before.
@@ -113,7 +123,7 @@ export type MainToActor =
   | { readonly type: 'fault'; readonly how: Fault };
 
 export type ActorToMain =
-  | { readonly type: 'restored'; readonly partitions: readonly { readonly partition: number; readonly offset: number; readonly sequence: number }[] }
+  | { readonly type: 'restored'; readonly partitions: readonly { readonly partition: number; readonly offsets: readonly number[]; readonly sequence: number }[] }
   | {
       readonly type: 'report';
       /** `packMessage(PartitionReport[])`. */
@@ -126,7 +136,8 @@ export type ActorToMain =
       /** `receivedAt` of the oldest record that the report may be the first to show; 0 when there is none. */
       readonly oldestReceivedAtMs: number;
     }
-  | { readonly type: 'flushed'; readonly partition: number; readonly offset: number; readonly needed: number }
+  /** `offsets` and `needed` are by journal. */
+  | { readonly type: 'flushed'; readonly partition: number; readonly offsets: readonly number[]; readonly needed: readonly number[] }
   | { readonly type: 'shares'; readonly shares: readonly SlotShare[] }
   | { readonly type: 'stats'; readonly partitions: readonly PartitionStats[]; readonly offset: number; readonly batches: number; readonly busyMs: number; readonly checkpoints: number; readonly checkpointFailures: number; readonly heapBytes: number }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown; readonly error?: ErrorRecord }
@@ -134,13 +145,17 @@ export type ActorToMain =
   | { readonly type: 'failed'; readonly error: ErrorRecord };
 
 export type MainToIngress =
+  | ({ readonly type: 'begin' } & IngressBegin)
   | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'drain'; readonly deadlineMs: number }
   /** Fault tests only: raise or hang inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
   | { readonly type: 'fault'; readonly how: Fault };
 
 export type IngressToMain<Stats, Recovery> =
-  | { readonly type: 'opened'; readonly durable: number; readonly oldest: number; readonly recovery: Recovery }
+  /** Its journals are open, and nothing is written. */
+  | { readonly type: 'opened'; readonly recoveries: readonly Recovery[] }
+  /** What came with `begin` is durable; the door is next. */
+  | { readonly type: 'begun' }
   | { readonly type: 'listening'; readonly door: string; readonly fallbackReason: string | null; readonly port: number; readonly host: string }
   | { readonly type: 'stats'; readonly stats: Stats }
   | { readonly type: 'controlled'; readonly id: number; readonly error?: ErrorRecord }

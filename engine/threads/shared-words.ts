@@ -1,25 +1,34 @@
 /**
- * The words that threads share: what is durable, what may be deleted, who must stop, and which record is being folded.
+ * The words that threads share: what is durable, what may be deleted, in which order, who must stop, and which record is being folded.
  *
- * One writer per word. 64-bit words go through BigInt atomics: a plain 64-bit store may tear.
+ * One writer per word, but for the two of the order, which all ingress threads raise. 64-bit words go through BigInt atomics: a plain
+ * 64-bit store may tear.
  *
  * ```
- * BigInt64  0 durable offset (ingress)   1 needed offset (main)
- * Int32     4 wake counter   5 stop flag (main)   6 disk reserve exhausted (main)
- * Float64   per actor thread, from byte 64: batch sequence, index in batch, 1 while folding
+ * Int32     0 wake counter   1 stop flag (main)   2 disk reserve exhausted (main)   3 journals
+ * BigInt64  at byte 64: last key taken, running time: log-order.ts
+ * BigInt64  at byte 128, 64 bytes per journal: durable offset, busy since (ingress), needed offset (main)
+ * Float64   per actor thread, behind those: batch sequence, index in batch, 1 while folding
  * Int32     per actor thread, behind those: beats, stage (the thread), asked to leave (main), unused: progress.ts
  * ```
  */
 
-import type { Offset } from '../core/types.ts';
+import { JOURNALS_MAX } from '../core/log.ts';
+import { assert, type Offset } from '../core/types.ts';
 import { PROGRESS_WORDS, Progress } from './progress.ts';
 
+const WAKE = 0;
+const STOP = 1;
+const DISK_RESERVE = 2;
+const JOURNALS = 3;
+const ORDER_BYTE = 64;
+const JOURNAL_BYTE = 128;
+/** A cache line each: ingress threads write theirs at every batch. */
+const JOURNAL_BYTES = 64;
 const DURABLE = 0;
-const NEEDED = 1;
-const WAKE = 4;
-const STOP = 5;
-const DISK_RESERVE = 6;
-const CURRENT_BYTE = 64;
+const BUSY = 1;
+const NEEDED = 2;
+const CURRENT_BYTE = JOURNAL_BYTE + JOURNALS_MAX * JOURNAL_BYTES;
 const CURRENT_WORDS = 3;
 const CURRENT_BYTES = CURRENT_WORDS * 8;
 const PROGRESS_BYTES = PROGRESS_WORDS * 4;
@@ -27,35 +36,61 @@ const PROGRESS_BYTES = PROGRESS_WORDS * 4;
 /** A thread's view of the shared words. `buffer` goes to other threads in their start data. */
 export class SharedWords {
   readonly buffer: SharedArrayBuffer;
-  readonly #long: BigInt64Array;
   readonly #int: Int32Array;
+  readonly #journals: readonly BigInt64Array[];
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
-    this.#long = new BigInt64Array(buffer, 0, 2);
     this.#int = new Int32Array(buffer, 0, 16);
+    this.#journals = Array.from({ length: Atomics.load(this.#int, JOURNALS) }, (_, journal) => new BigInt64Array(buffer, JOURNAL_BYTE + journal * JOURNAL_BYTES, JOURNAL_BYTES / 8));
   }
 
-  static create(actorThreads: number): SharedWords {
-    return new SharedWords(new SharedArrayBuffer(CURRENT_BYTE + actorThreads * (CURRENT_BYTES + PROGRESS_BYTES)));
+  static create(actorThreads: number, journals = 1): SharedWords {
+    assert(journals >= 1 && journals <= JOURNALS_MAX, `there are at most ${JOURNALS_MAX} journals`);
+    const buffer = new SharedArrayBuffer(CURRENT_BYTE + actorThreads * (CURRENT_BYTES + PROGRESS_BYTES));
+    new Int32Array(buffer)[JOURNALS] = journals;
+    return new SharedWords(buffer);
   }
 
-  get durableOffset(): Offset {
-    return Number(Atomics.load(this.#long, DURABLE)) as Offset;
+  get journals(): number {
+    return this.#journals.length;
+  }
+
+  durableOf(journal: number): Offset {
+    return Number(Atomics.load(this.#words(journal), DURABLE)) as Offset;
   }
 
   /** Makes everything below it visible to the actors; {@link wake} tells those that wait. */
-  set durableOffset(durable: Offset) {
-    Atomics.store(this.#long, DURABLE, BigInt(durable));
+  setDurable(journal: number, durable: Offset): void {
+    Atomics.store(this.#words(journal), DURABLE, BigInt(durable));
+  }
+
+  /** By journal. */
+  get durableOffsets(): Offset[] {
+    return this.#journals.map((_, journal) => this.durableOf(journal));
+  }
+
+  /** 0, or no more than the key of any batch that the journal's writer has not published yet. */
+  busySince(journal: number): number {
+    return Number(Atomics.load(this.#words(journal), BUSY));
+  }
+
+  setBusySince(journal: number, key: number): void {
+    Atomics.store(this.#words(journal), BUSY, BigInt(key));
   }
 
   /** The lowest offset that a flushed checkpoint, the lake or a reader still needs. */
-  get neededOffset(): Offset {
-    return Number(Atomics.load(this.#long, NEEDED)) as Offset;
+  neededOf(journal: number): Offset {
+    return Number(Atomics.load(this.#words(journal), NEEDED)) as Offset;
   }
 
-  set neededOffset(value: Offset) {
-    Atomics.store(this.#long, NEEDED, BigInt(value));
+  setNeeded(journal: number, needed: Offset): void {
+    Atomics.store(this.#words(journal), NEEDED, BigInt(needed));
+  }
+
+  /** `[last key taken, running time]`: {@link journalOrder}. */
+  get order(): BigInt64Array {
+    return new BigInt64Array(this.buffer, ORDER_BYTE, 2);
   }
 
   get stopping(): boolean {
@@ -99,5 +134,11 @@ export class SharedWords {
   progress(actorThread: number): Progress {
     const actorThreads = (this.buffer.byteLength - CURRENT_BYTE) / (CURRENT_BYTES + PROGRESS_BYTES);
     return new Progress(new Int32Array(this.buffer, CURRENT_BYTE + actorThreads * CURRENT_BYTES + actorThread * PROGRESS_BYTES, PROGRESS_WORDS));
+  }
+
+  #words(journal: number): BigInt64Array {
+    const words = this.#journals[journal];
+    assert(words !== undefined, `there is no journal ${journal}`);
+    return words;
   }
 }

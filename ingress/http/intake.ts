@@ -11,8 +11,12 @@ import type { DeadlineQueue } from './deadlines.ts';
 import { bodyTooLarge, type Reply } from './replies.ts';
 import type { RouteKind } from './routes.ts';
 
+/** `alone`: nobody else listens there. `first`: nobody did; doors of this process follow. `joins`: a door of this process listens there. */
+export type PortUse = 'alone' | 'first' | 'joins';
+
 export interface Intake {
   readonly options: IngressOptions;
+  readonly port: PortUse;
   readonly admission: Admission;
   readonly batcher: Batcher;
   readonly partitioner: Partitioner;

@@ -15,7 +15,7 @@ import { createServer } from 'node:net';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { Door } from './door.ts';
 import { Exchange } from './exchange.ts';
-import type { Intake } from './intake.ts';
+import type { Intake, PortUse } from './intake.ts';
 import { listenError } from './listen-error.ts';
 import { TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
 import { EVENTS, PUSH, PUSH_GET, routeOf, type Route } from './routes.ts';
@@ -74,7 +74,7 @@ export async function openUwsDoor(uws: UwsModule, intake: Intake): Promise<Door>
   app.post(EVENTS.path, others(EVENTS));
   app.any('/*', others(routeOf('', '')));
 
-  const listenSocket = await listen(uws, app, host, port);
+  const listenSocket = await listen(uws, app, { host, port, use: intake.port });
   let listening: UwsListenSocket | null = listenSocket;
   const stopListening = (): void => {
     if (listening === null) return;
@@ -175,25 +175,38 @@ function declaredBytes(request: UwsRequest): number {
   return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : -1;
 }
 
-/** Alone on the port: by default the library shares it, and a second daemon would take half of the events. */
-async function listen(uws: UwsModule, app: ReturnType<UwsModule['App']>, host: string, port: number): Promise<UwsListenSocket> {
+/**
+ * By default the library shares the port with whoever does so too (SO_REUSEPORT; the system spreads connections evenly): with doors of
+ * our own threads that is wanted, but a second daemon would take half of the events. So the first one looks whether anybody is there.
+ */
+async function listen(uws: UwsModule, app: ReturnType<UwsModule['App']>, { host, port, use }: { readonly host: string; readonly port: number; readonly use: PortUse }): Promise<UwsListenSocket> {
+  if (use === 'first') {
+    const reason = await reasonNotToListen(host, port);
+    if (reason !== null) {
+      app.close();
+      throw listenError(reason, host, port);
+    }
+  }
   let listening: UwsListenSocket | false = false;
-  app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+  app.listen(host, port, use === 'alone' ? uws.LIBUS_LISTEN_EXCLUSIVE_PORT : SHARED_PORT, (socket) => {
     listening = socket;
   });
   if (listening !== false) return listening;
   app.close();
-  throw listenError(await reasonNotToListen(host, port), host, port);
+  throw listenError((await reasonNotToListen(host, port)) ?? inUseAMomentAgo(), host, port);
 }
 
-/** The library says only that it cannot; a plain socket says why. */
+const SHARED_PORT = 0;
+const inUseAMomentAgo = (): Error => Object.assign(new Error('it was in use a moment ago'), { code: 'EADDRINUSE' });
+
+/** The library says only that it cannot; a plain socket says why. Null when it can. */
 function reasonNotToListen(host: string, port: number): Promise<unknown> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', resolve);
     probe.listen({ host, port, exclusive: true }, () => {
       probe.close(() => {
-        resolve(Object.assign(new Error('it was in use a moment ago'), { code: 'EADDRINUSE' }));
+        resolve(null);
       });
     });
   });

@@ -219,8 +219,8 @@ export const JOURNAL: readonly Guard[] = [
     section: 'journal',
     rule: 'the need is the lowest of all partitions',
     file: 'engine/runtime/retention-need.ts',
-    find: 'Math.min(...(this.#needs))',
-    replace: 'Math.max(...(this.#needs as number[]))',
+    find: 'Math.min(...this.#needs',
+    replace: 'Math.max(...this.#needs',
     test: { file: 'unit/runtime/retention-need.test.ts', name: 'begins at the lowest need' },
   },
   {

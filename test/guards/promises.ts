@@ -39,8 +39,8 @@ export const PROMISES: readonly Guard[] = [
     section: 'promises',
     rule: 'P2: what was acknowledged is counted once through any crash',
     file: 'engine/runtime/actor-loop.ts',
-    find: 'const batch = reader.read(words.durableOffset);',
-    replace: 'const batch = reader.read(words.durableOffset) && reader.read(words.durableOffset);',
+    find: 'const batch = log.read();',
+    replace: 'const batch = log.read() && log.read();',
     test: { seeds: 20, finders: ['EngineError', 'totals', 'liveness', 'conservation', 'partition'] },
   },
   {

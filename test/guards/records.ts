@@ -121,8 +121,8 @@ export const RECORDS: readonly Guard[] = [
     section: 'state',
     rule: 'the journal\'s need for a slot ends with the durable spool',
     file: 'actors/partition/outbox.ts',
-    find: 'for (const slot of this.#slots) offset = Math.min(offset, slot.firstOffset);',
-    replace: 'for (const slot of this.#slots) if (!slot.isPassed) offset = Math.min(offset, slot.firstOffset);',
+    find: 'for (const slot of this.#slots) offset = Math.min(offset, slot.firstOffsets[journal] ?? Infinity);',
+    replace: 'for (const slot of this.#slots) if (!slot.isPassed) offset = Math.min(offset, slot.firstOffsets[journal] ?? Infinity);',
     test: { file: 'unit/partition/outbox.test.ts', name: 'is handed out again after a restart until it is spooled, and needs its journal range until then' },
   },
   {

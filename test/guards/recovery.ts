@@ -15,7 +15,7 @@ export const RECOVERY: readonly Guard[] = [
     section: 'recovery',
     rule: 'a partition replays to the durable end before it reports',
     file: 'engine/runtime/actor-loop.ts',
-    find: 'if (!this.#complete && this.#recoveryEnd !== null && reader.position >= this.#recoveryEnd) {',
+    find: 'if (!this.#complete && this.#hasRecovered(log)) {',
     replace: 'if (!this.#complete && this.#recoveryEnd !== null) {',
     test: { file: 'unit/runtime/actor-loop.test.ts', name: 'reports nothing before it has replayed to the durable end that it was given, however long that takes' },
   },

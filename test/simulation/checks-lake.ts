@@ -4,7 +4,7 @@ import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { CellKind } from '../../engine/core/cell.ts';
 import { slotName, type SlotShare } from '../../engine/core/lake-slot.ts';
 import { readVerdictLog } from '../../engine/core/verdict-log.ts';
-import { createRecordCursor, openLogLookup } from '../../engine/log/index.ts';
+import { createRecordCursor, openMergedLookup } from '../../engine/log/index.ts';
 import { encodeSlot } from '../../sinks/lake/encode-slot.ts';
 import { DEFAULT_EVENTS_BOUNDS } from '../../sinks/lake/events-encoder.ts';
 import { HourlySink } from '../../sinks/lake/hourly-sink.ts';
@@ -17,9 +17,9 @@ export interface LakeCheck {
   readonly lake: LakeMemory;
   readonly feed: LiveStore;
   readonly disk: FaultyDisk;
-  readonly journal: string;
-  /** What the journal still holds begins here. */
-  readonly oldestOffset: number;
+  readonly journals: readonly string[];
+  /** By journal: what it still holds begins here. */
+  readonly oldestOffsets: readonly number[];
   /** Accepted and late records, by the model. */
   readonly counted: number;
 }
@@ -45,10 +45,10 @@ function checkRows(objects: ReadonlyMap<string, Uint8Array>, counted: number): v
 }
 
 /** Every slot whose journal is still there becomes the same files again. */
-function checkRewrites(objects: ReadonlyMap<string, Uint8Array>, { lake, disk, journal, oldestOffset }: LakeCheck): void {
+function checkRewrites(objects: ReadonlyMap<string, Uint8Array>, { lake, disk, journals, oldestOffsets }: LakeCheck): void {
   for (const slot of lake.slots.values()) {
-    if (slot.shares.some((share) => firstOffsetOf(share) < oldestOffset)) continue;
-    for (const [name, bytes] of filesOf(slot, disk, journal)) {
+    if (slot.shares.some((share) => isPartlyGone(share, oldestOffsets))) continue;
+    for (const [name, bytes] of filesOf(slot, disk, journals)) {
       const there = objects.get(name);
       if (there === undefined) throw new Error(`lake: ${name} of slot ${slotName(slot.slot)} is not there`);
       if (!Buffer.from(there).equals(bytes)) throw new Error(`lake: ${name} of slot ${slotName(slot.slot)} became another file when it was written again`);
@@ -56,11 +56,11 @@ function checkRewrites(objects: ReadonlyMap<string, Uint8Array>, { lake, disk, j
   }
 }
 
-const firstOffsetOf = (share: SlotShare): number => Math.min(...[...readVerdictLog(share.entries)].map(({ batchOffset }) => batchOffset));
+const isPartlyGone = (share: SlotShare, oldestOffsets: readonly number[]): boolean => [...readVerdictLog(share.entries)].some(({ journal, batchOffset }) => batchOffset < (oldestOffsets[journal] ?? 0));
 
-function filesOf({ slot, shares, rowsPerFile }: SpooledSlot, disk: FaultyDisk, journal: string): Map<string, Uint8Array> {
+function filesOf({ slot, shares, rowsPerFile }: SpooledSlot, disk: FaultyDisk, journals: readonly string[]): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
-  const lookup = openLogLookup({ directory: journal, disk: disk.session() });
+  const lookup = openMergedLookup({ directories: journals, disk: disk.session() });
   try {
     const bounds = { ...DEFAULT_EVENTS_BOUNDS, rowsPerFile };
     encodeSlot({ slot, shares, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor(), bounds, encodeTable: encodeAsText, emit: ({ path, bytes }) => files.set(path, bytes) });

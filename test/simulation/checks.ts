@@ -3,9 +3,10 @@
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { CellKind, DIMENSION_SEPARATOR, cellMapKey, type MergedCell } from '../../engine/core/cell.ts';
 import type { MergeOutput } from '../../engine/core/feed.ts';
-import { MS_PER_DAY, offset, partitionId, type Offset } from '../../engine/core/types.ts';
-import { createRecordCursor, openLogReader } from '../../engine/log/index.ts';
+import { MS_PER_DAY, partitionId, type Offset } from '../../engine/core/types.ts';
+import { createRecordCursor, openMergedLog } from '../../engine/log/index.ts';
 import type { MemoryStore } from '../../engine/state/index.ts';
+import { SEGMENT_HEADER_BYTES } from '../../engine/log/segment-format.ts';
 import type { LiveStore } from '../../sinks/live/index.ts';
 import type { MemorySystem } from '../conformance/memory-sink.ts';
 import type { Model } from '../model/model.ts';
@@ -97,10 +98,11 @@ export function checkSink(live: LiveStore, system: MemorySystem): void {
 
 export interface ReplayCheck {
   readonly disk: FaultyDisk;
-  readonly journal: string;
+  /** By number. */
+  readonly journals: readonly string[];
   readonly instance: string;
-  readonly durable: Offset;
-  readonly oldest: number;
+  readonly durable: readonly Offset[];
+  readonly oldest: readonly number[];
   /** Of some moment of the story, or new ones. */
   readonly stores: readonly MemoryStore[];
   /** Of the daemon, by partition. */
@@ -109,20 +111,23 @@ export interface ReplayCheck {
 }
 
 /** A fold of the journal from where the stores stand, undisturbed and on so many threads, gives the same state. False where the journal no longer reaches back. */
-export function checkReplay({ disk, journal, instance, durable, oldest, stores, hashes, threads }: ReplayCheck): boolean {
+export function checkReplay({ disk, journals, instance, durable, oldest, stores, hashes, threads }: ReplayCheck): boolean {
   const actors = stores.map((store, id) => openPartition({ id, store, partitionCount: stores.length, instance }));
-  if (actors.some((actor) => actor.offset < oldest)) return false;
+  // A partition that has folded nothing of a journal begins at 0, before the header of the first segment.
+  const isGone = (from: number, first: number): boolean => first > Math.max(from, SEGMENT_HEADER_BYTES);
+  if (actors.some(({ offsets }) => oldest.some((first, journal) => isGone(offsets[journal] ?? 0, first)))) return false;
   for (const lane of lanesOf(stores.length, threads)) {
     const own = actors.slice(lane.first, lane.first + lane.count);
-    const from = offset(Math.min(...own.map((actor) => actor.offset)));
-    const reader = openLogReader({ directory: journal, lane, from, disk: disk.session() });
+    const least = own.reduce((behind, actor) => (actor.batchSequence < behind.batchSequence ? actor : behind));
+    const words = { durableOf: (journal: number) => durable[journal] as Offset, busySince: () => 0 };
+    const log = openMergedLog({ directories: journals, lane, from: least.offsets, nextSequence: least.batchSequence + 1, words, disk: disk.session() });
     const cursor = createRecordCursor();
-    for (let batch = reader.read(durable); batch !== null; batch = reader.read(durable)) {
+    for (let batch = log.read(); batch !== null; batch = log.read()) {
       for (const actor of own) {
-        if (batch.offset >= actor.offset) actor.fold(batch, batch.slices.find(({ partition }) => partition === partitionId(actor.id)) ?? null, cursor);
+        if (batch.sequence > actor.batchSequence) actor.fold(batch, batch.slices.find(({ partition }) => partition === partitionId(actor.id)) ?? null, cursor);
       }
     }
-    reader.close();
+    log.close();
   }
   actors.forEach((actor, id) => {
     if (actor.stateHash() !== hashes[id]) throw new Error(`replay: partition ${id} has another state after an undisturbed replay on ${threads} threads`);

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { ResultFeed } from '../../engine/core/feed.ts';
-import { createRecordCursor, openLogLookup } from '../../engine/log/index.ts';
+import { createRecordCursor, openMergedLookup } from '../../engine/log/index.ts';
 import type { TableData } from '../../sinks/lake/column-builder.ts';
 import { encodeSlotToSpool, type SlotFiles } from '../../sinks/lake/encode-slot.ts';
 import { EventsSink, type EncodeSlotJob } from '../../sinks/lake/events-sink.ts';
@@ -109,7 +109,7 @@ export interface SimulatedLakeOptions {
   readonly settings: LifeSettings;
   readonly partitionCount: number;
   readonly instance: string;
-  readonly journal: string;
+  readonly journals: readonly string[];
   readonly feed: ResultFeed;
   readonly plant: Plant | null;
   readonly isAlive: () => boolean;
@@ -230,10 +230,10 @@ export class SimulatedLake {
   }
 
   async #encode(job: EncodeSlotJob, files: ReturnType<typeof faultyFiles>['direct']): Promise<SlotFiles> {
-    const { world, memory, settings, journal, isAlive, plant } = this.#options;
+    const { world, memory, settings, journals, isAlive, plant } = this.#options;
     await this.#pause(world.pick(0, POOL_MS_MAX));
     const attempt = ++this.#encodings;
-    const lookup = openLogLookup({ directory: journal, disk: memory.disk.session(isAlive) });
+    const lookup = openMergedLookup({ directories: journals, disk: memory.disk.session(isAlive) });
     try {
       const encodeTable = (table: TableData): Uint8Array => plant?.encode?.(encodeAsText(table), attempt) ?? encodeAsText(table);
       const made = await encodeSlotToSpool({ ...job, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor(), rowsPerFile: settings.rowsPerFile, encodeTable, files });

@@ -21,6 +21,7 @@ import { memoryStore, type MemoryStore } from '../../engine/state/index.ts';
 import type { ActorToMain } from '../../engine/threads/messages.ts';
 import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
 import { SinkWriter, type SinkNotice } from '../../sinks/sink-writer.ts';
+import type { Batcher } from '../../ingress/batcher.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
 import { Door } from './door.ts';
 import { SimulatedLake, type LakeMemory } from './lake.ts';
@@ -34,7 +35,7 @@ import type { World } from './world.ts';
 
 export const INSTANCE = '5'.repeat(32);
 export const GENERATION = 1;
-export const JOURNAL = '/data/journal';
+const JOURNAL = '/data/journal';
 const SINK_CLOSE_MS = 2_000;
 
 /** What survives a life. */
@@ -62,8 +63,8 @@ export interface LifeOptions {
   readonly onReady: (live: LiveStore) => void;
   /** A partition has checkpointed. */
   readonly onCheckpoint: (actor: SimulatedActor) => void;
-  /** The connections of all senders are gone. */
-  readonly onClosed: () => void;
+  /** The connections to this batcher are gone; of all senders without one. */
+  readonly onClosed: (batcher?: Batcher) => void;
   /** Production code gave up, as it does on damage: the process ends. */
   readonly onFatal: (error: EngineError) => void;
   /** A bug: production code raised where nothing was injected. */
@@ -75,7 +76,9 @@ const tellsTheSame = (actor: Pick<PartitionProgress, 'received' | 'closedUpToMs'
 
 export class Life {
   readonly words: Words;
-  readonly door: Door;
+  readonly doors: readonly Door[];
+  /** By number. */
+  readonly journals: readonly string[];
   readonly need: RetentionNeed;
   readonly threads: Threads;
   readonly live: LiveStore;
@@ -83,6 +86,8 @@ export class Life {
   alive = true;
   ready = false;
   #going = false;
+  readonly #opened = new Set<number>();
+  #hasRules = false;
   readonly #options: LifeOptions;
   readonly #liveFile: OrderedStore;
   readonly #merge: Merge;
@@ -97,8 +102,9 @@ export class Life {
     const schema = resultSchema(appsflyerPipeline);
     const { partitionCount } = story;
     const isAlive = (): boolean => this.alive;
-    const shared = { world, disk: durable.disk, journal: JOURNAL, instance: INSTANCE, story, settings, isAlive, onFatal, onBug };
-    this.words = new Words(world);
+    this.journals = journalsOn(durable.disk, settings.ingresses);
+    const shared = { world, disk: durable.disk, journals: this.journals, instance: INSTANCE, story, settings, isAlive, onFatal, onBug };
+    this.words = new Words(world, this.journals.length);
     this.need = new RetentionNeed(partitionCount);
     this.threads = new Threads({
       ...shared,
@@ -112,7 +118,7 @@ export class Life {
         this.#egress.recovering(thread);
       },
       onRestored: (thread) => {
-        if (this.#going) this.#egress.go(thread, this.words.durableOffset);
+        if (this.#going) this.#egress.go(thread, this.words.journals.durableOffsets);
       },
     });
     this.#liveFile = inWorld(durable.live, world, durable.disk);
@@ -126,7 +132,7 @@ export class Life {
       settings,
       partitionCount,
       instance: INSTANCE,
-      journal: JOURNAL,
+      journals: this.journals,
       feed: this.live,
       plant,
       isAlive,
@@ -137,16 +143,27 @@ export class Life {
       onNotice: this.#onNotice,
       onBug,
     });
-    this.door = new Door({
+    const controls = [encodeControl({ type: 'generation', generation: GENERATION, instance: INSTANCE, partitionCount }), encodeControl({ type: 'rules', rules: settings.rules })];
+    this.doors = Array.from({ length: settings.ingresses }, (_, number) => new Door({
       ...shared,
       words: this.words,
-      controls: [encodeControl({ type: 'generation', generation: GENERATION, instance: INSTANCE, partitionCount }), encodeControl({ type: 'rules', rules: settings.rules })],
-      neededOffset: () => this.need.offset,
+      number,
+      controls: number === 0 ? controls : [],
+      neededOf: (journal) => this.need.of(journal),
       onOpened: () => {
-        this.#go();
+        this.#opened.add(number);
+        this.#beginWhoMay();
       },
-      onClosed,
-    });
+      onBegun: () => {
+        if (number > 0) return;
+        this.#hasRules = true;
+        this.#go();
+        this.#beginWhoMay();
+      },
+      onClosed: (batcher) => {
+        if (batcher !== null) onClosed(batcher);
+      },
+    }));
   }
 
   /** Rejects what the disk raises. */
@@ -156,7 +173,7 @@ export class Life {
       this.threads.run(index);
     }
     await this.lake.open();
-    if (this.alive) this.door.start(this.threads.provenOffset);
+    if (this.alive) for (const door of this.doors) door.start(this.threads.provenOffsets);
   }
 
   /** Resolves once it is over. */
@@ -188,7 +205,7 @@ export class Life {
   }
 
   async #stop(): Promise<void> {
-    await this.door.drain((delayMs) => new Promise((resolve) => void this.#schedule(delayMs, resolve)));
+    await Promise.all(this.doors.map((door) => door.drain((delayMs) => new Promise((resolve) => void this.#schedule(delayMs, resolve)))));
     this.words.stopping = true;
     this.words.wake();
     await this.threads.left();
@@ -206,7 +223,17 @@ export class Life {
   get isCaughtUp(): boolean {
     if (!this.ready || this.#merge.pendingCount > 0 || !this.threads.allAlive) return false;
     const stored = this.live.partitionStates();
-    return this.threads.actors.every((actor) => actor.offset === this.words.durableOffset && !actor.hasChanges && tellsTheSame(actor.stats(), stored[actor.id]));
+    const durable = this.words.journals.durableOffsets;
+    return this.threads.actors.every((actor) => durable.every((end, journal) => (actor.offsets[journal] ?? 0) === end) && !actor.hasChanges && tellsTheSame(actor.stats(), stored[actor.id]));
+  }
+
+  get isOpen(): boolean {
+    return this.doors.every(({ batcher }) => batcher !== null);
+  }
+
+  /** By journal: what each still holds begins here. */
+  oldestOffsets(): number[] {
+    return [...this.doors.map(({ writer }) => writer?.stats().oldestOffset ?? 0), ...(this.doors[0]?.sealed ?? []).map(({ oldestOffset }) => oldestOffset)];
   }
 
   get sinkIsSettled(): boolean {
@@ -215,14 +242,21 @@ export class Life {
 
   /** For the message of a story that does not settle. */
   toString(): string {
-    const { writer } = this.door;
-    return `ready ${this.ready}, door ${writer === null ? 'shut' : 'open'}, caught up ${this.isCaughtUp}, sink settled ${this.sinkIsSettled}, lake settled ${this.lake.isSettled} (${String(this.lake)}), slots waiting ${this.threads.actors.map((actor) => `${actor.id}: ${actor.stats().slotsWaiting}`).join(' ')}`;
+    return `ready ${this.ready}, doors ${this.doors.map(({ writer }) => (writer === null ? 'shut' : 'open')).join(' ')}, caught up ${this.isCaughtUp}, sink settled ${this.sinkIsSettled}, lake settled ${this.lake.isSettled} (${String(this.lake)}), slots waiting ${this.threads.actors.map((actor) => `${actor.id}: ${actor.stats().slotsWaiting}`).join(' ')}`;
+  }
+
+  /** As engine/runtime/ingress-threads.ts. Those that do not wait take no notice. */
+  #beginWhoMay(): void {
+    if (this.#opened.size < this.doors.length) return;
+    this.doors.forEach((door, number) => {
+      if (number === 0 || this.#hasRules) door.begin();
+    });
   }
 
   #go(): void {
     if (this.#going || !this.alive) return;
     this.#going = true;
-    for (let thread = 0; thread < this.threads.count; thread++) this.#egress.go(thread, this.words.durableOffset);
+    for (let thread = 0; thread < this.threads.count; thread++) this.#egress.go(thread, this.words.journals.durableOffsets);
   }
 
   #newEgress(): Egress {
@@ -330,6 +364,12 @@ export class Life {
         break;
     }
   }
+}
+
+/** Those that this life writes, and those of lives before that wrote more. */
+function journalsOn(disk: FaultyDisk, ingresses: number): string[] {
+  const numbers = disk.paths.map((path) => Number(/^\/data\/journal-(\d)\//.exec(path)?.[1] ?? 0));
+  return Array.from({ length: Math.max(ingresses, ...numbers.map((number) => number + 1)) }, (_, number) => (number === 0 ? JOURNAL : `${JOURNAL}-${number}`));
 }
 
 /** Measured: 49 over 20 stories in which each thread recovers several times. */

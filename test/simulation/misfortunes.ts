@@ -1,5 +1,7 @@
 /** How each kind of misfortune strikes the world and the life at hand. */
 
+import { dirname } from 'node:path';
+
 import { MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
 import { diskError, type DiskOperation } from '../unit/log/faulty-disk.ts';
 import { LAKE } from './lake.ts';
@@ -85,7 +87,7 @@ export class Misfortunes {
     'door-death': ({ extent, choice, life }) => {
       this.doorDeaths++;
       this.#fall(extent, choice, () => {
-        if (life.alive) life.door.die();
+        if (life.alive) life.doors[Math.floor(choice * 3) % life.doors.length]?.die();
       });
     },
   };
@@ -281,7 +283,7 @@ export class Misfortunes {
   #turnBit(extent: number, choice: number): void {
     this.repair();
     const { disk } = this.#options.durable;
-    const segments = disk.paths.filter((path) => /\/\d+\.segment$/.test(path)).slice(0, -1);
+    const segments = disk.paths.filter((path, at, paths) => SEGMENT.test(path) && paths.some((other, place) => place > at && SEGMENT.test(other) && dirname(other) === dirname(path)));
     const path = segments[Math.floor(choice * segments.length)];
     if (path === undefined) return;
     const bytes = disk.bytesOf(path);
@@ -290,6 +292,8 @@ export class Misfortunes {
     this.#rot = rot;
   }
 }
+
+const SEGMENT = /\/\d+\.segment$/;
 
 /** What a lake forgets of `events/` nobody can give back to it: README of sinks/lake says so. */
 const isEvent = (name: string): boolean => name.startsWith('events/');

@@ -36,6 +36,8 @@ export interface Plant {
   readonly hourly?: (sink: Sink) => Sink;
   readonly spoolHasNoLimit?: boolean;
   readonly deadLettersHaveNoLimit?: boolean;
+  /** A batch is folded although one that comes before it may still be under way. */
+  readonly mergeDoesNotWait?: boolean;
 }
 
 const withHeadOf = ({ sequence, offset, watermarkMs, closedUpToMs, received, accepted, duplicate, late, rejected }: PartitionStats, { partition, cells }: PartitionReport): PartitionReport => ({
@@ -60,10 +62,10 @@ const mapCells = (output: MergeOutput, change: (cell: MergedCell) => MergedCell)
 function withRepeats(share: SlotShare): SlotShare {
   const writer = new VerdictLogWriter();
   let rowCount = 0;
-  for (const { batchOffset, firstSequence, verdicts } of readVerdictLog(share.entries)) {
+  for (const { journal, batchOffset, firstSequence, verdicts } of readVerdictLog(share.entries)) {
     const changed = verdicts.map((verdict) => (verdict === Verdict.duplicate ? Verdict.accepted : verdict));
     rowCount += changed.filter((verdict) => verdict === Verdict.accepted || verdict === Verdict.late).length;
-    writer.append(batchOffset, firstSequence, changed, changed.length);
+    writer.append(batchOffset, firstSequence, changed, changed.length, journal);
   }
   return { ...share, rowCount, entries: writer.bytes() };
 }
@@ -128,5 +130,6 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   /** The mark goes on although hours were not written. */
   'lake-hour-not-written': { finders: ['hours'], hourly: (sink) => altered(sink, { write: (changed, feed) => (changed.mark % 4 === 0 ? Promise.resolve() : sink.write(changed, feed)) }) },
   'spool-has-no-limit': { finders: ['bounds'], spoolHasNoLimit: true },
+  'merge-does-not-wait': { finders: ['replay', 'lake', 'totals', 'visible', 'merge', 'liveness', 'day', 'bug'], mergeDoesNotWait: true },
   'dead-letters-have-no-limit': { finders: ['bounds'], deadLettersHaveNoLimit: true },
 };

@@ -82,9 +82,9 @@ export class Senders {
     }
   }
 
-  /** Their connections are gone. */
-  abandon(): void {
-    for (const client of [...this.#underWay]) this.#again(client);
+  /** The connections to a batcher are gone, or to all. */
+  abandon(batcher?: Batcher): void {
+    for (const client of [...this.#underWay]) if (batcher === undefined || client.batcher === batcher) this.#again(client);
   }
 
   #make(next: () => { readonly method: string; readonly body: string }): void {

@@ -22,6 +22,8 @@ export interface StorySettings {
 
 export interface LifeSettings {
   readonly threads: number;
+  /** Ingress threads, each with its journal. */
+  readonly ingresses: number;
   readonly rules: Rules;
   readonly batchBytesMax: number;
   readonly journalBatchBytesMax: number;
@@ -47,6 +49,9 @@ export interface LifeSettings {
 }
 
 const KIB = 1024;
+/** Of a story with several ingress threads each life has another number of them, one included. */
+const SEVERAL_INGRESSES = 0.4;
+const INGRESSES_MAX = 3;
 /** They cost as much as ten others. */
 const LONG_STORIES_ARE_ONE_OF = 40;
 const pickOf = (random: () => number) => (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));
@@ -64,6 +69,12 @@ export function storySettings(seed: number): StorySettings {
   };
 }
 
+/** From dice of their own: the others fall as they did before there were several. */
+function ingressesOf(seed: number, life: number): number {
+  if (seededRandom(seed ^ 0x696e6772)() >= SEVERAL_INGRESSES) return 1;
+  return pickOf(seededRandom((seed ^ 0x6a6f7572) + life * 7_919))(1, INGRESSES_MAX);
+}
+
 export function lifeSettings(seed: number, life: number, story: StorySettings, dedupe: Rules['dedupe']): LifeSettings {
   const random = seededRandom((seed ^ 0x6c696665) + life * 7_919);
   const pick = pickOf(random);
@@ -71,6 +82,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
   const slotBytesMax = pick(8, 64) * KIB;
   return {
     threads: pick(1, Math.min(3, story.partitionCount)),
+    ingresses: ingressesOf(seed, life),
     rules: {
       // Versions only rise: an older program refuses what a newer one has written.
       pipelineVersion: Math.min(appsflyerPipeline.version, life),

@@ -13,8 +13,9 @@ import { FaultyDisk } from '../unit/log/faulty-disk.ts';
 import { SimulatedBucket } from './bucket.ts';
 import { checkLake } from './checks-lake.ts';
 import { checkCheckpoint, checkConservation, checkReplay, checkSink, checkTotals, Visible } from './checks.ts';
+import type { Door } from './door.ts';
 import { LakeMemory } from './lake.ts';
-import { INSTANCE, JOURNAL, Life, newStores, type Durable } from './life.ts';
+import { INSTANCE, Life, newStores, type Durable } from './life.ts';
 import { Misfortunes } from './misfortunes.ts';
 import { PLANTS, type Plant } from './plants.ts';
 import { scheduleOf, type Misfortune } from './schedule.ts';
@@ -108,7 +109,7 @@ class Simulation {
       count: world.pick(20, 150),
       repeatMsMax: 0.9 * dedupeHorizonMs,
       acknowledgesFailures: plant?.acknowledgesFailures === true,
-      door: () => (this.#life?.alive === true ? this.#life.door : null),
+      door: () => this.#anyDoor(),
       onAnswered: (body, receivedAtMs) => {
         if (this.#model.deliver({ body, method: 'POST', receivedAtMs }).verdict === 'counted') this.#counted++;
       },
@@ -147,15 +148,21 @@ class Simulation {
     checkConservation(life.live, this.#model);
     checkTotals(life.live, this.#model);
     checkSink(life.live, system);
-    const { writer } = life.door;
-    await checkLake({ lake, feed: life.live, disk, journal: JOURNAL, oldestOffset: writer?.stats().oldestOffset ?? 0, counted: this.#counted });
+    const { journals } = life;
+    const oldest = life.oldestOffsets();
+    await checkLake({ lake, feed: life.live, disk, journals, oldestOffsets: oldest, counted: this.#counted });
     const hashes = life.threads.actors.map((actor) => actor.stateHash());
-    const oldest = writer?.stats().oldestOffset ?? 0;
-    const replay = (stores: readonly MemoryStore[]): boolean => checkReplay({ disk, journal: JOURNAL, instance: INSTANCE, durable: life.words.durableOffset, oldest, stores, hashes, threads: this.#world.pick(1, stores.length) });
+    const replay = (stores: readonly MemoryStore[]): boolean => checkReplay({ disk, journals, instance: INSTANCE, durable: life.words.journals.durableOffsets, oldest, stores, hashes, threads: this.#world.pick(1, stores.length) });
     let replays = 0;
     for (const stores of [partitions.map((store) => store.fork()), ...this.#copies]) if (replay(stores)) replays++;
     if (!this.#story.retains && replay(partitions.map(() => memoryStore(PARTITION_TABLES)))) replays++;
     return replays;
+  }
+
+  #anyDoor(): Door | null {
+    const life = this.#life;
+    if (life?.alive !== true) return null;
+    return life.doors[life.doors.length === 1 ? 0 : this.#world.pick(0, life.doors.length - 1)] as Door;
   }
 
   /** Starts the daemon again and again, as its parent does. */
@@ -199,8 +206,8 @@ class Simulation {
           checkCheckpoint(plant?.actor?.(actor) ?? actor);
         });
       },
-      onClosed: () => {
-        this.#senders.abandon();
+      onClosed: (batcher) => {
+        this.#senders.abandon(batcher);
       },
       onFatal: (error) => {
         this.#gaveUp(life, error);
@@ -288,7 +295,7 @@ class Simulation {
 
   #isSettled(): boolean {
     const life = this.#life;
-    return this.#senders.unansweredCount === 0 && life !== null && life.alive && life.door.batcher !== null && life.isCaughtUp && life.sinkIsSettled && life.lake.isSettled && this.#durable.lake.rows >= this.#counted;
+    return this.#senders.unansweredCount === 0 && life !== null && life.alive && life.isOpen && life.isCaughtUp && life.sinkIsSettled && life.lake.isSettled && this.#durable.lake.rows >= this.#counted;
   }
 
   #guarded(check: () => void): void {

@@ -4,7 +4,7 @@ import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { PagePool, Partition } from '../../actors/partition/index.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { partitionId } from '../../engine/core/types.ts';
-import { createRecordCursor, openLogReader } from '../../engine/log/index.ts';
+import { createRecordCursor, openMergedLog } from '../../engine/log/index.ts';
 import { ActorLoop } from '../../engine/runtime/actor-loop.ts';
 import { lanesOf } from '../../engine/runtime/lanes.ts';
 import type { MemoryStore } from '../../engine/state/index.ts';
@@ -41,7 +41,8 @@ interface Thread {
 export interface LifeParts {
   readonly world: World;
   readonly disk: FaultyDisk;
-  readonly journal: string;
+  /** By number. */
+  readonly journals: readonly string[];
   readonly instance: string;
   readonly story: StorySettings;
   readonly settings: LifeSettings;
@@ -114,8 +115,9 @@ export class Threads {
     return this.#threads.every(({ alive }) => alive);
   }
 
-  get provenOffset(): number {
-    return Math.max(...this.actors.map(({ offset }) => offset));
+  /** By journal. */
+  get provenOffsets(): number[] {
+    return this.#options.journals.map((_, journal) => Math.max(...this.actors.map(({ offsets }) => offsets[journal] ?? 0)));
   }
 
   ports(): { lane: Lane; post: (message: MainToActor) => void }[] {
@@ -177,7 +179,7 @@ export class Threads {
   }
 
   #thread(lane: Lane): Thread {
-    const { world, disk, journal, instance, plant, settings, story, stores, words, onMessage, onBug } = this.#options;
+    const { world, disk, journals, instance, plant, settings, story, stores, words, onMessage, onBug } = this.#options;
     const { dedupeMemoryBytesMax } = settings;
     const deadLetterBytesMax = plant?.deadLettersHaveNoLimit === true ? Infinity : settings.deadLetterBytesMax;
     const ids = Array.from({ length: lane.count }, (_, at) => lane.first + at);
@@ -190,7 +192,10 @@ export class Threads {
         const store = inWorld(stores[actor.id] as MemoryStore, world, disk);
         return { actor: plant?.actor?.(actor) ?? actor, store: plant?.store?.(store) ?? store };
       }),
-      openReader: (from) => openLogReader({ directory: journal, lane, from, disk: disk.session(isAlive), readAheadBytes: 32 * 1024 }),
+      openLog: (from, nextSequence) => {
+        const merge = { durableOf: (journal: number) => words.journals.durableOf(journal), busySince: (journal: number) => (plant?.mergeDoesNotWait === true ? 0 : words.journals.busySince(journal)) };
+        return openMergedLog({ directories: journals, lane, from, nextSequence, words: merge, disk: disk.session(isAlive), readAheadBytes: 32 * 1024 });
+      },
       cursor: createRecordCursor(),
       words: wordsOf(words, isAlive),
       progress: new Progress(new Int32Array(PROGRESS_WORDS)),

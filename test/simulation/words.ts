@@ -1,22 +1,24 @@
-/** The words that threads share, without threads: a wait is a timer of the world. */
+/** The words that threads share, without threads: those of the journals as they are, and a wait is a timer of the world. */
 
-import type { Offset } from '../../engine/core/types.ts';
-import { offset } from '../../engine/core/types.ts';
+import type { LogOrder } from '../../engine/core/log.ts';
 import type { LoopWords } from '../../engine/runtime/actor-loop.ts';
+import { journalOrder } from '../../engine/threads/log-order.ts';
+import { SharedWords } from '../../engine/threads/shared-words.ts';
 import type { World } from './world.ts';
 
 /** A promise of its own for each wait: one for all would keep whatever ever waited for it. */
 export const forever = (): Promise<void> => new Promise(() => undefined);
 
 export class Words implements LoopWords {
-  durableOffset: Offset = offset(0);
+  readonly journals: SharedWords;
   stopping = false;
   wakeCount = 0;
   #waiting: (() => void)[] = [];
   readonly #world: World;
 
-  constructor(world: World) {
+  constructor(world: World, journals: number) {
     this.#world = world;
+    this.journals = SharedWords.create(1, journals);
   }
 
   wake(): void {
@@ -41,9 +43,6 @@ export class Words implements LoopWords {
 /** The words as one thread sees them: once it is dead, no wait of it ends. */
 export function wordsOf(words: Words, isAlive: () => boolean): LoopWords {
   return {
-    get durableOffset() {
-      return words.durableOffset;
-    },
     get stopping() {
       return words.stopping;
     },
@@ -56,6 +55,21 @@ export function wordsOf(words: Words, isAlive: () => boolean): LoopWords {
     waitForWake: async (seen, timeoutMs) => {
       await words.waitForWake(seen, timeoutMs);
       if (!isAlive()) await forever();
+    },
+  };
+}
+
+/** The order as one ingress thread takes part in it: what it does once it is dead changes no word. */
+export function orderOf(words: Words, journal: number, isAlive: () => boolean): LogOrder {
+  const order = journalOrder(words.journals, journal);
+  return {
+    raise: (key, runningTimeMs) => {
+      if (isAlive()) order.raise(key, runningTimeMs);
+    },
+    take: (nowUs) => (isAlive() ? order.take(nowUs) : nowUs),
+    runningTime: (ownMs) => (isAlive() ? order.runningTime(ownMs) : ownMs),
+    settled: () => {
+      if (isAlive()) order.settled();
     },
   };
 }

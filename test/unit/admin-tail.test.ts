@@ -51,7 +51,7 @@ async function batch(apps: readonly string[], options: { readonly verdict?: Verd
   });
   await journal.writer.commit();
   const batchSequence = sequence++;
-  const fold = (at: number): void => void rings[at]?.unshift({ batchOffset, batchSequence, index: at, receivedAtMs: 5, verdict: options.verdict ?? Verdict.accepted, rejectCode: -1, windowStartMs: 0, dimensions: 'x' });
+  const fold = (at: number): void => void rings[at]?.unshift({ journal: 0, batchOffset, batchSequence, index: at, receivedAtMs: 5, verdict: options.verdict ?? Verdict.accepted, rejectCode: -1, windowStartMs: 0, dimensions: 'x' });
   const lagging = options.lagging ?? [];
   for (const at of apps.keys()) if (!lagging.includes(at)) fold(at);
   return () => {
@@ -110,7 +110,7 @@ describe('the tail', () => {
 
   it('shows outcomes whose bytes are gone', async () => {
     await batch(['a']);
-    rings[1]?.unshift({ batchOffset: 48 * 1024, batchSequence: 1, index: 0, receivedAtMs: 5, verdict: Verdict.rejected, rejectCode: 0, windowStartMs: -1, dimensions: '' });
+    rings[1]?.unshift({ journal: 0, batchOffset: 48 * 1024, batchSequence: 1, index: 0, receivedAtMs: 5, verdict: Verdict.rejected, rejectCode: 0, windowStartMs: -1, dimensions: '' });
     expect((await page()).records).toMatchObject([{ event: { app_id: 'a' } }, { outcome: 'rejected', reason: 'NOT_JSON', event: null, bytes: '' }]);
   });
 });

@@ -18,6 +18,7 @@ import { hash32 } from '../../../engine/core/hash.ts';
 import { slotName } from '../../../engine/core/lake-slot.ts';
 import { decodeControl, encodeControl } from '../../../engine/core/rules.ts';
 import { offset } from '../../../engine/core/types.ts';
+import { JOURNALS_MAX } from '../../../engine/core/log.ts';
 import { readVerdictLog, VerdictLogWriter } from '../../../engine/core/verdict-log.ts';
 import { batchHeaderIsSound } from '../../../engine/log/batch-format.ts';
 import { memoryStore } from '../../../engine/state/index.ts';
@@ -55,9 +56,9 @@ function verdictLog(random: Random): Uint8Array {
   const writer = new VerdictLogWriter();
   let [at, sequence] = [0, 0];
   for (let count = random.below(5); count > 0; count--) {
-    const verdicts = Uint8Array.from({ length: random.below(40) }, () => random.below(4));
+    const verdicts = Uint8Array.from({ length: 1 + random.below(40) }, () => random.below(4));
     at += random.below(2 ** 31) * 8;
-    writer.append(offset(at), (sequence += random.below(1_000)), verdicts, verdicts.byteLength);
+    writer.append(offset(at), (sequence += random.below(1_000)), verdicts, verdicts.byteLength, random.below(3));
   }
   return writer.bytes();
 }
@@ -110,7 +111,7 @@ function readOutbox(entry: Buffer): unknown {
   const key = Buffer.alloc(16);
   entry.copy(key);
   const outbox = new Outbox(1, storeOf(Object.values(TABLES), TABLES.outbox, key, entry.subarray(16)));
-  return [outbox.takeShares(), outbox.pendingOffset(offset(0))];
+  return [outbox.takeShares(), outbox.pendingOffsets([offset(0)])];
 }
 
 function readDeadLetter(value: Uint8Array): unknown {
@@ -160,12 +161,12 @@ export function storedTarget(readers: readonly Reader[] = READERS): FuzzTarget {
 
 const ROUND_TRIPS: readonly ((random: Random) => void)[] = [
   (random) => {
-    const entries = Array.from({ length: random.below(6) }, (_, index) => ({ batchOffset: offset((index + 1) * 8 * (1 + random.below(2 ** 31))), firstSequence: index * random.below(2 ** 31), verdicts: [...Array.from({ length: random.below(30) }, () => random.below(4))] }));
+    const entries = Array.from({ length: random.below(6) }, (_, index) => ({ journal: random.below(2) * random.below(JOURNALS_MAX), batchOffset: offset((index + 1) * 8 * (1 + random.below(2 ** 31))), firstSequence: index * random.below(2 ** 31), verdicts: [...Array.from({ length: 1 + random.below(30) }, () => random.below(4))] }));
     entries.sort((left, right) => left.batchOffset - right.batchOffset);
     let sequence = 0;
     const writer = new VerdictLogWriter();
     const written = entries.map((entry) => ({ ...entry, firstSequence: (sequence += entry.firstSequence) }));
-    for (const entry of written) writer.append(entry.batchOffset, entry.firstSequence, Uint8Array.from(entry.verdicts), entry.verdicts.length);
+    for (const entry of written) writer.append(entry.batchOffset, entry.firstSequence, Uint8Array.from(entry.verdicts), entry.verdicts.length, entry.journal);
     requireEqual([...readVerdictLog(writer.bytes())].map((entry) => ({ ...entry, verdicts: [...entry.verdicts] })), written, 'verdict log');
   },
   (random) => {

@@ -17,8 +17,8 @@ const generationIn = (directory: string): number => (JSON.parse(readFileSync(joi
 const sum = (totals: ReadonlyMap<string, { readonly events: number }>): number => [...totals.values()].reduce((events, total) => events + total.events, 0);
 
 describe('a savepoint', () => {
-  it('taken under load and restored elsewhere holds at least what was acknowledged before, and the books balance', async () => {
-    const source = await started({ dataDir: scratch.path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '2000' } });
+  it.each(['1', '2'])('taken under load and restored elsewhere holds at least what was acknowledged before, and the books balance: %s ingress threads', async (ingresses) => {
+    const source = await started({ dataDir: scratch.path, env: { MILLRACE_CHECKPOINT_INTERVAL_MS: '2000', MILLRACE_THREADS_INGRESS: ingresses } });
     const load = new Load({ url: source.ingest, requestsPerSecond: 40, batch: 20, name: 'savepoint' });
     await pause(2_500);
     const before = load.acknowledged;

@@ -94,11 +94,11 @@ describe('a thread that dies under load', () => {
 const DYING_THREAD = `
   import { parentPort, workerData } from 'node:worker_threads';
   const { settings, words, lane, thread, poison } = workerData;
-  parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offset: 0, sequence: 0 }] });
+  parentPort.postMessage({ type: 'restored', partitions: [{ partition: lane.first, offsets: [0], sequence: 0 }] });
   const isPoison = poison.some(([sequence, index]) => sequence === settings.record[0] && index === settings.record[1]);
   if (isPoison) parentPort.on('message', () => parentPort.close());
   else {
-    new Float64Array(words, 64 + thread * 24, 3).set([...settings.record, settings.folding ? 1 : 0]);
+    new Float64Array(words, 640 + thread * 24, 3).set([...settings.record, settings.folding ? 1 : 0]);
     if (settings.fault) parentPort.postMessage({ type: 'failed', error: { code: 'STATE_WRITE_FAILED', message: 'the store said no' } });
     setTimeout(() => { throw Object.assign(new Error('the fold broke'), { code: settings.code }); }, 5);
   }

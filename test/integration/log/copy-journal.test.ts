@@ -75,4 +75,16 @@ describe('a journal that is copied while it is written', () => {
     await copy.writer.close();
     await writer.close();
   });
+
+  it('is an empty journal where there is no batch yet', async () => {
+    const from = join(root, 'from');
+    const { writer } = await openJournal(journal(from));
+    const to = join(root, 'to');
+    mkdirSync(to);
+    await copyJournal({ from, to, durable: offset(0), segmentBytes: SEGMENT_BYTES });
+    const copy = await openJournal(journal(to));
+    expect(copy.recovery).toMatchObject({ created: false, nextSequence: 0, cutBytes: 0 });
+    await copy.writer.close();
+    await writer.close();
+  });
 });

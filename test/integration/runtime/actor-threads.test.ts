@@ -14,7 +14,7 @@ import { SharedWords } from '../../../engine/threads/shared-words.ts';
 /** Restores, fails for good, and never ends: as one does whose store waits for a transaction while it is closed. */
 const LINGERING_THREAD = `
   import { parentPort } from 'node:worker_threads';
-  parentPort.postMessage({ type: 'restored', partitions: [{ partition: 0, offset: 7, sequence: 0 }] });
+  parentPort.postMessage({ type: 'restored', partitions: [{ partition: 0, offsets: [7], sequence: 0 }] });
   setTimeout(() => parentPort.postMessage({ type: 'failed', error: { code: 'STATE_STUCK', message: 'it has not settled' } }), 50);
   setInterval(() => undefined, 1_000);
 `;
@@ -51,7 +51,7 @@ describe('an actor thread', () => {
       onDeath: () => undefined,
       onFatal,
     });
-    expect(await actors.start()).toBe(7);
+    expect(await actors.start()).toEqual([7]);
     expect((await fatal).code).toBe('STATE_STUCK');
     await actors.stop(0);
   }, 60_000);

@@ -13,12 +13,12 @@ import { SharedWords } from '../../../engine/threads/shared-words.ts';
 /** Says what it was started with, as its figures; listens in the lives that `listensIn` names, and raises a full disk in all others. */
 const FAILING_THREAD = `
   import { parentPort, workerData } from 'node:worker_threads';
-  const { provenOffset, settings, words } = workerData;
+  const { provenOffsets, settings, words } = workerData;
   const lives = new Int32Array(settings.lives);
   const life = ++lives[0];
-  parentPort.postMessage({ type: 'stats', stats: provenOffset });
+  parentPort.postMessage({ type: 'stats', stats: provenOffsets[0] });
   if (settings.listensIn.includes(life)) {
-    new BigInt64Array(words)[0] = BigInt(settings.publishes);
+    new BigInt64Array(words)[16] = BigInt(settings.publishes);
     parentPort.postMessage({ type: 'listening', door: 'node', fallbackReason: null, port: 1, host: '' });
     parentPort.on('message', () => parentPort.close());
     if (life < settings.listensIn.at(-1)) setTimeout(() => { throw new Error('died'); }, 20);
@@ -51,7 +51,9 @@ describe('the ingress thread', () => {
         module: pathToFileURL(module),
         settings,
         words: SharedWords.create(1),
-        controls: () => [],
+        thread: 0,
+        threads: 1,
+        onBegun: () => undefined,
         clock: systemClock,
         stallTimeoutMs: 60_000,
         stallsBefore: 0,
@@ -65,7 +67,7 @@ describe('the ingress thread', () => {
         onStats: (offset) => proven.push(offset),
         onFatal: resolve,
       });
-      supervisor.start(12_345);
+      supervisor.start([12_345]);
     });
     return { proven, fatal, doors };
   }

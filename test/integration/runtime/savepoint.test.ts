@@ -21,8 +21,8 @@ beforeEach(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'millrace-savepoint-'));
   directory = await openDataDirectory({ path: join(scratch, 'data'), partitionCount: 4, segmentBytes: 16 * 1024 ** 2, nowMs: 1 });
   writeFileSync(join(directory.spool, 'progress.json'), '{}');
-  const { instance, partitionCount, segmentBytes, journal } = directory;
-  const { writer } = await openJournal({ directory: journal, instance, partitionCount, segmentBytes, clock: systemClock, publish: () => undefined });
+  const { instance, partitionCount, segmentBytes, journals } = directory;
+  const { writer } = await openJournal({ directory: journals[0] as string, instance, partitionCount, segmentBytes, clock: systemClock, publish: () => undefined });
   await writer.commit();
   durable = writer.durableOffset;
   await writer.close();
@@ -34,7 +34,7 @@ afterEach(async () => {
 
 const live = { copyTo: (path: string) => Promise.resolve(writeFileSync(path, 'live')) } as unknown as OrderedStore;
 
-const parts = (): SavepointParts => ({ directory, asker: new Asker(() => []), live, durableOffset: () => durable, spoolScratch: ['staging', 'held'], pin: () => () => undefined, nowMs: 5 });
+const parts = (): SavepointParts => ({ directory, asker: new Asker(() => []), live, durableOffsets: () => [durable], spoolScratch: ['staging', 'held'], pin: () => () => undefined, nowMs: 5 });
 
 function fillSlot(folder: string): void {
   mkdirSync(folder, { recursive: true });

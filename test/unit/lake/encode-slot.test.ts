@@ -33,6 +33,7 @@ class TestLog {
     return {
       offset: offset(position),
       endOffset: offset(position + 8),
+      journal: 0,
       sequence: position / 8,
       receivedAtMs: 1_000 + position,
       runningTimeMs: 0,

@@ -109,6 +109,7 @@ async function life(disk: FaultyDisk, model: Model, clock: TestClock, random: Ra
   expect(recovery.nextSequence).toBe(model.truth.length);
   if (random() < 0.7) disk.operationsLeft = Math.floor(random() * 120);
   const faulty = random() < 0.4;
+  let newestMs = model.truth.at(-1)?.receivedAtMs ?? 0;
   for (let step = 0; step < 25 && !disk.dead; step++) {
     clock.advance(Math.floor(random() * 400));
     if (random() < 0.1) clock.wallMs -= Math.floor(random() * 2_000);
@@ -117,9 +118,11 @@ async function life(disk: FaultyDisk, model: Model, clock: TestClock, random: Ra
     const sent = appendBatch(writer, random);
     model.sent(sent);
     const before = writer.durableOffset;
+    // A batch that fails has been given a time all the same, and the next one a later.
+    newestMs = Math.max(newestMs, clock.wallMs);
     try {
       await writer.commit();
-      model.published(sent, Math.max(model.truth.at(-1)?.receivedAtMs ?? 0, clock.wallMs));
+      model.published(sent, newestMs);
     } catch (error) {
       expect(['JOURNAL_WRITE_FAILED', 'DISK_FULL'], `${label}: ${String(error)}`).toContain((error as { code?: string }).code);
       expect(writer.durableOffset).toBe(before);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import { journalOrder } from '../../../engine/threads/log-order.ts';
+import { SharedWords } from '../../../engine/threads/shared-words.ts';
 import type { JournalWriter } from '../../../engine/log/index.ts';
 import { diskError, FaultyDisk, seededRandom, type DiskOperation } from './faulty-disk.ts';
 import { appendText, commitTexts, DIRECTORY, open, readAll, SEGMENT_BYTES, TestClock, texts } from './journal-fixture.ts';
@@ -32,6 +34,34 @@ describe('a write or sync that fails', () => {
     disk.powerCut(seededRandom(5));
     const reopened = await open(disk);
     expect(texts(readAll(disk, reopened.writer.durableOffset))).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('holds the order of all journals at its key until a later batch is durable, where the next open may find it', async () => {
+    const disk = new FaultyDisk();
+    const words = SharedWords.create(1, 2);
+    const { writer } = await open(disk, { order: journalOrder(words, 0) });
+    await commitTexts(writer, 'a');
+    expect(words.busySince(0)).toBe(0);
+    disk.fault = failing('sync', 'EIO');
+    failToCommit(writer, 'lost', 'JOURNAL_WRITE_FAILED');
+    const held = words.busySince(0);
+    expect(held).toBeGreaterThan(0);
+    failToCommit(writer, 'lost too', 'JOURNAL_WRITE_FAILED');
+    expect(words.busySince(0)).toBe(held);
+    disk.fault = null;
+    await commitTexts(writer, 'b');
+    expect(words.busySince(0)).toBe(0);
+  });
+
+  it('lets the order go at once where nothing of it could ever be read', async () => {
+    const disk = new FaultyDisk();
+    const words = SharedWords.create(1, 2);
+    const { writer } = await open(disk, { order: journalOrder(words, 0) });
+    for (let at = 0; at < 12; at++) await commitTexts(writer, `${at}`.padEnd(5_000));
+    // The segment is full, and no file can be made for the next one.
+    disk.fault = failing('open', 'ENOSPC');
+    failToCommit(writer, 'x'.repeat(5_000), 'DISK_FULL');
+    expect(words.busySince(0)).toBe(0);
   });
 
   it('does not touch the file of a failed sync again', async () => {

@@ -29,6 +29,7 @@ export class LogBuilder {
     const batch: LogBatch = {
       offset: offset as Offset,
       endOffset: this.#offset as Offset,
+      journal: 0,
       sequence: this.batches.length,
       receivedAtMs,
       runningTimeMs: this.#runningTimeMs,

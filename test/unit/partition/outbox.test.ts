@@ -36,7 +36,7 @@ describe('a lake slot', () => {
     expect(partition.takeShares()).toEqual([]);
     const [entry] = [...readVerdictLog((shares[0] as SlotShare).entries)];
     // Generation and tick, then the batch's tick: its first record is the third thing folded.
-    expect(entry).toEqual({ batchOffset: log.batches[1]?.offset, firstSequence: 3, verdicts: Uint8Array.of(0, 3, 1) });
+    expect(entry).toEqual({ journal: 0, batchOffset: log.batches[1]?.offset, firstSequence: 3, verdicts: Uint8Array.of(0, 3, 1) });
   });
 
   it('ends once enough of the journal has passed, whatever its offsets are', () => {
@@ -85,18 +85,18 @@ describe('a lake slot', () => {
     foldAll(partition, log.batches);
     await saveTo(partition, store);
     const shares = partition.takeShares();
-    expect(partition.pendingSlotOffset()).toBe(rows.offset);
+    expect(partition.pendingSlotOffsets()).toEqual([rows.offset]);
     const restarted = openToy(store);
     expect(restarted.takeShares()).toEqual(shares);
     restarted.spooled((shares[0] as SlotShare).slot);
     // Were the journal freed now, a restart from the last checkpoint would ask for rows that are gone.
-    expect(restarted.pendingSlotOffset()).toBe(rows.offset);
+    expect(restarted.pendingSlotOffsets()).toEqual([rows.offset]);
     expect(openToy(store).takeShares()).toEqual(shares);
     const failing = restarted.checkpoint();
     if (failing !== null) restarted.checkpointFailed(failing.epoch);
-    expect(restarted.pendingSlotOffset()).toBe(rows.offset);
+    expect(restarted.pendingSlotOffsets()).toEqual([rows.offset]);
     expect(await saveTo(restarted, store)).toBe(true);
-    expect(restarted.pendingSlotOffset()).toBe(restarted.offset);
+    expect(restarted.pendingSlotOffsets()).toEqual(restarted.offsets);
     const last = openToy(store);
     expect(last.takeShares()).toEqual([]);
     expect(last.stats().slotsWaiting).toBe(0);

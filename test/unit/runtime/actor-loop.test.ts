@@ -36,7 +36,8 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
   const taken: { partition: number; atMs: number }[] = [];
   const committed: number[] = [];
   let isRecord = false;
-  const words = { durableOffset: batches, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
+  let durable = batches;
+  const words = { stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: async () => {
     nowMs += STEP_MS;
     await turn();
   } };
@@ -44,7 +45,8 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
     const store = Object.assign(memoryStore([]), { commit: () => Promise.resolve() }, storeOf(id));
     const actor = {
       id: partitionId(id),
-      offset: 0 as Offset,
+      offsets: [0 as Offset],
+      batchSequence: -1,
       sequence: 0,
       hasChanges: true,
       isMidReport: false,
@@ -56,29 +58,29 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
       checkpointPressure: 0,
       checkpoint: () => {
         taken.push({ partition: id, atMs: nowMs });
-        return { operations: [], offset: 500 as Offset, epoch: taken.length as Epoch };
+        return { operations: [], offsets: [500 as Offset], epoch: taken.length as Epoch };
       },
       checkpointCommitted: () => void committed.push(id),
       checkpointFailed: () => undefined,
       settled: () => undefined,
       report: () => ({ partition: id, cells: [] }),
       takeShares: () => [],
-      pendingSlotOffset: () => 300 as Offset,
+      pendingSlotOffsets: () => [300 as Offset],
       stats: () => ({}),
     } as unknown as PartitionActor;
     return { actor, store };
   });
   const loop = new ActorLoop({
     partitions: entries,
-    openReader: () => ({
-      get position() {
-        return position as Offset;
+    openLog: () => ({
+      get positions() {
+        return [position as Offset];
       },
-      read: () => (position < words.durableOffset ? ({ offset: position++, receivedAtMs: 0, slices: isRecord ? [{ partition: -1 }] : [] } as unknown as LogBatch) : null),
+      read: () => (position < durable ? ({ offset: position, sequence: position++, receivedAtMs: 0, slices: isRecord ? [{ partition: -1 }] : [] } as unknown as LogBatch) : null),
       close: () => undefined,
     }),
     cursor: {} as never,
-    words: words as unknown as LoopWords,
+    words: words,
     progress: new Progress(new Int32Array(PROGRESS_WORDS)),
     post: (message) => void posted.push(message),
     clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
@@ -86,10 +88,10 @@ function loopOver(partitions: number, checkpointIntervalMs: number, storeOf: (pa
     checkpointIntervalMs,
     checkpointBytesMax: 1,
   });
-  loop.onMessage({ type: 'go', durable: batches, settled: [], finalUpToMs: 0 });
+  loop.onMessage({ type: 'go', durable: [batches], settled: [], finalUpToMs: 0 });
   return { loop, posted, taken, committed, words, nowMs: () => nowMs, folded, receive: (records) => {
     isRecord = records;
-    words.durableOffset++;
+    durable++;
   } };
 }
 
@@ -173,7 +175,7 @@ describe('an actor loop', () => {
     flush();
     await until(() => posted.some(({ type }) => type === 'flushed'));
     // A slot that is not spooled needs more of the log than the checkpoint does.
-    expect(posted.find(({ type }) => type === 'flushed')).toEqual({ type: 'flushed', partition: 0, offset: 500, needed: 300 });
+    expect(posted.find(({ type }) => type === 'flushed')).toEqual({ type: 'flushed', partition: 0, offsets: [500], needed: [300] });
     words.stopping = true;
     await running;
   });

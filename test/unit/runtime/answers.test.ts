@@ -67,7 +67,7 @@ describe('the tail of a thread', () => {
     ...partition(id, []),
     tail: (limit) =>
       batches
-        .map((batchSequence, at) => ({ batchOffset: 8 * batchSequence, batchSequence, index: id, receivedAtMs: 5, verdict: at === batches.length - 1 ? 3 : 0, rejectCode: -1, windowStartMs: 0, dimensions: '' }))
+        .map((batchSequence, at) => ({ journal: 0, batchOffset: 8 * batchSequence, batchSequence, index: id, receivedAtMs: 5, verdict: at === batches.length - 1 ? 3 : 0, rejectCode: -1, windowStartMs: 0, dimensions: '' }))
         .reverse()
         .slice(0, limit),
   });

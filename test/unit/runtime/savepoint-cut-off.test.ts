@@ -22,12 +22,12 @@ it('a thread that is to stop ends its savepoint with the copy under way, and say
       await released;
     };
     store.close = () => (copies.length > id ? released : Promise.resolve());
-    return { actor: { id: partitionId(id), offset: 0 as Offset, sequence: 0 } as PartitionActor, store };
+    return { actor: { id: partitionId(id), offsets: [0 as Offset], batchSequence: -1, sequence: 0 } as unknown as PartitionActor, store };
   });
-  const words = { durableOffset: 0 as Offset, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: turn };
+  const words = { stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: turn };
   const loop = new ActorLoop({
     partitions,
-    openReader: () => {
+    openLog: () => {
       throw new Error('nothing is read');
     },
     cursor: {} as never,

@@ -97,11 +97,12 @@ describe('a store that takes no transaction any more', () => {
     };
     const actor = {
       id: partitionId(0),
-      offset: 0 as Offset,
+      offsets: [0 as Offset],
+      batchSequence: -1,
       sequence: 0,
       hasChanges: false,
       checkpointPressure: 1,
-      checkpoint: () => ({ operations: [], offset: 0 as Offset, epoch: 1 }),
+      checkpoint: () => ({ operations: [], offsets: [0 as Offset], epoch: 1 }),
       checkpointFailed: () => undefined,
       settled: () => undefined,
       report: () => ({ cells: [] }),
@@ -111,9 +112,9 @@ describe('a store that takes no transaction any more', () => {
     let nowMs = 0;
     const loop = new ActorLoop({
       partitions: [{ actor, store }],
-      openReader: () => ({ position: 0 as Offset, read: () => null, close: () => undefined }),
+      openLog: () => ({ positions: [0 as Offset], read: () => null, close: () => undefined }),
       cursor: {} as never,
-      words: { durableOffset: 0 as Offset, stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: turn },
+      words: { stopping: false, wakeCount: 0, wake: () => undefined, waitForWake: turn },
       progress: new Progress(new Int32Array(PROGRESS_WORDS)),
       post: () => undefined,
       clock: { nowMs: () => nowMs, monotonicMs: () => (nowMs += 100) },
@@ -121,7 +122,7 @@ describe('a store that takes no transaction any more', () => {
       checkpointIntervalMs: 1_000,
       checkpointBytesMax: 0,
     });
-    loop.onMessage({ type: 'go', durable: 0, settled: [], finalUpToMs: 0 });
+    loop.onMessage({ type: 'go', durable: [0], settled: [], finalUpToMs: 0 });
     await expect(loop.run()).rejects.toBe(stuck);
     expect(errors).toEqual([]);
   });

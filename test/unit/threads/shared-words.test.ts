@@ -28,9 +28,9 @@ describe('the shared words', () => {
   it('hold offsets beyond 32 bits whole, a writer each', () => {
     const words = SharedWords.create(2);
     const other = new SharedWords(words.buffer);
-    words.durableOffset = (2 ** 52 + 1) as Offset;
-    words.neededOffset = (2 ** 40 + 3) as Offset;
-    expect([other.durableOffset, other.neededOffset, other.stopping, other.diskReserveExhausted]).toEqual([2 ** 52 + 1, 2 ** 40 + 3, false, false]);
+    words.setDurable(0, (2 ** 52 + 1) as Offset);
+    words.setNeeded(0, (2 ** 40 + 3) as Offset);
+    expect([other.durableOf(0), other.neededOf(0), other.stopping, other.diskReserveExhausted]).toEqual([2 ** 52 + 1, 2 ** 40 + 3, false, false]);
     words.diskReserveExhausted = true;
     expect([other.stopping, other.diskReserveExhausted]).toEqual([false, true]);
     other.requestStop();

@@ -1,0 +1,106 @@
+/**
+ * The ingress threads: opened together, begun in order, replaced one by one, drained together.
+ *
+ * No thread writes before the journals of all are open, since the order of batches starts above what any of them holds. The first one begins alone,
+ * with the rules of this start and the port; the others follow and share it. A thread that dies later is replaced while the others go on.
+ * Where the door is node:http, which cannot share a port, the first thread's is the only one. Runs on the main thread.
+ */
+
+import type { EngineError } from '../core/errors.ts';
+import type { Fault } from '../threads/fault.ts';
+import type { IngressToMain } from '../threads/messages.ts';
+import { IngressSupervisor, type IngressSupervisorOptions } from './ingress-supervisor.ts';
+
+type Listening = Extract<IngressToMain<never, never>, { type: 'listening' }>;
+
+export interface IngressThreadsOptions<Settings, Stats, Recovery> extends Pick<IngressSupervisorOptions<Settings, Stats, Recovery>, 'module' | 'threads' | 'settings' | 'words' | 'clock' | 'stallTimeoutMs' | 'stallsBefore' | 'log'> {
+  /** Rules of this start, for the first journal. */
+  readonly controls: () => readonly Uint8Array[];
+  readonly onOpened: (thread: number, recoveries: readonly Recovery[]) => void;
+  /** The rules are durable: what is read from now on ends in them. May be told more than once. */
+  readonly onBegun: () => void;
+  readonly onListening: (thread: number, message: Listening) => void;
+  readonly onClosed: (thread: number) => void;
+  readonly onStats: (thread: number, stats: Stats) => void;
+  readonly onFatal: (error: EngineError) => void;
+}
+
+export class IngressThreads<Settings, Stats, Recovery> {
+  readonly #options: IngressThreadsOptions<Settings, Stats, Recovery>;
+  readonly #threads: readonly IngressSupervisor<Settings, Stats, Recovery>[];
+  readonly #opened = new Set<number>();
+  /** Where the first door listened, once it has; null before. */
+  #first: { readonly port: number; readonly door: string } | null = null;
+
+  constructor(options: IngressThreadsOptions<Settings, Stats, Recovery>) {
+    this.#options = options;
+    this.#threads = Array.from({ length: options.threads }, (_, thread) => this.#supervisor(thread));
+  }
+
+  get restarts(): number {
+    return this.#threads.reduce((sum, { restarts }) => sum + restarts, 0);
+  }
+
+  /** `provenOffsets`: by journal, the highest that a flushed checkpoint covers. */
+  start(provenOffsets: readonly number[]): void {
+    for (const thread of this.#threads) thread.start(provenOffsets);
+  }
+
+  /** False when a thread did not leave in time. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    const left = await Promise.all(this.#threads.map((thread) => thread.drain(deadlineMs)));
+    return left.every(Boolean);
+  }
+
+  /** For fault tests. */
+  fault(thread: number, how: Fault): void {
+    this.#threads[thread]?.fault(how);
+  }
+
+  #supervisor(thread: number): IngressSupervisor<Settings, Stats, Recovery> {
+    const { module, threads, settings, words, clock, stallTimeoutMs, stallsBefore, log, onOpened, onListening, onClosed, onStats, onBegun, onFatal } = this.#options;
+    return new IngressSupervisor<Settings, Stats, Recovery>({
+      module,
+      thread,
+      threads,
+      settings,
+      words,
+      clock,
+      stallTimeoutMs,
+      stallsBefore,
+      log,
+      onFatal,
+      onOpened: ({ recoveries }) => {
+        onOpened(thread, recoveries);
+        this.#opened.add(thread);
+        this.#beginWhoMay();
+      },
+      onBegun: () => {
+        if (thread === 0) onBegun();
+      },
+      onListening: (message) => {
+        this.#first ??= { port: message.port, door: message.door };
+        onListening(thread, message);
+        this.#beginWhoMay();
+      },
+      onClosed: () => {
+        onClosed(thread);
+      },
+      onStats: (stats) => {
+        onStats(thread, stats);
+      },
+    });
+  }
+
+  /** Those that do not wait take no notice. */
+  #beginWhoMay(): void {
+    if (this.#opened.size < this.#threads.length) return;
+    const port = this.#first?.port ?? 0;
+    // From then on the port is this process's, also in a moment in which none of its doors listens.
+    const joins = this.#first !== null;
+    this.#threads.forEach((supervisor, thread) => {
+      if (thread === 0) supervisor.begin({ controls: this.#options.controls(), port, joins });
+      else if (this.#first !== null && this.#first.door === 'uws') supervisor.begin({ controls: [], port, joins });
+    });
+  }
+}
