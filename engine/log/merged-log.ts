@@ -4,7 +4,7 @@
  * Guarantees: every reader at any time sees the same batches in the same order, whichever journal is idle, and never waits for an idle
  * one. With one journal it is that journal's reader and nothing else. Any thread, one owner.
  *
- * Hot path: every batch, once per lane; bench/micro/replay.ts guards it.
+ * Hot path: 2 K batches a second, at most 2 µs a batch beside its reading; bench/micro/replay.ts.
  */
 
 import type { Disk } from '../core/disk.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LogBatch } from '../../../engine/core/log.ts';
 import type { OrderedStore } from '../../../engine/core/store.ts';
 import { partitionId, type Epoch, type Offset } from '../../../engine/core/types.ts';
-import { ActorLoop, type LoopWords, type PartitionActor } from '../../../engine/runtime/actor-loop.ts';
+import { ActorLoop, type PartitionActor } from '../../../engine/runtime/actor-loop.ts';
 import { memoryStore } from '../../../engine/state/index.ts';
 import type { ActorToMain } from '../../../engine/threads/messages.ts';
 import { PROGRESS_WORDS, Progress } from '../../../engine/threads/progress.ts';
