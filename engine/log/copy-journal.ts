@@ -18,11 +18,14 @@ import { positionOf, SEGMENT_HEADER_BYTES, segmentFileName, segmentNumbers, segm
 /** `to` exists and is empty. `durable`: end of the copy, published by the writer; 0 for a journal without any batch. Rejects what the disk raises. */
 export async function copyJournal(options: { readonly from: string; readonly to: string; readonly durable: Offset; readonly segmentBytes: number }): Promise<void> {
   const { from, to, durable, segmentBytes } = options;
-  const newest = segmentOf(durable, segmentBytes);
-  for (const number of segmentNumbers(nodeDisk.list(from))) {
+  const numbers = segmentNumbers(nodeDisk.list(from));
+  // Of a journal that nobody writes retention may have taken the last batch; the empty segment after it says where that ended.
+  const newest = Math.max(segmentOf(durable, segmentBytes), numbers[0] ?? 0);
+  const end = newest === segmentOf(durable, segmentBytes) ? positionOf(durable, segmentBytes) : 0;
+  for (const number of numbers) {
     const name = segmentFileName(number);
     if (number < newest) await copySynced(join(from, name), join(to, name));
-    else if (number === newest) await copyHead(join(from, name), join(to, name), Math.max(positionOf(durable, segmentBytes), SEGMENT_HEADER_BYTES));
+    else if (number === newest) await copyHead(join(from, name), join(to, name), Math.max(end, SEGMENT_HEADER_BYTES));
   }
   await copySynced(join(from, META_FILE_NAME), join(to, META_FILE_NAME));
   await nodeDisk.syncDirectoryAsync(to);

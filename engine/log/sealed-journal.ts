@@ -89,5 +89,8 @@ async function rewriteTail(options: JournalOptions): Promise<void> {
 function endOfLastBatch(chain: SegmentChain, tail: RecoveredTail, segmentBytes: number): Offset {
   const ends = chain.segments.map(({ header, endPosition }) => ({ number: header.number, position: endPosition < 0 ? tail.proven.position : endPosition }));
   const last = ends.findLast(({ position }) => position > SEGMENT_HEADER_BYTES);
-  return last === undefined ? offset(0) : offsetOf(last.number, last.position, segmentBytes);
+  if (last !== undefined) return offsetOf(last.number, last.position, segmentBytes);
+  // Retention has taken the segment of the last batch: nobody who stands at its end lets an empty one behind it go.
+  const previous = chain.segments[0]?.header.previous ?? null;
+  return previous === null ? offset(0) : offsetOf(previous.number, previous.endPosition, segmentBytes);
 }

@@ -242,7 +242,7 @@ export class Life {
 
   /** For the message of a story that does not settle. */
   toString(): string {
-    return `ready ${this.ready}, doors ${this.doors.map(({ writer }) => (writer === null ? 'shut' : 'open')).join(' ')}, caught up ${this.isCaughtUp}, sink settled ${this.sinkIsSettled}, lake settled ${this.lake.isSettled} (${String(this.lake)}), slots waiting ${this.threads.actors.map((actor) => `${actor.id}: ${actor.stats().slotsWaiting}`).join(' ')}`;
+    return `ready ${this.ready}, doors ${this.doors.map(({ writer }) => (writer === null ? 'shut' : 'open')).join(' ')}, caught up ${this.isCaughtUp} (${this.journals.map((_, journal) => `journal ${journal} to ${this.words.journals.durableOf(journal)}, busy since ${this.words.journals.busySince(journal)}`).join(', ')}; partitions at ${this.threads.actors.map(({ offsets }) => offsets.join('+')).join(' ')}), sink settled ${this.sinkIsSettled}, lake settled ${this.lake.isSettled} (${String(this.lake)}), slots waiting ${this.threads.actors.map((actor) => `${actor.id}: ${actor.stats().slotsWaiting}`).join(' ')}`;
   }
 
   /** As engine/runtime/ingress-threads.ts. Those that do not wait take no notice. */

@@ -1,7 +1,7 @@
 /**
  * Runs the built daemon as a child process, as users do: settings by environment, logs read from stdout, ended by signal.
  *
- * MILLRACE_TEST_DOOR, MILLRACE_TEST_ACTORS and MILLRACE_TEST_NODE choose door, thread count and Node for a whole run of the suite;
+ * MILLRACE_TEST_DOOR, MILLRACE_TEST_ACTORS, MILLRACE_TEST_INGRESS and MILLRACE_TEST_NODE choose door, thread counts and Node for a whole run of the suite;
  * MILLRACE_TEST_CLI names another build of the program.
  */
 
@@ -102,6 +102,7 @@ export class TestDaemon {
       MILLRACE_ADMIN_PORT: '0',
       MILLRACE_DOOR: process.env['MILLRACE_TEST_DOOR'] ?? process.env['MILLRACE_DOOR'] ?? 'auto',
       MILLRACE_THREADS_ACTORS: process.env['MILLRACE_TEST_ACTORS'] ?? '1',
+      MILLRACE_THREADS_INGRESS: process.env['MILLRACE_TEST_INGRESS'] ?? '1',
       MILLRACE_JOURNAL_SEGMENT_BYTES: String(16 * 1024 * 1024),
       MILLRACE_DISK_RESERVE_BYTES: String(64 * 1024 * 1024),
       ...options.env,

@@ -87,4 +87,22 @@ describe('a journal that is copied while it is written', () => {
     await copy.writer.close();
     await writer.close();
   });
+
+  it('keeps the empty segment that says where the last batch ended, when retention has taken that batch', async () => {
+    const from = join(root, 'from');
+    const first = await openJournal(journal(from));
+    await commit(first.writer, 0, 3);
+    const durable = first.writer.durableOffset;
+    await first.writer.close();
+    const second = await openJournal({ ...journal(from), provenOffset: durable });
+    await second.writer.retain({ needOffset: durable, maxAgeMs: -1, maxBytes: 0 });
+    expect(second.writer.stats().segments).toBe(1);
+    await second.writer.close();
+    const to = join(root, 'to');
+    mkdirSync(to);
+    await copyJournal({ from, to, durable, segmentBytes: SEGMENT_BYTES });
+    const copy = await openJournal({ ...journal(to), provenOffset: durable });
+    expect(copy.recovery).toMatchObject({ created: false, nextSequence: 3, cutBytes: 0 });
+    await copy.writer.close();
+  });
 });

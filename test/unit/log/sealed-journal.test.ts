@@ -58,6 +58,20 @@ describe('a journal without a writer', () => {
     expect((await seal(disk)).durable).toBe(end);
   });
 
+  it('ends there also when retention has taken that batch', async () => {
+    const disk = new FaultyDisk();
+    const { writer } = await open(disk);
+    await commitTexts(writer, 'a');
+    const end = writer.durableOffset;
+    await writer.close();
+    for (let life = 0; life < 2; life++) await (await open(disk, { provenOffset: end })).writer.close();
+    const { journal } = await seal(disk);
+    await journal.retain({ needOffset: end, maxAgeMs: -1, maxBytes: 0 });
+    expect(journal.segments).toBe(2);
+    expect((await seal(disk)).durable).toBe(end);
+    expect(readAll(disk, end, { from: end })).toEqual([]);
+  });
+
   it('raises the order of all journals above what it holds, and is at rest', async () => {
     const disk = new FaultyDisk();
     const { writer } = await open(disk);
