@@ -21,13 +21,13 @@ interface Input {
 export const INPUTS = {
   door: { value: 8.6, unit: 'µs an event', origin: 'profile at peak (README.md): ingress thread without its journal' },
   journal: { value: 0.7, unit: 'µs an event', origin: 'profile at peak: CRC and pwrite; the sync is one for a batch' },
-  fold: { value: 3.4, unit: 'µs an event', origin: 'micro/replay.ts, batches of 128' },
+  fold: { value: 3.2, unit: 'µs an event', origin: 'micro/replay.ts, batches of 128' },
   report: { value: 0.7, unit: 'µs an event', origin: 'profile at peak' },
   lake: { value: 5.2, unit: 'µs an event', origin: 'micro/lake.ts: read again 2.2, columns and Arrow 1.1, Parquet 1.9' },
   scaleRatio: { value: 1.71, unit: 'times', origin: 'micro/scale.ts: two actor threads on two cores ÷ one on one' },
   partial: { value: 2.5, unit: 'µs a partial cell', origin: 'micro/merge.ts, 100,000 cells: decode 0.8, accept 1.7' },
   merged: { value: 4.8, unit: 'µs a merged cell', origin: 'micro/merge.ts and redis-encode.ts: drain 0.3, live store 2.0, its part of a Redis value 2.5' },
-  mainShare: { value: 0.125, unit: 'of a core', origin: 'engine/runtime/egress.ts rests seven times as long as it works' },
+  mainShare: { value: 0.2, unit: 'of a core', origin: 'engine/runtime/egress.ts rests four times as long as it works' },
   partitions: { value: 32, unit: '', origin: 'default' },
   eventBytes: { value: 1_650, unit: 'bytes', origin: 'messages of the benches, with frame' },
   wireBytes: { value: 2_000, unit: 'bytes', origin: 'assumed: body, headers, TCP and the answer' },
@@ -49,7 +49,7 @@ export interface Split {
   readonly pool: number;
 }
 
-/** Of DESIGN 8; main has one core of the rest, the pool the others (`threads.pool` has to be set: it is 2 by default). */
+/** Of DESIGN 8; main has one core of the rest, the pool the others. */
 export function daemonSplit(cores: number): Split {
   const [ingress, actors] = [Math.max(1, Math.floor(0.4 * cores)), Math.max(1, Math.floor(0.3 * cores))];
   return { ingress, actors, pool: Math.max(1, cores - ingress - actors - 1) };

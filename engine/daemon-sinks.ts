@@ -10,7 +10,7 @@ import type { FoldEngine } from './fold-engine.ts';
 import type { PoolResult, PoolTask } from './pool-thread.ts';
 import type { DataDirectory } from './runtime/data-directory.ts';
 import type { Logger } from './runtime/logger.ts';
-import type { Settings } from './settings.ts';
+import { poolThreadsOf, type Settings } from './settings.ts';
 import { createPool } from './threads/pool.ts';
 
 const POOL_QUEUE_MAX = 4;
@@ -46,7 +46,7 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
   const onNotice = (notice: SinkNotice): void => {
     logNotice(log, notice);
   };
-  const pool = createPool<PoolTask, PoolResult>({ module: new URL('./pool-thread.js', import.meta.url), threads: settings.threads.pool, queuedMax: POOL_QUEUE_MAX, memoryMbMax: POOL_MEMORY_MB_MAX });
+  const pool = createPool<PoolTask, PoolResult>({ module: new URL('./pool-thread.js', import.meta.url), threads: poolThreadsOf(settings), queuedMax: POOL_QUEUE_MAX, memoryMbMax: POOL_MEMORY_MB_MAX });
   const hourly = createHourlySink(settings.lake, { target, instance, warn, encodeTable: async (table) => (await pool.run({ type: 'table', table })) as Uint8Array });
   const writers = [
     ...(settings.redis === undefined ? [] : [new SinkWriter({ feed, onNotice, sink: createRedisSink(settings.redis, { instance, clock: systemClock }) })]),

@@ -4,7 +4,7 @@
 
 import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
-import { ingressThreadCount } from './runtime/lanes.ts';
+import { actorThreadCount, ingressThreadCount, poolThreadCount } from './runtime/lanes.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
 import { redisOptionsSchema } from '../sinks/redis/options.ts';
@@ -24,7 +24,7 @@ export const settingsSchema = z.strictObject({
   threads: z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
     ingress: wholeNumber(0, JOURNALS_MAX).default(0).describe('doors on the one port, each with its journal; 0: two fifths of the cores; node:http has one'),
-    pool: wholeNumber(1, 64).default(2).describe('threads that encode the lake; they end when idle'),
+    pool: wholeNumber(0, 64).default(0).describe('threads that encode the lake; they end when idle; 0: the cores that the others leave, 2 at least'),
     // An idle thread beats each second: less would find stalls where there are none.
     stall_timeout_ms: wholeNumber(2_000, 3_600_000).default(30_000).describe('an actor thread that makes no step for so long is replaced, a door restarts the daemon; doubled after each time in a row'),
   }).prefault({}),
@@ -83,3 +83,6 @@ export const journalBytesMax = ({ journal }: Settings, diskBytes: number): numbe
 
 /** node:http cannot share its port: a second thread would have no door. */
 export const ingressThreadsOf = ({ door, threads }: Settings): number => (door === 'node' ? 1 : ingressThreadCount(threads.ingress));
+
+export const poolThreadsOf = (settings: Settings): number =>
+  poolThreadCount(settings.threads.pool, ingressThreadsOf(settings) + actorThreadCount(settings.threads.actors, settings.partitions));

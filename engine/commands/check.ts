@@ -8,7 +8,7 @@ import { freeBytes, totalBytes, readInstance } from '../runtime/data-directory.t
 import { connectionsMax, openFilesMax } from '../runtime/open-files.ts';
 import { actorThreadCount } from '../runtime/lanes.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
-import { ingressThreadsOf, journalBytesMax, type Settings } from '../settings.ts';
+import { ingressThreadsOf, journalBytesMax, poolThreadsOf, type Settings } from '../settings.ts';
 import { loadSettings } from './settings.ts';
 
 /** Journal bytes of one Push message: 1.6 KB of JSON and its record header (bench/micro/journal.ts). */
@@ -51,7 +51,7 @@ function* describe(settings: Settings, ratePerMinute: number, warnings: string[]
   const fingerprints = ratePerMinute * 60 * settings.dedupe.horizon_hours;
   yield `data directory   ${resolve(settings.data_dir)}${instance === null ? ' (new)' : ` (instance ${instance.instance}, generation ${instance.generation})`}`;
   yield `free disk        ${gib(free)}, of which ${gib(settings.disk.reserve_bytes)} are reserved: the door answers 503 below that`;
-  yield `threads          ${actorThreadCount(settings.threads.actors, settings.partitions)} actor, ${ingressThreadsOf(settings)} ingress, ${settings.threads.pool} pool; ${settings.partitions} partitions`;
+  yield `threads          ${actorThreadCount(settings.threads.actors, settings.partitions)} actor, ${ingressThreadsOf(settings)} ingress, ${poolThreadsOf(settings)} pool; ${settings.partitions} partitions`;
   yield `at ${Math.round(ratePerMinute)} events a minute (1.6 KB each):`;
   yield `  journal        ${(bytesPerSecond / MIB).toFixed(2)} MiB/s to disk; ${gib(journalMax)} keep ${hoursKept.toFixed(1)} h of the ${settings.journal.retention_hours} h asked for`;
   yield `  dedupe         ${Math.round(fingerprints / 1e6)} M identities in ${settings.dedupe.horizon_hours} h: ${gib(Math.min(fingerprints * FINGERPRINT_MEMORY_BYTES, settings.dedupe.memory_bytes_max))} of memory, ${gib(fingerprints * FINGERPRINT_DISK_BYTES)} of disk`;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { actorThreadCount, lanesOf } from '../../../engine/runtime/lanes.ts';
+import { actorThreadCount, ingressThreadCount, lanesOf, poolThreadCount } from '../../../engine/runtime/lanes.ts';
 
 describe('lanes', () => {
   it('are contiguous, cover every partition once, and differ by at most one partition', () => {
@@ -15,6 +15,17 @@ describe('lanes', () => {
         expect(Math.min(...sizes)).toBeGreaterThan(0);
       }),
     );
+  });
+});
+
+describe('ingress, actor and pool threads', () => {
+  it('share out the cores between them and main, two of the pool at least', () => {
+    const shares = [1, 2, 4, 8, 16].map((cores) => {
+      const [ingress, actors] = [ingressThreadCount(0, cores), actorThreadCount(0, 32, cores)];
+      return [ingress, actors, poolThreadCount(0, ingress + actors, cores)];
+    });
+    expect(shares).toEqual([[1, 1, 2], [1, 1, 2], [1, 1, 2], [3, 2, 2], [6, 4, 5]]);
+    expect([ingressThreadCount(3, 1), poolThreadCount(1, 10, 64)]).toEqual([3, 1]);
   });
 });
 
