@@ -6,7 +6,7 @@
 import type { LoadHook } from 'node:module';
 
 const MODULE = '/engine/log/journal-writer.js';
-const LINE = 'const runningTimeMs = this.#state.runningTimeMs + counted;';
+const LINE = 'const runningTimeMs = this.#options.order.runningTime(this.#state.runningTimeMs + counted);';
 const speedup = Number((process.env['SOAK_CLOCK'] ?? '').split(',')[2]);
 
 export const load: LoadHook = async (url, context, next) => {
