@@ -30,7 +30,8 @@ try {
     await suite('integration', ['--project', 'integration']);
     // The end-to-end suite again with the other thread count, and on the other door where the first one has loaded.
     await suite('end to end, three actor and two ingress threads', ['--project', 'integration', 'daemon/smoke', 'daemon/exact', 'daemon/threads'], { MILLRACE_TEST_ACTORS: '3', MILLRACE_TEST_INGRESS: '2', MILLRACE_TEST_VARIANT: 'actors' });
-    await suite('end to end, node:http door', ['--project', 'integration', 'test/integration/daemon'], { MILLRACE_TEST_DOOR: 'node', MILLRACE_TEST_VARIANT: 'door' });
+    // node:http has one door: several threads of it have nothing to show.
+    await suite('end to end, node:http door', ['--project', 'integration', '--exclude', '**/ingress-threads.test.ts', 'test/integration/daemon'], { MILLRACE_TEST_DOOR: 'node', MILLRACE_TEST_VARIANT: 'door' });
   }
   if (part === 'smoke') await suite('smoke', ['--project', 'integration', 'test/integration/daemon/smoke']);
 } finally {
