@@ -5,17 +5,12 @@
  * the hot path never touches a metric object.
  */
 
-import { createRequire } from 'node:module';
-import { Gauge, Registry } from 'prom-client';
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { LATENCY_BOUNDS_MS, type HistogramSnapshot } from '../core/histogram.ts';
 
-/**
- * prom-client's process metrics, all but its event loop lag: that one wakes the main thread each 10 ms, by day and night, which was a third of what an idle
- * daemon took.
- */
-export const PROCESS_METRICS = ['processCpuTotal', 'processStartTime', 'osMemoryHeap', 'processOpenFileDescriptors', 'processMaxFileDescriptors', 'processResources', 'processHandles', 'processRequests', 'heapSizeAndUsed', 'heapSpacesSizeAndUsed', 'version', 'gc'] as const;
-
-type Collector = (registry: Registry) => void;
+/** How seldom prom-client samples the event loop's lag: by default it wakes the main thread each 10 ms, by day and night, which was a third of what an idle daemon took. */
+export const LAG_SAMPLED_MS = 2 ** 31 - 1;
+const LAG_METRICS = 'nodejs_eventloop_lag';
 
 export interface Sample {
   readonly labels?: Readonly<Record<string, string>>;
@@ -41,8 +36,9 @@ export class MetricsPage {
   readonly #process = new Registry();
 
   constructor() {
-    const load = createRequire(import.meta.url);
-    for (const name of PROCESS_METRICS) (load(`prom-client/lib/metrics/${name}.js`) as Collector)(this.#process);
+    collectDefaultMetrics({ register: this.#process, eventLoopMonitoringPrecision: LAG_SAMPLED_MS });
+    // What has no samples says nothing.
+    for (const { name } of this.#process.getMetricsAsArray()) if (name.startsWith(LAG_METRICS)) this.#process.removeSingleMetric(name);
     let used = performance.eventLoopUtilization();
     new Gauge({
       name: 'millrace_main_loop_utilization',
@@ -55,7 +51,7 @@ export class MetricsPage {
       },
     });
     new Gauge({
-      name: 'nodejs_eventloop_lag_seconds',
+      name: `${LAG_METRICS}_seconds`,
       help: 'How long the main thread took to come to what it was asked at the scrape.',
       registers: [this.#process],
       async collect() {
