@@ -11,7 +11,7 @@ import { orderKeyOf } from './batch-format.ts';
 import { checkMeta, readMeta, unusable, type JournalMeta } from './journal-meta.ts';
 import { adoptSpares, catalogEntries, cleanUp, openJournal, recoveryReport, type JournalOptions, type JournalRecovery } from './open-journal.ts';
 import { recoverTail, type RecoveredTail } from './recovery.ts';
-import { SegmentCatalog, type RetentionLimits, type RetentionResult } from './segment-catalog.ts';
+import { SegmentCatalog, type RetentionLimits, type RetentionResult, type SegmentEntry } from './segment-catalog.ts';
 import { readSegmentChain, type SegmentChain } from './segment-chain.ts';
 import { offsetOf, SEGMENT_HEADER_BYTES } from './segment-format.ts';
 
@@ -28,6 +28,12 @@ export interface SealedJournal {
 
 export type SealOptions = Omit<JournalOptions, 'order' | 'sparesMax'> & Required<Pick<JournalOptions, 'order'>>;
 
+interface Recovered {
+  readonly meta: JournalMeta;
+  readonly chain: SegmentChain;
+  readonly tail: RecoveredTail;
+}
+
 /** Raises what {@link openJournal} does. Publishes the end of its last batch. One that was never begun is begun: readers open all. */
 export async function sealJournal(options: SealOptions): Promise<SealedJournal> {
   try {
@@ -38,19 +44,20 @@ export async function sealJournal(options: SealOptions): Promise<SealedJournal> 
 }
 
 async function seal(options: JournalOptions & SealOptions): Promise<SealedJournal> {
-  const { directory, provenOffset = offset(0), order } = options;
+  const { directory, order } = options;
   const disk = options.disk ?? nodeDisk;
-  const found = readMeta(disk, directory);
-  if (found === null || isUnproven(options, found)) await rewriteTail(options);
-  const meta = readMeta(disk, directory) as JournalMeta;
-  checkMeta(meta, options, directory);
-  const chain = readSegmentChain(disk, directory, meta);
-  const tail = recoverTail(disk, chain, meta, provenOffset);
+  let found = recovered(options);
+  if (found === null || found.tail.unproven.length > 0) {
+    await rewriteTail(options);
+    found = recovered(options);
+  }
+  const { meta, chain, tail } = found as Recovered;
   order.raise(orderKeyOf(tail.proven), tail.proven.runningTimeMs);
   const spares = adoptSpares(disk, options, chain, meta);
   cleanUp(disk, chain, tail);
-  const catalog = new SegmentCatalog({ disk, directory, segmentBytes: meta.segmentBytes, spares, entries: catalogEntries(chain, tail) });
-  options.publish(endOfLastBatch(chain, tail, meta.segmentBytes));
+  const entries = catalogEntries(chain, tail);
+  const catalog = new SegmentCatalog({ disk, directory, segmentBytes: meta.segmentBytes, spares, entries });
+  options.publish(endOfLastBatch(chain, entries, meta.segmentBytes));
   order.settled();
   return {
     recovery: recoveryReport(tail.proven, tail, catalog),
@@ -74,9 +81,14 @@ async function seal(options: JournalOptions & SealOptions): Promise<SealedJourna
   };
 }
 
-function isUnproven({ disk = nodeDisk, directory, provenOffset = offset(0) }: JournalOptions, meta: JournalMeta): boolean {
+/** Null for one that was never begun. */
+function recovered({ disk = nodeDisk, provenOffset = offset(0), ...options }: JournalOptions): Recovered | null {
+  const { directory } = options;
+  const meta = readMeta(disk, directory);
+  if (meta === null) return null;
+  checkMeta(meta, options, directory);
   const chain = readSegmentChain(disk, directory, meta);
-  return chain.segments.length === 0 || recoverTail(disk, chain, meta, provenOffset).unproven.length > 0;
+  return chain.segments.length === 0 ? null : { meta, chain, tail: recoverTail(disk, chain, meta, provenOffset) };
 }
 
 async function rewriteTail(options: JournalOptions): Promise<void> {
@@ -86,10 +98,9 @@ async function rewriteTail(options: JournalOptions): Promise<void> {
 }
 
 /** The newest segments may be empty, each begun by a life that wrote nothing: nobody ever folds up to their ends. */
-function endOfLastBatch(chain: SegmentChain, tail: RecoveredTail, segmentBytes: number): Offset {
-  const ends = chain.segments.map(({ header, endPosition }) => ({ number: header.number, position: endPosition < 0 ? tail.proven.position : endPosition }));
-  const last = ends.findLast(({ position }) => position > SEGMENT_HEADER_BYTES);
-  if (last !== undefined) return offsetOf(last.number, last.position, segmentBytes);
+function endOfLastBatch(chain: SegmentChain, entries: readonly SegmentEntry[], segmentBytes: number): Offset {
+  const last = entries.findLast(({ endPosition }) => endPosition > SEGMENT_HEADER_BYTES);
+  if (last !== undefined) return offsetOf(last.number, last.endPosition, segmentBytes);
   // Retention has taken the segment of the last batch: nobody who stands at its end lets an empty one behind it go.
   const previous = chain.segments[0]?.header.previous ?? null;
   return previous === null ? offset(0) : offsetOf(previous.number, previous.endPosition, segmentBytes);

@@ -63,8 +63,8 @@ export const FOLD: readonly Guard[] = [
     section: 'fold',
     rule: 'journals without a writer are sealed at open: what is not proven is made durable anew',
     file: 'engine/log/sealed-journal.ts',
-    find: 'if (found === null || isUnproven(options, found)) await rewriteTail(options);',
-    replace: 'if (found === null) await rewriteTail(options);',
+    find: 'if (found === null || found.tail.unproven.length > 0) {',
+    replace: 'if (found === null) {',
     test: { file: 'unit/log/sealed-journal.test.ts', name: 'makes a tail durable anew that nothing proves' },
   },
   {

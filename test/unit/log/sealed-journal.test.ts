@@ -24,6 +24,17 @@ async function seal(disk: FaultyDisk, words = SharedWords.create(1, 2), provenOf
   return { journal, durable };
 }
 
+/** One batch, and two lives after it that wrote nothing. */
+async function followedByEmptySegments(): Promise<{ disk: FaultyDisk; end: Offset }> {
+  const disk = new FaultyDisk();
+  const { writer } = await open(disk);
+  await commitTexts(writer, 'a');
+  const end = writer.durableOffset;
+  await writer.close();
+  for (let life = 0; life < 2; life++) await (await open(disk, { provenOffset: end })).writer.close();
+  return { disk, end };
+}
+
 describe('a journal without a writer', () => {
   it('makes a tail durable anew that nothing proves', async () => {
     const disk = new FaultyDisk();
@@ -49,22 +60,12 @@ describe('a journal without a writer', () => {
   });
 
   it('ends where its last batch does, though empty segments follow', async () => {
-    const disk = new FaultyDisk();
-    const { writer } = await open(disk);
-    await commitTexts(writer, 'a');
-    const end = writer.durableOffset;
-    await writer.close();
-    for (let life = 0; life < 2; life++) await (await open(disk, { provenOffset: end })).writer.close();
+    const { disk, end } = await followedByEmptySegments();
     expect((await seal(disk)).durable).toBe(end);
   });
 
   it('ends there also when retention has taken that batch', async () => {
-    const disk = new FaultyDisk();
-    const { writer } = await open(disk);
-    await commitTexts(writer, 'a');
-    const end = writer.durableOffset;
-    await writer.close();
-    for (let life = 0; life < 2; life++) await (await open(disk, { provenOffset: end })).writer.close();
+    const { disk, end } = await followedByEmptySegments();
     const { journal } = await seal(disk);
     await journal.retain({ needOffset: end, maxAgeMs: -1, maxBytes: 0 });
     expect(journal.segments).toBe(2);
