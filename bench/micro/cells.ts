@@ -12,8 +12,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PARTITION_TABLES, PagePool, ValueTable } from '../../actors/partition/index.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
-import { offset } from '../../engine/core/types.ts';
-import { inspectJournal } from '../../engine/log/index.ts';
 import { directoriesOf, readInstance } from '../../engine/runtime/data-directory.ts';
 import { memoryStore } from '../../engine/state/index.ts';
 import { figureOf } from '../harness/figures.ts';
@@ -21,7 +19,7 @@ import { isProgram, numberArgument } from '../harness/program.ts';
 import { writeReplayData } from '../peers/replay-data.ts';
 import { BENCH_PARTITIONS, openBenchPartition, type BenchPartition } from './bench-partition.ts';
 import { printTimings, type Timing } from './measure.ts';
-import { foldJournal } from './replay.ts';
+import { endOfJournal, foldJournal } from './replay.ts';
 
 const LANE = { first: 0, count: BENCH_PARTITIONS };
 /** Cells in a piece of a report: as many as an actor thread tells at once. */
@@ -66,7 +64,7 @@ export async function benchCells({ events, rounds }: CellsBenchOptions): Promise
 /** Folds all of it into new partitions. `isSaving`: reports and checkpoints are taken meanwhile. */
 async function fold(dataDirectory: string, events: number, isSaving: boolean): Promise<{ readonly ns: number; readonly cells: number }> {
   const directory = directoriesOf(dataDirectory).journal;
-  const end = inspectJournal({ directory }).segments.at(-1)?.endOffset ?? offset(0);
+  const end = endOfJournal(directory);
   const stores = Array.from({ length: BENCH_PARTITIONS }, () => memoryStore(PARTITION_TABLES));
   const shared = { instance: readInstance(dataDirectory)?.instance ?? '', dedupePages: new PagePool(), values: new ValueTable() };
   const actors = stores.map((store, id) => openBenchPartition(id, { ...shared, store }));

@@ -198,7 +198,7 @@ class Fill {
     return {
       offset: offset as Offset,
       journal: 0,
-    endOffset: (offset + 4_096) as Offset,
+      endOffset: (offset + 4_096) as Offset,
       sequence,
       receivedAtMs: START_MS + this.#timeMs + 1_000,
       runningTimeMs: this.#timeMs,

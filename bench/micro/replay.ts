@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LogBatch } from '../../engine/core/log.ts';
 import { offset, type Offset } from '../../engine/core/types.ts';
-import { createRecordCursor, openLogReader, type Lane } from '../../engine/log/index.ts';
+import { createRecordCursor, inspectJournal, openLogReader, type Lane } from '../../engine/log/index.ts';
 import { figureOf, writeFigures, type Figures } from '../harness/figures.ts';
 import { isProgram, numberArgument } from '../harness/program.ts';
 import { openBenchJournal } from './bench-journal.ts';
@@ -105,6 +105,9 @@ export interface FoldOptions {
   /** Called once all of them have folded it. */
   readonly afterBatch?: (batch: LogBatch) => Promise<void>;
 }
+
+/** Where a journal ends that nobody writes. */
+export const endOfJournal = (directory: string): Offset => inspectJournal({ directory }).segments.at(-1)?.endOffset ?? offset(0);
 
 /** Folds one lane of a journal, whole, as an actor thread does in recovery. */
 export async function foldJournal({ directory, end, actors, lane, afterBatch }: FoldOptions): Promise<void> {

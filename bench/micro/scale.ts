@@ -16,7 +16,7 @@ import type { Offset } from '../../engine/core/types.ts';
 import { Thread, insideThread, isMainThread } from '../../engine/threads/worker.ts';
 import { figureOf, writeFigures } from '../harness/figures.ts';
 import { isProgram, numberArgument } from '../harness/program.ts';
-import { BENCH_PARTITIONS, openBenchPartition } from './bench-partition.ts';
+import { BENCH_PARTITIONS, openBenchPartitions } from './bench-partition.ts';
 import { buildMessages } from './messages.ts';
 import { foldJournal, writeJournal } from './replay.ts';
 
@@ -119,7 +119,7 @@ class Lane {
 }
 
 async function fold({ directory, end, first, count }: Start): Promise<number> {
-  const actors = Array.from({ length: count }, (_, at) => openBenchPartition(first + at));
+  const actors = openBenchPartitions(first, count);
   await foldJournal({ directory, end: end as Offset, actors, lane: { first, count } });
   return actors.reduce((sum, actor) => sum + actor.stats().accepted, 0);
 }

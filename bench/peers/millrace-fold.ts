@@ -5,11 +5,9 @@
  */
 
 import { writeFileSync } from 'node:fs';
-import { inspectJournal } from '../../engine/log/index.ts';
-import { offset } from '../../engine/core/types.ts';
 import { directoriesOf, readInstance } from '../../engine/runtime/data-directory.ts';
 import { BENCH_PARTITIONS, openBenchPartitions } from '../micro/bench-partition.ts';
-import { foldJournal } from '../micro/replay.ts';
+import { endOfJournal, foldJournal } from '../micro/replay.ts';
 import { addCells, ReplayCells } from './replay-cells.ts';
 
 const [dataDirectory, lane, lanes, file] = process.argv.slice(2) as [string, string, string, string];
@@ -17,7 +15,7 @@ const directory = directoriesOf(dataDirectory).journal;
 const count = BENCH_PARTITIONS / Number(lanes);
 const first = count * Number(lane);
 const actors = openBenchPartitions(first, count, { instance: readInstance(dataDirectory)?.instance ?? '' });
-await foldJournal({ directory, end: inspectJournal({ directory }).segments.at(-1)?.endOffset ?? offset(0), actors, lane: { first, count } });
+await foldJournal({ directory, end: endOfJournal(directory), actors, lane: { first, count } });
 const cells = new ReplayCells();
 for (const actor of actors) addCells(cells, actor.report('all').cells);
 writeFileSync(file, cells.lines().join('\n'));
