@@ -13,6 +13,7 @@ import { reachedLimits } from './alarms.ts';
 import { systemClock } from './core/clock.ts';
 import { messageOf, type EngineError } from './core/errors.ts';
 import type { SinkHealth } from './core/feed.ts';
+import { sumOfOffsets } from './core/log.ts';
 import { encodeControl } from './core/rules.ts';
 import { MS_PER_HOUR } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
@@ -123,7 +124,7 @@ export class Daemon {
   /** Limits that are reached, each with the number of partitions that have. */
   alarms(): ReadonlyMap<string, number> {
     // A recovery is behind by its nature.
-    const durableOffset = this.state.ready ? this.engine.words.durableOffsets.reduce((sum, durable) => sum + durable, 0) : 0;
+    const durableOffset = this.state.ready ? sumOfOffsets(this.engine.words.durableOffsets) : 0;
     return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
   }
 

@@ -39,7 +39,19 @@ export class Breakdowns {
 
   /** Counts one under `name` in the chain that begins with `first`, NONE for an empty one; returns where it begins now. */
   count(first: number, name: string): number {
-    return this.#count(first, name, 1);
+    const number = this.#values.find(name);
+    let [last, size] = [NONE, 0];
+    for (let node = first; node !== NONE; node = this.#next(node)) {
+      if (this.#name(node) === number) {
+        (this.#block(node).counts[node & BLOCK_MASK] as number)++;
+        return first;
+      }
+      last = node;
+      size++;
+    }
+    if (size >= this.#namesMax && name !== OTHER) return this.count(first, OTHER);
+    const node = this.#append(last, name, 1);
+    return first === NONE ? node : first;
   }
 
   /** A chain of its own with these counts. */
@@ -88,22 +100,6 @@ export class Breakdowns {
       this.#free = node;
       node = next;
     }
-  }
-
-  #count(first: number, name: string, amount: number): number {
-    const number = this.#values.find(name);
-    let [last, size] = [NONE, 0];
-    for (let node = first; node !== NONE; node = this.#next(node)) {
-      if (this.#name(node) === number) {
-        (this.#block(node).counts[node & BLOCK_MASK] as number) += amount;
-        return first;
-      }
-      last = node;
-      size++;
-    }
-    if (size >= this.#namesMax && name !== OTHER) return this.#count(first, OTHER, amount);
-    const node = this.#append(last, name, amount);
-    return first === NONE ? node : first;
   }
 
   #append(last: number, name: string, count: number): number {

@@ -103,9 +103,7 @@ export class CellTable {
   /** The series' late cell: from memory, from the store, or new. */
   lateCell(series: number, windowStartMs: number): number {
     const inMemory = this.#search(series, CellKind.late, windowStartMs);
-    if (inMemory !== NONE) return inMemory;
-    const values = this.series.dimensions(series).split(DIMENSION_SEPARATOR);
-    return this.#window(CellKind.late, windowStartMs).isWhole ? this.#create(series, CellKind.late, windowStartMs) : this.cell(CellKind.late, windowStartMs, values);
+    return inMemory === NONE ? this.cell(CellKind.late, windowStartMs, this.series.dimensions(series).split(DIMENSION_SEPARATOR)) : inMemory;
   }
 
   /** From memory or the store (then it is in memory); NONE when there is none. */

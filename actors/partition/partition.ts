@@ -13,7 +13,7 @@ import { CellKind } from '../../engine/core/cell.ts';
 import type { DeadLetter } from '../../engine/core/dead-letter.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
-import type { LogBatch, LogSlice, RecordCursor } from '../../engine/core/log.ts';
+import { sumOfOffsets, type LogBatch, type LogSlice, type RecordCursor } from '../../engine/core/log.ts';
 import { REJECT_CODES, Verdict } from '../../engine/core/record.ts';
 import { decodeControl, type ControlRecord, type Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
@@ -133,7 +133,7 @@ export class Partition<Event, DomainRules> {
 
   /** How far it has come: the sum over the journals. */
   get offset(): Offset {
-    return this.#offsets.length === 1 ? (this.#offsets[0] as Offset) : (this.#offsets.reduce((sum, offset) => sum + offset, 0) as Offset);
+    return sumOfOffsets(this.#offsets);
   }
 
   /** The last batch folded; -1 before the first. */

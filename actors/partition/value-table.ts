@@ -44,11 +44,6 @@ export class ValueTable {
     return number;
   }
 
-  /** One more use of a number that somebody has. */
-  retain(number: number): void {
-    (this.#uses[number] as number)++;
-  }
-
   /** One use less. */
   release(number: number): void {
     const uses = (this.#uses[number] as number) - 1;

@@ -9,6 +9,9 @@ import type { Offset, PartitionId } from './types.ts';
 /** Ingress threads, each with a journal of its own. Chosen: one takes some 70 K single events a second, and stored lists of journals stay short. */
 export const JOURNALS_MAX = 8;
 
+/** How far a log of several journals has come, as one figure: their offsets' sum, which rises with each. */
+export const sumOfOffsets = (offsets: readonly Offset[]): Offset => offsets.reduce((sum, offset) => sum + offset, 0) as Offset;
+
 /** What a batch header says; every batch is also a tick for all partitions, an empty one is only that. */
 export interface BatchHeader {
   /** Where the batch starts, and where the next one would start in the same segment. */

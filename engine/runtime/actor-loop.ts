@@ -10,7 +10,7 @@
 import type { Clock } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
-import type { LogBatch, LogSlice, LogStream, RecordCursor } from '../core/log.ts';
+import { sumOfOffsets, type LogBatch, type LogSlice, type LogStream, type RecordCursor } from '../core/log.ts';
 import type { OrderedStore, StoreOperation } from '../core/store.ts';
 import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
@@ -264,7 +264,7 @@ export class ActorLoop {
     this.#options.post({
       type: 'stats',
       partitions: this.#partitions.map(({ actor }) => ({ partition: actor.id, ...actor.stats() })),
-      offset: this.#log?.positions.reduce((sum, position) => sum + position, 0) ?? 0,
+      offset: sumOfOffsets(this.#log?.positions ?? []),
       batches: this.#batches,
       busyMs: this.#busyMs,
       checkpoints: this.#checkpoints,

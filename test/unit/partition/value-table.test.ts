@@ -22,7 +22,7 @@ describe('the table of values', () => {
       const values = new ValueTable();
       const number = values.take(text);
       expect(values.take(text)).toBe(number);
-      values.retain(number);
+      values.take(text);
       values.release(number);
       values.release(number);
       expect(values.find(text)).toBe(number);
