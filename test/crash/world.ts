@@ -1,7 +1,7 @@
 /**
  * What a run happens to: the built daemon with its data directory, its Redis and its lake, and the feed that loads it.
  *
- * Each life of the daemon has other settings: actor threads, checkpoint and emit interval, memory for dedupe. Ports stay, so that senders
+ * Each life of the daemon has other settings: actor and ingress threads, checkpoint and emit interval, memory for dedupe. Ports stay, so that senders
  * find it again. A supervised daemon is started again by its own parent; one without a parent by {@link World.start}.
  */
 
@@ -139,6 +139,7 @@ export class World {
     const lives = this.#options.lives ?? [];
     const chosen = lives[this.#life++ % lives.length] ?? {
       MILLRACE_THREADS_ACTORS: String(dice.pick([1, 2, 3])),
+      MILLRACE_THREADS_INGRESS: String(dice.pick([1, 1, 2, 3])),
       MILLRACE_CHECKPOINT_INTERVAL_MS: String(dice.pick([100, 500, 2_000, 10_000])),
       MILLRACE_EMIT_INTERVAL_MS: String(dice.pick([25, 200])),
       MILLRACE_DEDUPE_MEMORY_BYTES_MAX: String(dice.pick([1, 1_024]) * MIB),

@@ -12,7 +12,9 @@ const MIB = 1024 ** 2;
 const EIO = 'error=EIO';
 
 const filesIn = (directory: string, ending: string): string[] => readdirSync(directory).filter((name) => name.endsWith(ending)).map((name) => join(directory, name));
-const journalFiles = (world: World): string[] => filesIn(join(world.dataDir, 'journal'), '.segment');
+/** Of each ingress thread's journal, those without a writer too. */
+const journalFiles = (world: World): string[] =>
+  readdirSync(world.dataDir).filter((name) => name.startsWith('journal')).flatMap((name) => filesIn(join(world.dataDir, name), '.segment'));
 const storeFiles = (world: World): string[] => [...filesIn(join(world.dataDir, 'state'), '.mdb'), ...filesIn(join(world.dataDir, 'live'), '.mdb')];
 
 interface CallFault {
