@@ -8,7 +8,7 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { openIngress, type Ingress, type IngressOptions, type IngressStats, type PortUse } from '../ingress/index.ts';
 import { systemClock } from './core/clock.ts';
-import { EngineError, messageOf } from './core/errors.ts';
+import { EngineError, messageOf, type ErrorRecord } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
 import type { Offset } from './core/types.ts';
 import { openJournal, sealJournal, type JournalRecovery, type JournalStats, type JournalWriter, type SealedJournal } from './log/index.ts';
@@ -129,6 +129,9 @@ function receive(message: MainToIngress): void {
     case 'control':
       if (ingress !== null) void control(ingress, message.id, message.bytes);
       break;
+    case 'append-records':
+      void appendRecords(ingress, message);
+      break;
     case 'fault':
       raiseFault(message.how, 'the ingress thread');
       break;
@@ -208,9 +211,20 @@ async function control(door: Ingress, id: number, bytes: Uint8Array): Promise<vo
     await door.writeControl(bytes);
     post({ type: 'controlled', id });
   } catch (error) {
-    post({ type: 'controlled', id, error: error instanceof EngineError ? error.toRecord() : new EngineError('JOURNAL_WRITE_FAILED', messageOf(error)).toRecord() });
+    post({ type: 'controlled', id, error: errorRecord(error) });
   }
 }
+
+async function appendRecords(door: Ingress | null, { id, source, records }: Extract<MainToIngress, { type: 'append-records' }>): Promise<void> {
+  try {
+    if (door === null) throw new EngineError('DOOR_CLOSED', 'the ingress thread is starting');
+    post({ type: 'appended', id, answer: await door.appendRecords(source, records) });
+  } catch (error) {
+    post({ type: 'appended', id, answer: { error: errorRecord(error) } });
+  }
+}
+
+const errorRecord = (error: unknown): ErrorRecord => (error instanceof EngineError ? error : new EngineError('JOURNAL_WRITE_FAILED', messageOf(error))).toRecord();
 
 function fail(error: unknown): void {
   if (error instanceof EngineError) post({ type: 'failed', error: error.toRecord() });

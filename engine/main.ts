@@ -14,6 +14,7 @@ import { systemClock } from './core/clock.ts';
 import { messageOf, type EngineError } from './core/errors.ts';
 import type { SinkHealth } from './core/feed.ts';
 import { sumOfOffsets } from './core/log.ts';
+import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
 import { MS_PER_HOUR } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
@@ -134,6 +135,11 @@ export class Daemon {
 
   get threadRestarts(): { actors: number; ingress: number } {
     return { actors: this.engine.threadRestarts, ingress: this.#ingress.restarts };
+  }
+
+  /** Records of the daemon's own enter the journal here: rows that it pulled, dead letters sent again. */
+  get appendRecords(): AppendRecords {
+    return this.#ingress.appendRecords;
   }
 
   /** For fault tests. */

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
+import type { AppendRecords } from '../engine/core/own-records.ts';
 import type { Partitioner } from '../engine/core/partition-key.ts';
 import { Admission } from './admission.ts';
 import { Batcher, type BatchWriter } from './batcher.ts';
@@ -13,6 +14,7 @@ import { DeadlineQueue } from './http/deadlines.ts';
 import { openDoor } from './http/door.ts';
 import { bodyLimits, type Intake, type PortUse } from './http/intake.ts';
 import { silentLog, type IngressLog } from './log.ts';
+import { appendOwnRecords } from './own-records.ts';
 import type { DoorChoice, IngressOptions } from './options.ts';
 import { IngressCounters, type IngressStats } from './stats.ts';
 
@@ -55,6 +57,8 @@ export interface Ingress {
   stats(): IngressStats;
   /** Journals a control record in the next batch, before its records. Rejects JOURNAL_WRITE_FAILED or DISK_FULL; it may be tried again. */
   writeControl(bytes: Uint8Array): Promise<void>;
+  /** Records of the daemon's own; a drain waits for those that are under way, and further ones are refused. */
+  readonly appendRecords: AppendRecords;
   /**
    * Takes no new connections, answers what is in flight and 503 to what else comes, then closes every connection and timer.
    * Resolves with the number of requests that were not answered when the deadline passed. Nothing is committed afterwards.
@@ -102,6 +106,7 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
       connections: door.connections,
     }),
     writeControl: (bytes) => batcher.writeControl(bytes),
+    appendRecords: (source, records) => appendOwnRecords(intake, source, records),
     drain: async (deadlineMs) => {
       intake.admission.draining = true;
       door.stopListening();

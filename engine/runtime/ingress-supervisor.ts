@@ -8,11 +8,14 @@
  */
 
 import type { Clock } from '../core/clock.ts';
-import { EngineError, type ErrorRecord } from '../core/errors.ts';
+import { EngineError } from '../core/errors.ts';
+import type { AppendedRecords } from '../core/own-records.ts';
+import type { RecordSource } from '../core/record.ts';
 import type { Fault } from '../threads/fault.ts';
 import type { IngressBegin, IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 import { Thread } from '../threads/worker.ts';
+import { PendingAnswers } from './pending-answers.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
@@ -45,16 +48,18 @@ const RESTART_PAUSE_MAX_MS = 5_000;
 const LEAVE_MS = 1_000;
 const DEATHS_IN_A_ROW_MAX = 5;
 const STEADY_MS = 30_000;
+/** Callers of one thread at a time, each with one request. Chosen: there are three kinds of them. */
+const APPENDS_MAX = 16;
 
 export class IngressSupervisor<Settings, Stats, Recovery> {
   readonly #options: IngressSupervisorOptions<Settings, Stats, Recovery>;
-  readonly #controls = new Map<number, { resolve: () => void; reject: (error: EngineError) => void }>();
+  readonly #controls = new PendingAnswers<undefined>();
+  readonly #appends = new PendingAnswers<AppendedRecords>();
   #thread: Thread<MainToIngress, IngressToMain<Stats, Recovery>> | null = null;
   #stopping = false;
   #failure: EngineError | null = null;
   #deaths = 0;
   #startedMs = 0;
-  #nextControl = 1;
   #port = 0;
   #isWaiting = false;
   /** A first thread that dies before its journal is open has published nothing: what the checkpoints prove holds all the same. */
@@ -119,12 +124,20 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
 
   /** Journals a control record; resolves once it is durable. */
   async control(bytes: Uint8Array): Promise<void> {
-    const id = this.#nextControl++;
     const thread = this.#thread;
     if (thread === null) throw new EngineError('NOT_READY', 'the ingress thread is restarting');
-    return new Promise((resolve, reject) => {
-      this.#controls.set(id, { resolve, reject });
+    await this.#controls.ask((id) => {
       thread.post({ type: 'control', id, bytes });
+    });
+  }
+
+  /** Records of the daemon's own: core/own-records.ts. A thread that ends while they are under way rejects with THREAD_DIED. */
+  async appendRecords(source: RecordSource, records: readonly Uint8Array[]): Promise<AppendedRecords> {
+    const thread = this.#thread;
+    if (thread === null || this.#stopping) throw new EngineError('DOOR_CLOSED', this.#stopping ? 'the daemon is shutting down' : 'the ingress thread is restarting', { fix: 'try again in a moment' });
+    if (this.#appends.count >= APPENDS_MAX) throw new EngineError('DOOR_CLOSED', `${APPENDS_MAX} requests with records of the daemon's own are under way`, { fix: 'try again in a moment' });
+    return this.#appends.ask((id) => {
+      thread.post({ type: 'append-records', id, source, records });
     });
   }
 
@@ -171,7 +184,12 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
         this.#options.onStats(message.stats);
         break;
       case 'controlled':
-        this.#settleControl(message.id, message.error);
+        if (message.error === undefined) this.#controls.answer(message.id, undefined);
+        else this.#controls.fail(message.id, message.error);
+        break;
+      case 'appended':
+        if ('error' in message.answer) this.#appends.fail(message.id, message.answer.error);
+        else this.#appends.answer(message.id, message.answer);
         break;
       case 'failed':
         this.#failure = EngineError.fromRecord(message.error);
@@ -196,18 +214,12 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     }, this.#watchdog.intervalMs);
   }
 
-  #settleControl(id: number, error: ErrorRecord | undefined): void {
-    const waiting = this.#controls.get(id);
-    this.#controls.delete(id);
-    if (error === undefined) waiting?.resolve();
-    else waiting?.reject(EngineError.fromRecord(error));
-  }
-
   #ended(expected: boolean, error: Error | null): void {
     this.#thread = null;
     this.#watchdog.ignore(0);
-    for (const waiting of this.#controls.values()) waiting.reject(new EngineError('THREAD_DIED', 'the ingress thread ended'));
-    this.#controls.clear();
+    const died = new EngineError('THREAD_DIED', 'the ingress thread ended; what it was sent may be durable or not');
+    this.#controls.failAll(died);
+    this.#appends.failAll(died);
     if (this.#stopping || expected) return;
     this.#options.onClosed();
     const failure = this.#failure;

@@ -6,7 +6,8 @@
  * Where the door is node:http, which cannot share a port, the first thread's is the only one. Runs on the main thread.
  */
 
-import type { EngineError } from '../core/errors.ts';
+import { EngineError } from '../core/errors.ts';
+import { assertOwnRecords, type AppendRecords } from '../core/own-records.ts';
 import type { Fault } from '../threads/fault.ts';
 import type { IngressToMain } from '../threads/messages.ts';
 import { IngressSupervisor, type IngressSupervisorOptions } from './ingress-supervisor.ts';
@@ -29,6 +30,8 @@ export class IngressThreads<Settings, Stats, Recovery> {
   readonly #options: IngressThreadsOptions<Settings, Stats, Recovery>;
   readonly #threads: readonly IngressSupervisor<Settings, Stats, Recovery>[];
   readonly #opened = new Set<number>();
+  /** Those whose door is open. */
+  readonly #listening = new Set<number>();
   /** Where the first door listened, once it has; null before. */
   #first: { readonly port: number; readonly door: string } | null = null;
 
@@ -51,6 +54,14 @@ export class IngressThreads<Settings, Stats, Recovery> {
     const left = await Promise.all(this.#threads.map((thread) => thread.drain(deadlineMs)));
     return left.every(Boolean);
   }
+
+  /** Through the first thread whose door is open. */
+  readonly appendRecords: AppendRecords = async (source, records) => {
+    assertOwnRecords(records);
+    const thread = this.#threads.find((_, number) => this.#listening.has(number));
+    if (thread === undefined) throw new EngineError('DOOR_CLOSED', 'no ingress thread is open', { fix: 'try again in a moment' });
+    return thread.appendRecords(source, records);
+  };
 
   /** For fault tests. */
   fault(thread: number, how: Fault): void {
@@ -80,10 +91,12 @@ export class IngressThreads<Settings, Stats, Recovery> {
       },
       onListening: (message) => {
         this.#first ??= { port: message.port, door: message.door };
+        this.#listening.add(thread);
         onListening(thread, message);
         this.#beginWhoMay();
       },
       onClosed: () => {
+        this.#listening.delete(thread);
         onClosed(thread);
       },
       onStats: (stats) => {

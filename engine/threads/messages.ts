@@ -7,6 +7,8 @@ import type { CellName } from '../core/cell.ts';
 import type { DeadLetter } from '../core/dead-letter.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
+import type { AppendedRecords } from '../core/own-records.ts';
+import type { RecordSource } from '../core/record.ts';
 import type { Fault } from './fault.ts';
 
 /** What an actor thread is started with. `settings` is the wiring's own, plain data. */
@@ -147,6 +149,8 @@ export type ActorToMain =
 export type MainToIngress =
   | ({ readonly type: 'begin' } & IngressBegin)
   | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
+  /** Records of the daemon's own, bounded as core/own-records.ts says; answered with `appended`. */
+  | { readonly type: 'append-records'; readonly id: number; readonly source: RecordSource; readonly records: readonly Uint8Array[] }
   | { readonly type: 'drain'; readonly deadlineMs: number }
   /** Fault tests only: raise or hang inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
   | { readonly type: 'fault'; readonly how: Fault };
@@ -159,5 +163,7 @@ export type IngressToMain<Stats, Recovery> =
   | { readonly type: 'listening'; readonly door: string; readonly fallbackReason: string | null; readonly port: number; readonly host: string }
   | { readonly type: 'stats'; readonly stats: Stats }
   | { readonly type: 'controlled'; readonly id: number; readonly error?: ErrorRecord }
+  /** They are durable, or `error` says why not all of them are. */
+  | { readonly type: 'appended'; readonly id: number; readonly answer: AppendedRecords | { readonly error: ErrorRecord } }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorRecord };

@@ -87,4 +87,51 @@ describe('the ingress thread', () => {
     expect(fatal).toBeNull();
     expect(proven).toEqual([12_345, ...Array.from({ length: 8 }, () => 20_000)]);
   });
+
+  test('that ends while records of the daemon\'s own are under way says that they may be sent again', async () => {
+    const module = join(directory, 'dying-thread.mjs');
+    writeFileSync(
+      module,
+      `
+        import { parentPort } from 'node:worker_threads';
+        parentPort.postMessage({ type: 'listening', door: 'node', fallbackReason: null, port: 1, host: '' });
+        let requests = 0;
+        parentPort.on('message', ({ type, id, records }) => {
+          if (type === 'drain') parentPort.close();
+          else if (++requests === 2) throw new Error('died');
+          else parentPort.postMessage({ type: 'appended', id, answer: { accepted: records.length, rejected: [] } });
+        });
+      `,
+    );
+    let supervisor: IngressSupervisor<object, number, object> | null = null;
+    const listening = new Promise<void>((resolve) => {
+      supervisor = new IngressSupervisor<object, number, object>({
+        module: pathToFileURL(module),
+        settings: {},
+        words: SharedWords.create(1),
+        thread: 0,
+        threads: 1,
+        onBegun: () => undefined,
+        clock: systemClock,
+        stallTimeoutMs: 60_000,
+        stallsBefore: 0,
+        log: { info: () => undefined, error: () => undefined },
+        onOpened: () => undefined,
+        onListening: () => {
+          resolve();
+        },
+        onClosed: () => undefined,
+        onStats: () => undefined,
+        onFatal: () => undefined,
+      });
+      supervisor.start([0]);
+    });
+    await listening;
+    const thread = supervisor as unknown as IngressSupervisor<object, number, object>;
+    const append = (): Promise<unknown> => thread.appendRecords(5, [Buffer.from('{}')]).catch((error: unknown) => error);
+    expect(await append()).toEqual({ accepted: 1, rejected: [] });
+    expect(await append()).toMatchObject({ code: 'THREAD_DIED', retryable: true });
+    expect(await append()).toMatchObject({ code: 'DOOR_CLOSED', retryable: true });
+    await thread.drain(5_000);
+  });
 });
