@@ -22,6 +22,7 @@ const part = (minutes: number, script: string, ...args: readonly string[]): Part
 
 const PARTS: readonly Part[] = [
   part(0.1, 'micro/partition-key.js'),
+  part(0.1, 'micro/access.js'),
   part(0.2, 'micro/decode.js'),
   part(0.1, 'micro/partition.js'),
   part(0.4, 'micro/replay.js'),

@@ -36,6 +36,7 @@ function healthRoutes(view: Daemon): AdminRoute[] {
     {
       method: 'GET',
       path: '/healthz',
+      open: true,
       summary: 'The process is alive',
       answers: { 200: 'alive' },
       contentType: JSON_TYPE,
@@ -44,6 +45,7 @@ function healthRoutes(view: Daemon): AdminRoute[] {
     {
       method: 'GET',
       path: '/readyz',
+      open: true,
       summary: 'Recovery is complete, the door listens, the disk has room',
       answers: { 200: 'ready', 503: 'not ready, with the reasons' },
       contentType: JSON_TYPE,

@@ -6,7 +6,7 @@
  */
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { openIngress, type Ingress, type IngressOptions, type IngressStats, type PortUse } from '../ingress/index.ts';
+import { openIngress, type Ingress, type IngressLog, type IngressOptions, type IngressStats, type LimitMemory, type PortUse } from '../ingress/index.ts';
 import { systemClock } from './core/clock.ts';
 import { EngineError, messageOf, type ErrorRecord } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
@@ -31,6 +31,8 @@ export interface IngressSettings {
   readonly door: 'auto' | 'uws' | 'node';
   /** Bounds are this thread's share of what is set. */
   readonly options: IngressOptions;
+  /** Of the rate limits, which all threads share. */
+  readonly limits: LimitMemory;
 }
 
 export interface IngressThreadStats {
@@ -169,6 +171,19 @@ function retain(): void {
   for (const { number, journal } of sealed) journal.retain({ ...limits, needOffset: words.neededOf(number) }).catch(() => undefined);
 }
 
+/** The daemon's log is main's: lines travel there. Few by nature. */
+const log: IngressLog = {
+  info: (fields, text) => {
+    post({ type: 'log', level: 'info', fields: { ...fields }, text });
+  },
+  warn: (fields, text) => {
+    post({ type: 'log', level: 'warn', fields: { ...fields }, text });
+  },
+  error: (fields, text) => {
+    post({ type: 'log', level: 'error', fields: { ...fields }, text });
+  },
+};
+
 let isWakeDue = false;
 
 /** The actors are woken once this turn's senders are answered: on a busy machine whoever is woken takes the core at once. */
@@ -183,7 +198,7 @@ function publish(durable: Offset): void {
 }
 
 /** On the port that is set or that the door before this one had; else on a free one, which another process may take first. */
-async function openOnPort(how: IngressBegin, log: JournalWriter): Promise<Ingress> {
+async function openOnPort(how: IngressBegin, journal: JournalWriter): Promise<Ingress> {
   const { host, port } = settings.options;
   const fixed = port > 0 ? port : how.port;
   const use: PortUse = start.threads === 1 ? 'alone' : how.joins ? 'joins' : 'first';
@@ -192,10 +207,12 @@ async function openOnPort(how: IngressBegin, log: JournalWriter): Promise<Ingres
       options: { ...settings.options, port: at },
       port: use,
       door: settings.door,
-      writer: log,
+      writer: journal,
       partitioner: createPartitioner(appsflyerPipeline.partitionKey, settings.partitionCount),
       diskReserveExhausted: () => words.diskReserveExhausted,
       clock: systemClock,
+      limits: settings.limits,
+      log,
     });
   for (let attempt = 1; ; attempt++) {
     try {

@@ -6,7 +6,7 @@
  */
 
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
-import { setHeadBytesMax } from '../ingress/index.ts';
+import { limitMemory, setHeadBytesMax } from '../ingress/index.ts';
 import { SPOOL_SCRATCH, type EventsSinkHealth } from '../sinks/lake/index.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { reachedLimits } from './alarms.ts';
@@ -22,6 +22,7 @@ import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import type { JournalRecovery } from './log/index.ts';
 import { rulesOf } from './rules-of.ts';
+import { AdminAccess } from './runtime/admin-access.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
@@ -187,6 +188,7 @@ export class Daemon {
       port: this.settings.admin.port,
       version: VERSION,
       routes: adminRoutes(this),
+      access: this.#adminAccess(),
       onError: (error, path) => {
         this.#log.error({ path, error: messageOf(error) }, 'an admin request failed');
       },
@@ -228,7 +230,6 @@ export class Daemon {
         this.#doors.add(thread);
         this.state.door = { kind: message.door, fallbackReason: message.fallbackReason, port: message.port, host: message.host };
         if (threads > 1 && message.door === 'node') this.#log.warn({ threads }, 'node:http cannot share its port: one ingress thread has the door, the others stay idle');
-        if (message.fallbackReason !== null) this.#log.warn({ door: message.door, reason: message.fallbackReason }, 'uWebSockets.js cannot be loaded: node:http serves the ingest port');
         this.#listening?.resolve();
       },
       onClosed: (thread) => {
@@ -243,6 +244,13 @@ export class Daemon {
         this.#fatal(error);
       },
     });
+  }
+
+  #adminAccess(): AdminAccess | null {
+    const { admin } = this.settings;
+    const access = AdminAccess.open(admin);
+    if (access === null && !isLoopback(admin.host)) this.#log.warn({ host: admin.host }, 'the admin port listens beyond this machine and asks for no credential: whoever reaches it may read results and raw records and take savepoints: set admin.operate_tokens and admin.read_tokens');
+    return access;
   }
 
   /** As set, or as many as there are files for. */
@@ -280,6 +288,8 @@ export class Daemon {
   }
 }
 
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
+
 /** A thread that could not be ended may still write: the lock then goes with the process. */
 async function release(directory: DataDirectory, clean: boolean): Promise<void> {
   if (!areThreadsRunning()) await directory.release({ clean });
@@ -301,5 +311,6 @@ function ingressSettings(settings: Settings, directory: DataDirectory, { threads
       connections_max: Math.ceil(connections / threads),
       in_flight_bytes_max: Math.max(Math.floor(ingest.in_flight_bytes_max / threads), Math.min(ingest.in_flight_bytes_max, 2 * ingest.events_bytes_max)),
     },
+    limits: limitMemory(),
   };
 }

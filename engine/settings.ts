@@ -20,6 +20,10 @@ export const settingsSchema = z.strictObject({
   admin: z.strictObject({
     host: z.string().min(1).default('127.0.0.1'),
     port: wholeNumber(0, 65_535).default(8081),
+    read_tokens: z.array(z.string().min(1).max(2_100)).max(1_000).default([]).describe('who sends one of these may see all that the admin port shows: the token, or `name=token`'),
+    operate_tokens: z.array(z.string().min(1).max(2_100)).max(1_000).default([]).describe('the same, and may act: savepoints and all else that is no GET'),
+    read_tokens_file: z.string().max(4_000).default('').describe('the same as read_tokens, one a line'),
+    operate_tokens_file: z.string().max(4_000).default('').describe('the same as operate_tokens, one a line'),
   }).prefault({}),
   threads: z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),

@@ -7,6 +7,7 @@ import type { Clock } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
 import type { AppendRecords } from '../engine/core/own-records.ts';
 import type { Partitioner } from '../engine/core/partition-key.ts';
+import { Gate, limitMemory, type LimitMemory } from './access/gate.ts';
 import { Admission } from './admission.ts';
 import { Batcher, type BatchWriter } from './batcher.ts';
 import { BodyBuffers } from './http/body-buffers.ts';
@@ -20,6 +21,7 @@ import { IngressCounters, type IngressStats } from './stats.ts';
 
 export type { BatchWriter } from './batcher.ts';
 export { setHeadBytesMax } from './http/uws.ts';
+export { limitMemory, type LimitMemory } from './access/gate.ts';
 export type { PortUse } from './http/intake.ts';
 export type { IngressLog } from './log.ts';
 export { ingressOptionsSchema, type DoorChoice, type IngressOptions } from './options.ts';
@@ -47,6 +49,8 @@ export interface IngressParts {
   /** False while requests must be answered with 503 NOT_READY; open at once when it is not given. */
   readonly isOpen?: () => boolean;
   readonly clock: Clock;
+  /** Of the rate limits, where several threads share them; own ones unless given. */
+  readonly limits?: LimitMemory;
   readonly log?: IngressLog;
   /** Silence after which an empty batch is committed; for tests. */
   readonly tickAfterMs?: number;
@@ -72,11 +76,13 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
   if (!writer.hasRoomFor(options.record_bytes_max)) {
     throw new EngineError('CONFIG_INVALID', `ingest.record_bytes_max: ${options.record_bytes_max} is more than a batch of the journal holds`, { fix: 'lower ingest.record_bytes_max' });
   }
+  const gate = Gate.open({ options, memory: parts.limits ?? limitMemory(), clock, nowNs: () => process.hrtime.bigint(), log });
   const batcher = new Batcher({ writer, clock, batchBytesMax: options.batch_bytes_max, tickAfterMs: parts.tickAfterMs ?? TICK_AFTER_MS, onFailure: failureLog(log, clock) });
   const intake: Intake = {
     options,
     port: parts.port ?? 'alone',
     admission: new Admission({ inFlightBytesMax: options.in_flight_bytes_max, isOpen: parts.isOpen ?? (() => true), diskReserveExhausted: parts.diskReserveExhausted }),
+    gate,
     batcher,
     partitioner: parts.partitioner,
     buffers: new BodyBuffers(BUFFERS_KEPT_BYTES_MAX),
@@ -89,6 +95,7 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
   };
   const stop = (): void => {
     batcher.stop();
+    gate?.stop();
     intake.bodyDeadlines.stop();
     intake.lingerDeadlines.stop();
   };

@@ -1,6 +1,7 @@
 /** Settings of the ingest port: schema, defaults, units. Every bound of the door that a user may move stands here. */
 
 import { wholeNumber, z } from '../engine/core/schema.ts';
+import { accessSchema } from './access/options.ts';
 
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -22,6 +23,7 @@ export const ingressOptionsSchema = z
     body_timeout_ms: wholeNumber(100, 600_000).default(10_000).describe('from the end of the headers to the last byte of the body'),
     idle_timeout_ms: wholeNumber(100, 600_000).default(10_000).describe('a kept connection without a request (uWebSockets.js: always 10 s)'),
     linger_timeout_ms: wholeNumber(0, 60_000).default(2_000).describe('how long the rest of a refused body is read and thrown away, so that its sender sees the answer'),
+    ...accessSchema.shape,
   })
   .superRefine((options, context) => {
     if (options.record_bytes_max > options.events_bytes_max) context.addIssue({ code: 'custom', path: ['record_bytes_max'], message: 'must not be above events_bytes_max' });

@@ -38,13 +38,19 @@ export function toldError(told: Partial<ToldError>, before = ''): EngineError {
 async function request(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, init);
+    response = await fetch(url, { ...init, headers: { ...credential() } });
   } catch (error) {
     throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
   }
   if (response.ok) return response;
   const body = (await response.json().catch(() => null)) as { error?: Partial<ToldError> } | null;
   throw toldError(body?.error ?? {}, `${url} answered ${response.status}: `);
+}
+
+/** The token of the admin port, where it asks for one. */
+function credential(): Record<string, string> {
+  const token = (process.env['MILLRACE_ADMIN_TOKEN'] ?? '').trim();
+  return token === '' ? {} : { authorization: `Bearer ${token}` };
 }
 
 const cutShort = (url: string, error: unknown): EngineError => new EngineError('NOT_READY', `${url} did not answer to the end (${messageOf(error)})`, { fix: 'look into the log of the daemon' });

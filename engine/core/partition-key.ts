@@ -27,6 +27,8 @@ export interface Partitioner {
   readonly partition: PartitionId;
   /** {@link RecordFlag} bits. */
   readonly flags: RecordFlag;
+  /** Hash of the scope's value; 0 where there is none. */
+  readonly scopeHash: number;
   /** Looks at `bytes[start, end)`; never raises, whatever the bytes, and keeps no reference to them. */
   locate(bytes: Buffer, start: number, end: number): void;
 }
@@ -57,6 +59,7 @@ function searchFor(keys: readonly string[]): KeySearch {
 class KeyPartitioner implements Partitioner {
   partition: PartitionId = partitionId(0);
   flags: RecordFlag = RecordFlag.none;
+  scopeHash = 0;
   readonly #spec: PartitionKeySpec;
   readonly #partitionCount: number;
   readonly #search: KeySearch;
@@ -71,6 +74,7 @@ class KeyPartitioner implements Partitioner {
 
   locate(bytes: Buffer, start: number, end: number): void {
     this.flags = RecordFlag.none;
+    this.scopeHash = 0;
     if (!this.#find(bytes, start, end)) this.#parse(bytes, start, end);
   }
 
@@ -87,6 +91,7 @@ class KeyPartitioner implements Partitioner {
     if (isDoubtful(scopeFound)) return false;
     if (scopeFound === Found.absent || search.valueIsEmpty) return this.#byContent(bytes, start, end);
     const scopeHash = search.hashValue(0);
+    this.scopeHash = scopeHash;
     for (let user = SCOPE + 1; user <= this.#spec.users.length; user++) {
       const found = search.find(user, last - start);
       if (isDoubtful(found)) return false;
@@ -100,6 +105,7 @@ class KeyPartitioner implements Partitioner {
   /** The slow path, right for every body. */
   #parse(bytes: Buffer, start: number, end: number): void {
     this.#byContent(bytes, start, end);
+    this.scopeHash = 0;
     if (!isUtf8(bytes.subarray(start, end))) {
       this.flags = RecordFlag.malformed;
       return;
@@ -118,10 +124,11 @@ class KeyPartitioner implements Partitioner {
     }
     const scope = this.#textOf(body, this.#spec.scope, text);
     if (scope === '') return;
+    this.scopeHash = hashText(scope, 0);
     for (const key of this.#spec.users) {
       const user = this.#textOf(body, key, text);
       if (user === '' || this.#spec.isPlaceholder(user)) continue;
-      this.#choose(hashText(user, hashText(scope, 0)));
+      this.#choose(hashText(user, this.scopeHash));
       return;
     }
   }

@@ -10,6 +10,7 @@ import fastifySwagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { z } from '../core/schema.ts';
+import type { AdminAccess } from './admin-access.ts';
 
 export interface AdminReply {
   readonly status?: number;
@@ -37,6 +38,8 @@ export interface AdminRoute {
   readonly contentType: string;
   /** The answer lasts as long as the client or the work does: it has no time limit, and there is no HEAD, which no client would end. */
   readonly lasting?: boolean;
+  /** Answers without a credential: for probes that have none. */
+  readonly open?: boolean;
   readonly handle: (request: AdminRequest) => AdminReply | Promise<AdminReply>;
 }
 
@@ -50,6 +53,8 @@ export interface AdminServerOptions {
   readonly port: number;
   readonly version: string;
   readonly routes: readonly AdminRoute[];
+  /** Null: whoever reaches the port may do all. */
+  readonly access?: AdminAccess | null;
   readonly onError: (error: unknown, path: string) => void;
   /** How long a client may take to read an answer; {@link ANSWER_MS_MAX} unless told. */
   readonly answerMsMax?: number;
@@ -80,6 +85,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   server.server.maxConnections = CONNECTIONS_MAX;
   server.server.headersTimeout = 10_000;
   await server.register(fastifySwagger, { openapi: { openapi: '3.1.0', info: { title: 'Millrace admin API', version: options.version } } });
+  if (options.access) guard(server, options.access, options.routes.filter(({ open }) => open === true).map(({ path }) => path));
   for (const route of options.routes) addRoute(server, route, options);
   server.get(OPENAPI_PATH, { schema: { hide: true } }, async () => server.swagger());
   for (const path of new Set([OPENAPI_PATH, ...options.routes.map((route) => route.path)])) {
@@ -95,6 +101,21 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   }
   const address = server.server.address();
   return { port: typeof address === 'object' && address !== null ? address.port : options.port, close: () => server.close() };
+}
+
+/** At the head of every request, unknown paths included: who may not look learns nothing of what there is. */
+function guard(server: FastifyInstance, access: AdminAccess, open: readonly string[]): void {
+  server.addHook('onRequest', async (request, reply) => {
+    if (open.includes(request.routeOptions.url ?? '')) return undefined;
+    switch (access.missing(request.method, request.headers.authorization ?? '')) {
+      case null:
+        return undefined;
+      case 'credential':
+        return send(reply, errorReply(401, 'UNAUTHORIZED', 'no valid credential came with the request: send a token of admin.read_tokens or admin.operate_tokens as Authorization: Bearer (commands: MILLRACE_ADMIN_TOKEN)', { 'www-authenticate': 'Basic realm="millrace", charset="UTF-8"' }));
+      case 'role':
+        return send(reply, errorReply(403, 'FORBIDDEN', `${request.method} needs a token of admin.operate_tokens; this one may only read`));
+    }
+  });
 }
 
 const hasHead = (route: AdminRoute): boolean => route.method === 'GET' && route.lasting !== true;

@@ -14,7 +14,7 @@ import { z } from '../core/schema.ts';
 
 const PREFIX = 'MILLRACE_';
 /** Variables that steer the program around the settings rather than being one. */
-const RESERVED = new Set(['MILLRACE_CONFIG', 'MILLRACE_STALLS_BEFORE']);
+const RESERVED = new Set(['MILLRACE_CONFIG', 'MILLRACE_STALLS_BEFORE', 'MILLRACE_ADMIN_TOKEN']);
 const FILE_BYTES_MAX = 1024 * 1024;
 /** Values of these settings are never shown; neither is any value with user:password@ or a query in it. */
 const SECRET_KEY = /password|secret|token|^redis\.url$/;

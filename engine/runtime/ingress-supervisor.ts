@@ -30,7 +30,7 @@ export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   readonly stallTimeoutMs: number;
   /** Lives in a row that ended before this one because a thread was stuck. */
   readonly stallsBefore: number;
-  readonly log: { info(facts: object, text: string): void; error(facts: object, text: string): void };
+  readonly log: { info(facts: object, text: string): void; warn(facts: object, text: string): void; error(facts: object, text: string): void };
   /** Its journal is open, and it waits for {@link IngressSupervisor.begin}. */
   readonly onOpened: (message: Extract<IngressToMain<Stats, Recovery>, { type: 'opened' }>) => void;
   readonly onBegun: () => void;
@@ -190,6 +190,9 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
       case 'appended':
         if ('error' in message.answer) this.#appends.fail(message.id, message.answer.error);
         else this.#appends.answer(message.id, message.answer);
+        break;
+      case 'log':
+        this.#options.log[message.level](message.fields, message.text);
         break;
       case 'failed':
         this.#failure = EngineError.fromRecord(message.error);

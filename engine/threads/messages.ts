@@ -165,5 +165,7 @@ export type IngressToMain<Stats, Recovery> =
   | { readonly type: 'controlled'; readonly id: number; readonly error?: ErrorRecord }
   /** They are durable, or `error` says why not all of them are. */
   | { readonly type: 'appended'; readonly id: number; readonly answer: AppendedRecords | { readonly error: ErrorRecord } }
+  /** A line for the daemon's log. */
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly fields: Readonly<Record<string, unknown>>; readonly text: string }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorRecord };

@@ -15,6 +15,7 @@
  */
 
 import type { EngineError } from '../../engine/core/errors.ts';
+import type { RequestHead } from '../access/gate.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
 import type { BatchMember } from '../batcher.ts';
 import { BodyBuffers } from './body-buffers.ts';
@@ -54,6 +55,8 @@ export abstract class Exchange implements BatchMember, Deadlined {
   query = '';
   /** Of /v1/events: the content type says that the body is NDJSON. */
   lines = false;
+  /** Of the gate: whose bucket further records are taken from. */
+  credentialKey = 0;
   /** Of /v1/events, while records wait for room. */
   progress: EventsProgress | null = null;
   #phase: Phase = Phase.receiving;
@@ -80,13 +83,13 @@ export abstract class Exchange implements BatchMember, Deadlined {
 
   /**
    * The head is complete. `declaredBytes`: -1 when the head does not say. The content headers matter to /v1/events alone.
-   * The door must be ready for an answer before it calls.
+   * `requestHead` is asked during the call alone. The door must be ready for an answer before it calls.
    */
-  begin(declaredBytes: number, contentType: string, contentEncoding: string): void {
+  begin(declaredBytes: number, contentType: string, contentEncoding: string, requestHead: RequestHead): void {
     const { intake } = this;
     intake.liveRequests++;
     intake.bodyDeadlines.add(this);
-    const unwelcome = this.#unwelcome(declaredBytes, contentType, contentEncoding);
+    const unwelcome = this.#unauthorized(requestHead) ?? this.#unwelcome(declaredBytes, contentType, contentEncoding);
     if (unwelcome !== null) this.#refuse(unwelcome, declaredBytes > DISCARD_BYTES_MAX);
     else this.#hold(REQUEST_BYTES);
   }
@@ -189,6 +192,15 @@ export abstract class Exchange implements BatchMember, Deadlined {
   resume(): void {
     if (this.#phase === Phase.gone || this.failure !== null) this.conclude(this.#reply);
     else resumeEvents(this);
+  }
+
+  /** Before all else, so that who may not send learns nothing but that. Routes with a fixed answer have nothing to guard. */
+  #unauthorized(requestHead: RequestHead): Reply | null {
+    const { gate } = this.intake;
+    if (gate === null || this.route.fixed !== null) return null;
+    const refusal = gate.judge(this.route, requestHead);
+    this.credentialKey = gate.credentialKey;
+    return refusal;
   }
 
   #unwelcome(declaredBytes: number, contentType: string, contentEncoding: string): Reply | null {

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../engine/core/clock.ts';
 import type { Partitioner } from '../../engine/core/partition-key.ts';
+import type { Gate } from '../access/gate.ts';
 import type { Admission } from '../admission.ts';
 import type { Batcher } from '../batcher.ts';
 import type { IngressOptions } from '../options.ts';
@@ -18,6 +19,8 @@ export interface Intake {
   readonly options: IngressOptions;
   readonly port: PortUse;
   readonly admission: Admission;
+  /** Null where anybody may send. */
+  readonly gate: Gate | null;
   readonly batcher: Batcher;
   readonly partitioner: Partitioner;
   readonly buffers: BodyBuffers;

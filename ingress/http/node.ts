@@ -104,8 +104,14 @@ function receive(intake: Intake, request: IncomingMessage, response: ServerRespo
   response.on('close', () => {
     exchange.aborted();
   });
-  exchange.begin(declared, request.headers['content-type'] ?? '', request.headers['content-encoding'] ?? '');
+  exchange.begin(declared, request.headers['content-type'] ?? '', request.headers['content-encoding'] ?? '', {
+    header: (name) => headerText(request.headers[name]),
+    peer: () => request.socket.remoteAddress ?? '',
+  });
 }
+
+/** A header that came twice, as one: so does the other door say it of the first, and Node joins most of them by itself. */
+const headerText = (value: string | string[] | undefined): string => (typeof value === 'string' ? value : (value?.[0] ?? ''));
 
 function headers(reply: Reply, close: boolean, bodyBytes: number): Record<string, string> {
   const named: Record<string, string> = reply.status === 204 ? {} : { 'Content-Type': 'application/json' };

@@ -6,6 +6,7 @@
 
 import type { Refusal } from '../admission.ts';
 import type { EngineError } from '../../engine/core/errors.ts';
+import type { RouteKind } from './routes.ts';
 
 export interface Reply {
   readonly status: number;
@@ -24,10 +25,13 @@ const STATUS_LINES = {
   200: '200 OK',
   204: '204 No Content',
   400: '400 Bad Request',
+  401: '401 Unauthorized',
+  403: '403 Forbidden',
   404: '404 Not Found',
   405: '405 Method Not Allowed',
   413: '413 Content Too Large',
   415: '415 Unsupported Media Type',
+  429: '429 Too Many Requests',
   503: '503 Service Unavailable',
 } as const;
 type Status = keyof typeof STATUS_LINES;
@@ -52,6 +56,19 @@ export const BODY_TIMEOUT = failure(503, 'BODY_TIMEOUT', 'the body did not arriv
 export const TOO_MANY_CONNECTIONS = failure(503, 'TOO_MANY_CONNECTIONS', 'too many connections are open', { retryAfter: RETRY_SOON });
 export const JOURNAL_BUSY = failure(503, 'JOURNAL_BUSY', 'the disk is slower than the events that come in', { retryAfter: RETRY_SOON });
 export const BAD_REQUEST = failure(400, 'BAD_REQUEST', 'this is not a valid HTTP/1.1 request');
+
+export const UNAUTHORIZED = failure(401, 'UNAUTHORIZED', 'no valid credential came with the request: send the token in the header that ingest.auth.header names');
+export const FORBIDDEN = failure(403, 'FORBIDDEN', 'this address may not send: ingest.allow_from does not have it');
+
+/** Longer waits are told as this: who was so far over its limit may ask before. Seconds. */
+const WAIT_SECONDS_MAX = 60;
+const TOO_FAST: readonly Readonly<Record<429 | 503, Reply>>[] = Array.from({ length: WAIT_SECONDS_MAX }, (_, index) => {
+  const told = [`RATE_LIMIT`, 'more records came than the limit of this credential or app allows', { retryAfter: String(index + 1) }] as const;
+  return { 429: failure(429, ...told), 503: failure(503, ...told) };
+});
+
+/** Push routes say 503: AppsFlyer resends on nothing else. `waitSeconds`: at least 1. */
+export const tooFast = (kind: RouteKind, waitSeconds: number): Reply => (TOO_FAST[Math.min(waitSeconds, WAIT_SECONDS_MAX) - 1] as (typeof TOO_FAST)[number])[kind === 'events' ? 429 : 503];
 
 /** 503 by reason. */
 export const REFUSED: Readonly<Record<Refusal, Reply>> = {

@@ -8,7 +8,7 @@
 import { RecordFlag, type RecordFlag as RecordFlags } from '../../engine/core/record.ts';
 import type { Exchange } from './exchange.ts';
 import { formToJson, looksLikeForm } from './form.ts';
-import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, tooManyRecords, type RejectedRecord } from './replies.ts';
+import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, tooManyRecords, type RejectedRecord, type Reply } from './replies.ts';
 import { splitRecords, type Spans } from './split.ts';
 
 const OPEN_BRACE = 0x7b;
@@ -24,6 +24,8 @@ export interface EventsProgress {
   next: number;
   rejectedCount: number;
   readonly rejected: RejectedRecord[];
+  /** Apps that the request has been let in with, where apps have a limit: a request is refused for what came before it, not for what it holds. */
+  readonly apps: Set<number> | null;
 }
 
 /** Uses `bytes[0, length)` up before it returns, or has the exchange keep them. */
@@ -54,7 +56,10 @@ function takeOne(exchange: Exchange, bytes: Buffer, length: number, known: Recor
   const { partitioner } = exchange.intake;
   partitioner.locate(bytes, 0, length);
   const flags = partitioner.flags | known;
-  if (!exchange.append(partitioner.partition, flags, bytes, 0, length)) exchange.conclude(JOURNAL_BUSY);
+  const { gate } = exchange.intake;
+  const tooFast = gate === null || !gate.limitsApps ? null : gate.takeOfApp(exchange.route, partitioner.scopeHash);
+  if (tooFast !== null) exchange.conclude(tooFast);
+  else if (!exchange.append(partitioner.partition, flags, bytes, 0, length)) exchange.conclude(JOURNAL_BUSY);
   else if (flags === RecordFlag.none) exchange.conclude(PUSH_OK);
   else exchange.conclude((flags & RecordFlag.malformed) === 0 ? PUSH_NOT_OBJECT : PUSH_NOT_JSON);
 }
@@ -90,8 +95,10 @@ function takeEvents(exchange: Exchange, bytes: Buffer, length: number): void {
     exchange.conclude(JOURNAL_BUSY);
     return;
   }
+  const { gate } = exchange.intake;
+  gate?.charge(exchange.credentialKey, spans.count - 1);
   exchange.appending = true;
-  appendEvents(exchange, { spans, body: bytes, next: 0, rejectedCount: 0, rejected: [] });
+  appendEvents(exchange, { spans, body: bytes, next: 0, rejectedCount: 0, rejected: [], apps: gate?.limitsApps === true ? new Set() : null });
 }
 
 function appendEvents(exchange: Exchange, progress: EventsProgress): void {
@@ -103,6 +110,14 @@ function appendEvents(exchange: Exchange, progress: EventsProgress): void {
     const end = Math.min(spans.end(progress.next), start + options.record_bytes_max);
     partitioner.locate(body, start, end);
     const flags = end === spans.end(progress.next) ? partitioner.flags : RecordFlag.tooLarge;
+    if (progress.apps !== null) {
+      const tooFast = appLimit(exchange, progress.apps, partitioner.scopeHash);
+      if (tooFast !== null) {
+        // Some of its records may be durable: sent again they are known.
+        exchange.conclude(tooFast);
+        return;
+      }
+    }
     if (!exchange.append(partitioner.partition, flags, body, start, end)) {
       // The batch is full and the disk slow: the rest waits, in the order of arrival.
       const kept = exchange.keepBody(body, spans.end(spans.count - 1));
@@ -120,6 +135,16 @@ function appendEvents(exchange: Exchange, progress: EventsProgress): void {
     if (progress.rejected.length < REJECTED_LISTED_MAX) progress.rejected.push({ index: progress.next, code: codeOf(flags) });
   }
   exchange.conclude(eventsReply(spans.count, progress.rejectedCount, progress.rejected));
+}
+
+function appLimit({ intake: { gate }, route }: Exchange, apps: Set<number>, scopeHash: number): Reply | null {
+  if (gate === null) return null;
+  if (apps.has(scopeHash)) {
+    gate.chargeApp(scopeHash);
+    return null;
+  }
+  apps.add(scopeHash);
+  return gate.takeOfApp(route, scopeHash);
 }
 
 /** Of a record that the door rejects. */

@@ -15,6 +15,8 @@ export interface UwsResponse {
   end(body?: string, closeConnection?: boolean): UwsResponse;
   endWithoutBody(reportedContentLength?: number, closeConnection?: boolean): UwsResponse;
   close(): UwsResponse;
+  /** IPv4 in dots, IPv6 in eight groups. */
+  getRemoteAddressAsText(): ArrayBuffer;
   /** The response may not be touched once this was called. */
   onAborted(handler: () => void): UwsResponse;
   /** The chunk is void when the handler returns. */

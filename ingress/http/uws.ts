@@ -13,6 +13,7 @@
 
 import { createServer } from 'node:net';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import type { RequestHead } from '../access/gate.ts';
 import type { Door } from './door.ts';
 import { Exchange } from './exchange.ts';
 import type { Intake, PortUse } from './intake.ts';
@@ -59,17 +60,17 @@ export async function openUwsDoor(uws: UwsModule, intake: Intake): Promise<Door>
   });
   app.post(PUSH.path, (response, request) => {
     const exchange = new UwsExchange(intake, PUSH, response, false);
-    exchange.begin(declaredBytes(request), '', '');
+    exchange.begin(declaredBytes(request), '', '', headOf(response, request));
   });
   app.get(PUSH_GET.path, (response, request) => {
     const exchange = new UwsExchange(intake, PUSH_GET, response, false);
     exchange.query = request.getQuery() ?? '';
-    exchange.begin(declaredBytes(request), '', '');
+    exchange.begin(declaredBytes(request), '', '', headOf(response, request));
   });
   const others = (route: Route) => (response: UwsResponse, request: UwsRequest) => {
     const method = request.getCaseSensitiveMethod();
     const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, request.getUrl()), response, method === 'HEAD');
-    exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'));
+    exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'), headOf(response, request));
   };
   app.post(EVENTS.path, others(EVENTS));
   app.any('/*', others(routeOf('', '')));
@@ -135,6 +136,28 @@ class UwsExchange extends Exchange {
   protected cut(): void {
     this.#response.close();
   }
+}
+
+/** One for all requests: it is asked while the library's request is there, and not after. */
+class UwsHead implements RequestHead {
+  response: UwsResponse | null = null;
+  request: UwsRequest | null = null;
+
+  header(name: string): string {
+    return (this.request as UwsRequest).getHeader(name);
+  }
+
+  peer(): string {
+    return Buffer.from((this.response as UwsResponse).getRemoteAddressAsText()).toString('latin1');
+  }
+}
+
+const head = new UwsHead();
+
+function headOf(response: UwsResponse, request: UwsRequest): RequestHead {
+  head.response = response;
+  head.request = request;
+  return head;
 }
 
 // One callback for all answers, with its arguments beside it: a closure for each would be garbage at the rate of the events.

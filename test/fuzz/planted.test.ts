@@ -30,6 +30,9 @@ function misled(change: (text: string) => string): Partitioner {
     get flags() {
       return sound.flags;
     },
+    get scopeHash() {
+      return sound.scopeHash;
+    },
     locate(bytes, start, end) {
       const changed = Buffer.from(change(bytes.toString('latin1', start, end)), 'latin1');
       sound.locate(changed, 0, changed.byteLength);
@@ -37,7 +40,7 @@ function misled(change: (text: string) => string): Partitioner {
   };
 }
 
-const deaf: Partitioner = { partition: partitionId(0), flags: RecordFlag.none, locate: () => undefined };
+const deaf: Partitioner = { partition: partitionId(0), flags: RecordFlag.none, scopeHash: 0, locate: () => undefined };
 
 /** The configuration's errors in other words. */
 const retold =

@@ -41,7 +41,7 @@ describe('the ingress thread', () => {
   async function lives(listensIn: readonly number[], publishes: number): Promise<{ proven: number[]; fatal: EngineError | null; doors: string[] }> {
     const module = join(directory, 'failing-thread.mjs');
     writeFileSync(module, FAILING_THREAD);
-    const quiet = { info: () => undefined, error: () => undefined };
+    const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const settings = { lives: new SharedArrayBuffer(4), listensIn, publishes };
     const proven: number[] = [];
     const doors: string[] = [];
@@ -115,7 +115,7 @@ describe('the ingress thread', () => {
         clock: systemClock,
         stallTimeoutMs: 60_000,
         stallsBefore: 0,
-        log: { info: () => undefined, error: () => undefined },
+        log: { info: () => undefined, warn: () => undefined, error: () => undefined },
         onOpened: () => undefined,
         onListening: () => {
           resolve();

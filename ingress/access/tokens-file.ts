@@ -1,0 +1,61 @@
+/**
+ * The tokens of the settings and of their file, which is read again when it changes: at most two seconds later, without a restart.
+ *
+ * A file that cannot be read, or has a line that is no token, changes nothing: the tokens before it go on counting, and the log says why.
+ */
+
+import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import type { Clock } from '../../engine/core/clock.ts';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { parseTokens, TokenSet, type NamedToken } from '../../engine/core/tokens.ts';
+import type { IngressLog } from '../log.ts';
+import type { AccessOptions } from './options.ts';
+
+const FILE_BYTES_MAX = 4 * 1024 * 1024;
+const LOOK_INTERVAL_MS = 2_000;
+
+/** Null where no token is asked for. Raises CONFIG_INVALID; never says a token. */
+export function readTokens({ tokens, tokens_file: file }: AccessOptions['auth']): readonly NamedToken[] | null {
+  if (tokens.length === 0 && file === '') return null;
+  const read = [...parseTokens(tokens, 'ingest.auth.tokens'), ...(file === '' ? [] : parseTokens(linesOf(file), file))];
+  if (read.length === 0) throw new EngineError('CONFIG_INVALID', `ingest.auth.tokens_file: ${file} holds no token: nobody could send`, { fix: 'write one token a line, or leave the setting out' });
+  return read;
+}
+
+function linesOf(file: string): string[] {
+  try {
+    if (statSync(file).size > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`);
+    return readFileSync(file, 'utf8').split('\n');
+  } catch (error) {
+    throw new EngineError('CONFIG_INVALID', `ingest.auth.tokens_file: ${file} cannot be read: ${messageOf(error)}`, { cause: error, fix: 'check its path and permissions' });
+  }
+}
+
+export interface WatchedTokens {
+  readonly set: TokenSet;
+  stop(): void;
+}
+
+/** Null where no token is asked for. Raises CONFIG_INVALID where the file is bad at the start. */
+export function watchTokens(auth: AccessOptions['auth'], clock: Clock, log: IngressLog): WatchedTokens | null {
+  const first = readTokens(auth);
+  if (first === null) return null;
+  const set = new TokenSet(first, auth.grace_seconds * 1_000);
+  const file = auth.tokens_file;
+  const readAgain = (): void => {
+    try {
+      const tokens = readTokens(auth) as readonly NamedToken[];
+      set.replace(tokens, clock.nowMs());
+      log.info({ file, tokens: tokens.map(({ name }) => name).slice(0, 50) }, 'the tokens have changed');
+    } catch (error) {
+      log.error({ file, error: messageOf(error) }, 'the tokens could not be read again: those before go on counting');
+    }
+  };
+  if (file !== '') watchFile(file, { interval: LOOK_INTERVAL_MS, persistent: false }, readAgain);
+  return {
+    set,
+    stop: () => {
+      if (file !== '') unwatchFile(file, readAgain);
+    },
+  };
+}
