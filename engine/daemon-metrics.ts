@@ -33,6 +33,7 @@ function doorFamilies({ state }: Daemon): Family[] {
     gauge('millrace_door', '1 for the HTTP door in use; fallback says why it is not uWebSockets.js', [{ labels: { door: state.door.kind, fallback: state.door.fallbackReason ?? '' }, value: 1 }]),
     counter('millrace_requests_total', 'Requests by route and status', Object.entries(door.requests).flatMap(([route, statuses]) => Object.entries(statuses).map(([status, value]) => ({ labels: { route, status }, value })))),
     counter('millrace_refused_total', 'Requests refused before they were received, by reason', Object.entries(door.refusals).map(([reason, value]) => ({ labels: { reason }, value }))),
+    ...(door.certificateExpiresAtMs === null ? [] : [gauge('millrace_certificate_expires_seconds', 'Until the certificate of the ingest port expires', (door.certificateExpiresAtMs - Date.now()) / 1_000)]),
     counter('millrace_ingress_records_total', 'Records appended by this process, by route', Object.entries(door.records).map(([route, value]) => ({ labels: { route }, value }))),
     gauge('millrace_in_flight_bytes', 'Body bytes received and not yet answered', door.inFlightBytes),
     { name: 'millrace_ack_latency_seconds', help: 'From the last byte of a request to its durable answer', type: 'histogram', series: [{ snapshot: door.ackLatency }] },

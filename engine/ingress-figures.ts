@@ -45,7 +45,7 @@ function lastRecordOffsets(told: ReadonlyMap<number, IngressThreadStats>, sealed
 const sum = (figures: readonly number[]): number => figures.reduce((total, figure) => total + figure, 0);
 
 const LARGEST: ReadonlySet<string> = new Set(['batchRecordsLast', 'batchRecordsMax', 'commitMsMax', 'aheadMs', 'maxMs']);
-const SMALLEST: ReadonlySet<string> = new Set(['oldestReceivedAtMs']);
+const SMALLEST: ReadonlySet<string> = new Set(['oldestReceivedAtMs', 'certificateExpiresAtMs']);
 
 function addDoors(left: IngressStats, right: IngressStats): IngressStats {
   return added(left, right) as unknown as IngressStats;

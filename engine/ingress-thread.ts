@@ -134,6 +134,9 @@ function receive(message: MainToIngress): void {
     case 'append-records':
       void appendRecords(ingress, message);
       break;
+    case 'read-again':
+      ingress?.readAgain();
+      break;
     case 'fault':
       raiseFault(message.how, 'the ingress thread');
       break;

@@ -22,7 +22,7 @@ import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import type { JournalRecovery } from './log/index.ts';
 import { rulesOf } from './rules-of.ts';
-import { AdminAccess } from './runtime/admin-access.ts';
+import { AdminAccess, isLoopback } from './runtime/admin-access.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
@@ -143,6 +143,11 @@ export class Daemon {
     return this.#ingress.appendRecords;
   }
 
+  /** What the doors have read from files: tokens, certificate. */
+  readAgain(): void {
+    this.#ingress.readAgain();
+  }
+
   /** For fault tests. */
   faultThread(which: string, how: Fault): void {
     const ingress = /^ingress(?:-(\d))?$/.exec(which);
@@ -249,7 +254,7 @@ export class Daemon {
   #adminAccess(): AdminAccess | null {
     const { admin } = this.settings;
     const access = AdminAccess.open(admin);
-    if (access === null && !isLoopback(admin.host)) this.#log.warn({ host: admin.host }, 'the admin port listens beyond this machine and asks for no credential: whoever reaches it may read results and raw records and take savepoints: set admin.operate_tokens and admin.read_tokens');
+    if (access === null && !isLoopback(admin.host)) this.#log.warn({ host: admin.host }, 'the admin port listens beyond this machine and asks for no credential (admin.allow_unauthenticated): whoever reaches it may read results and raw records, and act');
     return access;
   }
 
@@ -287,8 +292,6 @@ export class Daemon {
     this.engine.words.diskReserveExhausted = exhausted;
   }
 }
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
 
 /** A thread that could not be ended may still write: the lock then goes with the process. */
 async function release(directory: DataDirectory, clean: boolean): Promise<void> {

@@ -6,6 +6,7 @@ import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
 import { actorThreadCount, ingressThreadCount, poolThreadCount } from './runtime/lanes.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
+import { doorFor } from '../ingress/tls/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
 import { redisOptionsSchema } from '../sinks/redis/options.ts';
 
@@ -24,6 +25,7 @@ export const settingsSchema = z.strictObject({
     operate_tokens: z.array(z.string().min(1).max(2_100)).max(1_000).default([]).describe('the same, and may act: savepoints and all else that is no GET'),
     read_tokens_file: z.string().max(4_000).default('').describe('the same as read_tokens, one a line'),
     operate_tokens_file: z.string().max(4_000).default('').describe('the same as operate_tokens, one a line'),
+    allow_unauthenticated: flag().default(false).describe('beyond loopback the port needs tokens; true lets anybody in who reaches it'),
   }).prefault({}),
   threads: z.strictObject({
     actors: wholeNumber(0, 256).default(0).describe('0: chosen by the number of cores'),
@@ -44,6 +46,10 @@ export const settingsSchema = z.strictObject({
   }).prefault({}),
   metrics: z.strictObject({
     conversion_events: z.array(z.string().min(1).max(100)).max(200).default(['af_purchase', 'af_subscribe', 'af_start_trial', 'af_complete_registration']),
+  }).prefault({}),
+  apps: z.strictObject({
+    known: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids that are taken; records of others are rejected as `UNKNOWN_APP` and kept as dead letters; empty: all'),
+    test: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids whose records count in `test_records` alone'),
   }).prefault({}),
   cells: z.strictObject({
     retention_days: wholeNumber(1, 3_650).default(40),
@@ -86,7 +92,7 @@ export type Settings = z.output<typeof settingsSchema>;
 export const journalBytesMax = ({ journal }: Settings, diskBytes: number): number => (journal.bytes_max > 0 ? journal.bytes_max : Math.floor(Math.min(20 * GIB, diskBytes / 4)));
 
 /** node:http cannot share its port: a second thread would have no door. */
-export const ingressThreadsOf = ({ door, threads }: Settings): number => (door === 'node' ? 1 : ingressThreadCount(threads.ingress));
+export const ingressThreadsOf = ({ door, ingest, threads }: Settings): number => (doorFor(door, ingest.tls) === 'node' ? 1 : ingressThreadCount(threads.ingress));
 
 export const poolThreadsOf = (settings: Settings): number =>
   poolThreadCount(settings.threads.pool, ingressThreadsOf(settings) + actorThreadCount(settings.threads.actors, settings.partitions));

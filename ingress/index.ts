@@ -3,7 +3,7 @@
  * together; all of it lives on the ingress thread that calls {@link openIngress}.
  */
 
-import type { Clock } from '../engine/core/clock.ts';
+import { systemClock, type Clock } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
 import type { AppendRecords } from '../engine/core/own-records.ts';
 import type { Partitioner } from '../engine/core/partition-key.ts';
@@ -17,10 +17,13 @@ import { bodyLimits, type Intake, type PortUse } from './http/intake.ts';
 import { silentLog, type IngressLog } from './log.ts';
 import { appendOwnRecords } from './own-records.ts';
 import type { DoorChoice, IngressOptions } from './options.ts';
+import { openDirectory } from './access/open-directory.ts';
 import { IngressCounters, type IngressStats } from './stats.ts';
+import { readTls, WatchedTls } from './tls/tls-files.ts';
 
 export type { BatchWriter } from './batcher.ts';
 export { setHeadBytesMax } from './http/uws.ts';
+export { readTokens } from './access/tokens-file.ts';
 export { limitMemory, type LimitMemory } from './access/gate.ts';
 export type { PortUse } from './http/intake.ts';
 export type { IngressLog } from './log.ts';
@@ -63,11 +66,20 @@ export interface Ingress {
   writeControl(bytes: Uint8Array): Promise<void>;
   /** Records of the daemon's own; a drain waits for those that are under way, and further ones are refused. */
   readonly appendRecords: AppendRecords;
+  /** Reads tokens and certificate again, at once; they are looked at every two seconds anyhow. */
+  readAgain(): void;
   /**
    * Takes no new connections, answers what is in flight and 503 to what else comes, then closes every connection and timer.
    * Resolves with the number of requests that were not answered when the deadline passed. Nothing is committed afterwards.
    */
   drain(deadlineMs: number): Promise<number>;
+}
+
+/** What the schema cannot see: files and addresses. Raises CONFIG_INVALID, as opening would. */
+export async function checkIngress(options: IngressOptions): Promise<void> {
+  readTls(options.tls);
+  const directory = await openDirectory(options.auth.ldap, systemClock, silentLog);
+  Gate.open({ options, directory, memory: limitMemory(), clock: systemClock, nowNs: () => process.hrtime.bigint(), log: silentLog })?.stop();
 }
 
 /** Raises PORT_IN_USE, DOOR_UNAVAILABLE or CONFIG_INVALID. */
@@ -76,13 +88,16 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
   if (!writer.hasRoomFor(options.record_bytes_max)) {
     throw new EngineError('CONFIG_INVALID', `ingest.record_bytes_max: ${options.record_bytes_max} is more than a batch of the journal holds`, { fix: 'lower ingest.record_bytes_max' });
   }
-  const gate = Gate.open({ options, memory: parts.limits ?? limitMemory(), clock, nowNs: () => process.hrtime.bigint(), log });
+  const tls = readTls(options.tls);
+  const directory = await openDirectory(options.auth.ldap, clock, log);
+  const gate = Gate.open({ options, directory, memory: parts.limits ?? limitMemory(), clock, nowNs: () => process.hrtime.bigint(), log });
   const batcher = new Batcher({ writer, clock, batchBytesMax: options.batch_bytes_max, tickAfterMs: parts.tickAfterMs ?? TICK_AFTER_MS, onFailure: failureLog(log, clock) });
   const intake: Intake = {
     options,
     port: parts.port ?? 'alone',
     admission: new Admission({ inFlightBytesMax: options.in_flight_bytes_max, isOpen: parts.isOpen ?? (() => true), diskReserveExhausted: parts.diskReserveExhausted }),
     gate,
+    tls,
     batcher,
     partitioner: parts.partitioner,
     buffers: new BodyBuffers(BUFFERS_KEPT_BYTES_MAX),
@@ -103,6 +118,9 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
     stop();
     throw error;
   });
+  const watchedTls = tls === null ? null : new WatchedTls(options.tls, tls, log, (material) => {
+    door.renew(material);
+  });
   return {
     door: { kind: door.kind, fallbackReason: door.fallbackReason, port: door.port },
     stats: () => ({
@@ -111,11 +129,17 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
       inFlightRequests: intake.liveRequests,
       inFlightBytes: intake.admission.heldBytes,
       connections: door.connections,
+      certificateExpiresAtMs: watchedTls?.expiresAtMs ?? null,
     }),
     writeControl: (bytes) => batcher.writeControl(bytes),
     appendRecords: (source, records) => appendOwnRecords(intake, source, records),
+    readAgain: () => {
+      gate?.readAgain();
+      watchedTls?.readAgain();
+    },
     drain: async (deadlineMs) => {
       intake.admission.draining = true;
+      watchedTls?.stop();
       door.stopListening();
       const untilMs = clock.monotonicMs() + deadlineMs;
       while (intake.liveRequests > 0 && clock.monotonicMs() < untilMs) await pause(DRAIN_CHECK_INTERVAL_MS);

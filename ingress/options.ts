@@ -2,6 +2,7 @@
 
 import { wholeNumber, z } from '../engine/core/schema.ts';
 import { accessSchema } from './access/options.ts';
+import { tlsOptionsSchema } from './tls/options.ts';
 
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -24,8 +25,11 @@ export const ingressOptionsSchema = z
     idle_timeout_ms: wholeNumber(100, 600_000).default(10_000).describe('a kept connection without a request (uWebSockets.js: always 10 s)'),
     linger_timeout_ms: wholeNumber(0, 60_000).default(2_000).describe('how long the rest of a refused body is read and thrown away, so that its sender sees the answer'),
     ...accessSchema.shape,
+    tls: tlsOptionsSchema.prefault({}),
   })
   .superRefine((options, context) => {
+    if ((options.tls.cert_file === '') !== (options.tls.key_file === '')) context.addIssue({ code: 'custom', path: ['tls', options.tls.key_file === '' ? 'cert_file' : 'key_file'], message: 'cert_file and key_file go together: set both' });
+    if (options.tls.client_ca_file !== '' && options.tls.cert_file === '') context.addIssue({ code: 'custom', path: ['tls', 'client_ca_file'], message: 'needs cert_file and key_file' });
     if (options.record_bytes_max > options.events_bytes_max) context.addIssue({ code: 'custom', path: ['record_bytes_max'], message: 'must not be above events_bytes_max' });
     if (options.events_bytes_max > options.in_flight_bytes_max / 2) context.addIssue({ code: 'custom', path: ['events_bytes_max'], message: 'must be at most half of in_flight_bytes_max, or such a body could never be taken' });
   });

@@ -20,6 +20,8 @@ export interface IngressStats extends BatcherStats {
   readonly inFlightBytes: number;
   /** Null when the door cannot tell. */
   readonly connections: number | null;
+  /** Epoch ms; null without TLS. */
+  readonly certificateExpiresAtMs: number | null;
   /** From a request's last byte to its answer; requests with records only. */
   readonly ackLatency: HistogramSnapshot;
 }

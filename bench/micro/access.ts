@@ -6,7 +6,7 @@
  */
 
 import { systemClock } from '../../engine/core/clock.ts';
-import { Gate, limitMemory, type RequestHead } from '../../ingress/access/gate.ts';
+import { Gate, limitMemory, type GateWaiter, type RequestHead } from '../../ingress/access/gate.ts';
 import { PUSH } from '../../ingress/http/routes.ts';
 import { ingressOptionsSchema } from '../../ingress/options.ts';
 import { silentLog } from '../../ingress/log.ts';
@@ -19,10 +19,11 @@ const RATE = 10_000_000;
 const ALLOWED = 0;
 const REFUSED = 1;
 
+const nobody: GateWaiter = { judged: () => undefined };
 const headOf = (token: string): RequestHead => ({ header: (name) => (name === 'authorization' ? token : ''), peer: () => '45.92.116.9' });
 
 function gateOf(settings: object): Gate {
-  const gate = Gate.open({ options: ingressOptionsSchema.parse(settings), memory: limitMemory(), clock: systemClock, nowNs: () => process.hrtime.bigint(), log: silentLog });
+  const gate = Gate.open({ options: ingressOptionsSchema.parse(settings), directory: null, memory: limitMemory(), clock: systemClock, nowNs: () => process.hrtime.bigint(), log: silentLog });
   if (gate === null) throw new Error('bug: settings without a gate are measured');
   return gate;
 }
@@ -32,7 +33,7 @@ export function benchAccess(options: MeasureOptions): readonly Timing[] {
   const bad = headOf(`${TOKEN}-of-somebody-else`);
   const auth = { tokens: [TOKEN] };
   const limits = { per_credential_per_second: RATE };
-  const judged = (gate: Gate, head: RequestHead, expected: number) => (): number => ((gate.judge(PUSH, head) === null ? ALLOWED : REFUSED) === expected ? expected : NaN);
+  const judged = (gate: Gate, head: RequestHead, expected: number) => (): number => ((gate.judge(PUSH, head, nobody) === null ? ALLOWED : REFUSED) === expected ? expected : NaN);
   const apps = gateOf({ limits: { per_app_per_second: RATE } });
   return [
     measure('a token', options, judged(gateOf({ auth }), good, ALLOWED)),

@@ -9,6 +9,8 @@ import { connectionsMax, openFilesMax } from '../runtime/open-files.ts';
 import { actorThreadCount } from '../runtime/lanes.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { ingressThreadsOf, journalBytesMax, poolThreadsOf, type Settings } from '../settings.ts';
+import { checkIngress } from '../../ingress/index.ts';
+import { AdminAccess } from '../runtime/admin-access.ts';
 import { loadSettings } from './settings.ts';
 
 /** Journal bytes of one Push message: 1.6 KB of JSON and its record header (bench/micro/journal.ts). */
@@ -25,6 +27,7 @@ export async function check(options: { readonly config?: string | undefined; rea
   const settings = loadSettings(options);
   const warnings: string[] = [];
   judge(settings, warnings);
+  await checkIngress(settings.ingest);
   const lines = [...describe(settings, options.rate, warnings)];
   process.stdout.write(`${lines.join('\n')}\n`);
   for (const warning of warnings) process.stdout.write(`warning: ${warning}\n`);
@@ -36,6 +39,7 @@ function judge(settings: Settings, warnings: string[]): void {
   if (settings.dedupe.mode === 'push+pull-seconds' && settings.dedupe.horizon_hours < PULL_OVERLAP_HOURS) {
     throw new EngineError('CONFIG_INVALID', `dedupe.horizon_hours: ${settings.dedupe.horizon_hours}: shorter than the ${PULL_OVERLAP_HOURS} h by which Pull reports overlap: set it to 72`);
   }
+  AdminAccess.open(settings.admin);
   if (settings.dedupe.horizon_hours < 2) warnings.push('dedupe.horizon_hours is below the 2 h that AppsFlyer may take to resend a message');
 }
 

@@ -14,6 +14,8 @@ export interface Sendable {
 
 export interface SenderOptions {
   readonly url: string;
+  /** Of every request: a credential, where the door wants one. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly inFlightMax: number;
   /** POST bodies gathered into one NDJSON request of /v1/events; 1 for a request each. */
   readonly batch: number;
@@ -89,7 +91,7 @@ export class Sender {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
       try {
-        const response = await fetch(url, { ...init, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+        const response = await fetch(url, { ...init, headers: { ...(init.headers as Record<string, string> | undefined), ...this.#options.headers }, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
         const answer = await response.text();
         if (response.ok || response.status === 400) {
           this.acknowledged += records;
@@ -107,7 +109,7 @@ export class Sender {
 }
 
 function refusedForGood(url: string, status: number, answer: string): EngineError {
-  const fix = status === 413 ? 'send fewer records at once with --batch' : 'give the ingest address of a daemon with --url';
+  const fix = status === 413 ? 'send fewer records at once with --batch' : status === 401 || status === 403 ? 'give the configuration of that daemon with --config: its first token is sent' : 'give the ingest address of a daemon with --url';
   return new EngineError('CONFIG_INVALID', `${url.split('?')[0]} answered ${status}: ${wordsOf(answer)}`, { fix });
 }
 

@@ -8,7 +8,7 @@ import { exitCodeOf, exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { stallsBefore, superviseDaemon } from '../runtime/parent.ts';
 import type { Settings } from '../settings.ts';
-import { loadSettings, urlOf } from './settings.ts';
+import { ingestScheme, loadSettings, urlOf } from './settings.ts';
 
 /** SIGTERM drains within 10 s; what has not ended by then is left to the journal. */
 const DRAIN_LIMIT_MS = 9_500;
@@ -27,6 +27,7 @@ export async function start(options: { readonly config?: string | undefined; rea
 
 async function runDaemon(settings: Settings, log: Logger): Promise<number> {
   const stopRequested = deferred<string>();
+  let daemon: Daemon | null = null;
   let stopping = false;
   const requestStop = (reason: string): void => {
     if (stopping) return;
@@ -40,11 +41,17 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
   };
   process.on('SIGTERM', requestStop);
   process.on('SIGINT', requestStop);
+  // A terminal that is closed says the same: there it means the end.
+  if (process.stdout.isTTY !== true) {
+    process.on('SIGHUP', () => {
+      log.info({}, 'tokens and certificates are read again');
+      daemon?.readAgain();
+    });
+  }
   // No daemon outlives its supervising parent unseen.
   process.on('disconnect', () => {
     requestStop('the supervising parent is gone');
   });
-  let daemon: Daemon | null = null;
   let failing = false;
   const fatal = (error: EngineError): void => {
     if (failing) return;
@@ -74,7 +81,7 @@ async function runDaemon(settings: Settings, log: Logger): Promise<number> {
 function greet(settings: Settings, daemon: Daemon, log: Logger): void {
   const ingestPort = daemon.state.door?.port ?? 0;
   log.info({ ingestPort, adminPort: daemon.adminPort, door: daemon.state.door?.kind }, 'millrace is up');
-  const ingest = urlOf(settings.ingest.host, ingestPort);
+  const ingest = urlOf(settings.ingest.host, ingestPort, ingestScheme(settings.ingest));
   const admin = urlOf(settings.admin.host, daemon.adminPort);
   process.stderr.write(`
 Millrace is up.

@@ -2,7 +2,7 @@
  * Who may use the admin port: tokens with one of two roles. `read` sees all, `operate` also acts (every method but GET and HEAD).
  *
  * A token comes as `Authorization: Bearer <token>`, bare, or as the password of HTTP Basic with any user name, which is how a browser asks for it.
- * Without any token set there is no judge, and whoever reaches the port may do all: it listens on loopback unless told otherwise.
+ * Without any token set there is no judge, and whoever reaches the port may do all: then it listens on loopback alone, unless that is allowed in so many words.
  */
 
 import { readFileSync } from 'node:fs';
@@ -17,6 +17,9 @@ export interface AdminTokens {
   readonly read_tokens_file: string;
   readonly operate_tokens_file: string;
 }
+
+/** Of this machine alone. */
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i;
 const ACTS_NOT: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];

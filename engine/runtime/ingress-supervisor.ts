@@ -158,6 +158,11 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
     return false;
   }
 
+  /** Tokens and certificate. */
+  readAgain(): void {
+    this.#thread?.post({ type: 'read-again' });
+  }
+
   /** For fault tests: does to the thread what a bug would. */
   fault(how: Fault): void {
     this.#thread?.post({ type: 'fault', how });

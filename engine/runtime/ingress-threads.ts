@@ -63,6 +63,11 @@ export class IngressThreads<Settings, Stats, Recovery> {
     return thread.appendRecords(source, records);
   };
 
+  /** What doors have read from files. */
+  readAgain(): void {
+    for (const thread of this.#threads) thread.readAgain();
+  }
+
   /** For fault tests. */
   fault(thread: number, how: Fault): void {
     this.#threads[thread]?.fault(how);

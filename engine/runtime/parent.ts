@@ -44,6 +44,8 @@ export async function superviseDaemon(module: string, args: readonly string[], l
   };
   process.on('SIGTERM', forward);
   process.on('SIGINT', forward);
+  // Files are to be read again; of a terminal that is closed the child hears by itself.
+  if (process.stdout.isTTY !== true) process.on('SIGHUP', () => child?.kill('SIGHUP'));
   let deaths = 0;
   let stalls = 0;
   for (;;) {

@@ -151,6 +151,8 @@ export type MainToIngress =
   | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
   /** Records of the daemon's own, bounded as core/own-records.ts says; answered with `appended`. */
   | { readonly type: 'append-records'; readonly id: number; readonly source: RecordSource; readonly records: readonly Uint8Array[] }
+  /** Tokens and certificate are to be read again. */
+  | { readonly type: 'read-again' }
   | { readonly type: 'drain'; readonly deadlineMs: number }
   /** Fault tests only: raise or hang inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
   | { readonly type: 'fault'; readonly how: Fault };

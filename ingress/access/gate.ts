@@ -8,9 +8,10 @@
 import type { Clock } from '../../engine/core/clock.ts';
 import { hash32 } from '../../engine/core/hash.ts';
 import type { IngressLog } from '../log.ts';
-import { FORBIDDEN, UNAUTHORIZED, tooFast, type Reply } from '../http/replies.ts';
+import { AUTH_BUSY, AUTH_UNAVAILABLE, FORBIDDEN, UNAUTHORIZED, tooFast, type Reply } from '../http/replies.ts';
 import type { Route } from '../http/routes.ts';
 import { AddressRanges, senderAddress } from './addresses.ts';
+import type { Directory, DirectoryAnswer } from './directory.ts';
 import type { AccessOptions } from './options.ts';
 import { RateLimits } from './rate-limits.ts';
 import { watchTokens, type WatchedTokens } from './tokens-file.ts';
@@ -23,6 +24,15 @@ export interface RequestHead {
   peer(): string;
 }
 
+/** The answer comes later: see {@link GateWaiter}. */
+export const LATER = 'later';
+
+/** A request whose credential the directory is asked about. */
+export interface GateWaiter {
+  /** Null: it may come in. `credentialKey`: for {@link Gate.charge}. Called once, in a later turn of the loop. */
+  judged(refusal: Reply | null, credentialKey: number): void;
+}
+
 /** Buckets that all ingress threads share. */
 export interface LimitMemory {
   readonly credentials: SharedArrayBuffer;
@@ -33,6 +43,8 @@ export const limitMemory = (): LimitMemory => ({ credentials: RateLimits.memory(
 
 export interface GateParts {
   readonly options: AccessOptions;
+  /** Null where none is set. */
+  readonly directory: Directory | null;
   readonly memory: LimitMemory;
   readonly clock: Clock;
   readonly nowNs: () => bigint;
@@ -45,6 +57,7 @@ export class Gate {
   readonly #header: string;
   readonly #clock: Clock;
   readonly #tokens: WatchedTokens | null;
+  readonly #directory: Directory | null;
   readonly #allowed: AddressRanges | null;
   readonly #proxies: AddressRanges | null;
   readonly #credentials: RateLimits | null;
@@ -55,13 +68,14 @@ export class Gate {
   /** Null where anybody may send as fast as they like. Raises CONFIG_INVALID. */
   static open(parts: GateParts): Gate | null {
     const { auth, allow_from: allowed, limits } = parts.options;
-    const isOn = auth.tokens.length > 0 || auth.tokens_file !== '' || allowed.length > 0 || limits.per_credential_per_second > 0 || limits.per_app_per_second > 0;
+    const isOn = parts.directory !== null || auth.tokens.length > 0 || auth.tokens_file !== '' || allowed.length > 0 || limits.per_credential_per_second > 0 || limits.per_app_per_second > 0;
     return isOn ? new Gate(parts) : null;
   }
 
-  private constructor({ options, memory, clock, nowNs, log }: GateParts) {
+  private constructor({ options, directory, memory, clock, nowNs, log }: GateParts) {
     const { auth, allow_from: allowed, trusted_proxies: proxies, limits } = options;
     this.#header = auth.header.toLowerCase();
+    this.#directory = directory;
     this.#clock = clock;
     this.#allowed = allowed.length === 0 ? null : new AddressRanges(allowed, 'ingest.allow_from');
     this.#proxies = proxies.length === 0 ? null : new AddressRanges(proxies, 'ingest.trusted_proxies');
@@ -70,15 +84,31 @@ export class Gate {
     this.#tokens = watchTokens(auth, clock, log);
   }
 
-  /** The answer to a request that may not come in; null when it may. A record has been taken from the credential's bucket then. */
-  judge(route: Route, head: RequestHead): Reply | null {
+  /** The answer to a request that may not come in; null when it may, and a record has been taken from the credential's bucket then. With LATER `waiter` is told. */
+  judge(route: Route, head: RequestHead, waiter: GateWaiter): Reply | null | typeof LATER {
     if (this.#allowed !== null && !this.#allowed.has(senderAddress(head.peer(), this.#proxies === null ? '' : head.header('x-forwarded-for'), this.#proxies))) return FORBIDDEN;
-    let name = '';
-    if (this.#tokens !== null) {
-      const found = this.#tokens.set.nameOf(head.header(this.#header), this.#clock.nowMs());
-      if (found === null) return UNAUTHORIZED;
-      name = found;
-    }
+    if (this.#tokens === null && this.#directory === null) return this.#limit(route, '');
+    const value = head.header(this.#header);
+    const name = this.#tokens === null ? null : this.#tokens.set.nameOf(value, this.#clock.nowMs());
+    if (name !== null) return this.#limit(route, name);
+    return this.#directory === null ? UNAUTHORIZED : this.#askDirectory(this.#directory, value, route, waiter);
+  }
+
+  #askDirectory(directory: Directory, value: string, route: Route, waiter: GateWaiter): Reply | null | typeof LATER {
+    const known = directory.known(value);
+    if (known !== 'unknown') return this.#judgeUser(known, route);
+    const isAsked = directory.ask(value, (answer) => {
+      waiter.judged(this.#judgeUser(answer, route), this.credentialKey);
+    });
+    return isAsked ? LATER : AUTH_BUSY;
+  }
+
+  #judgeUser(answer: DirectoryAnswer, route: Route): Reply | null {
+    if (answer === 'refused') return UNAUTHORIZED;
+    return answer === 'unavailable' ? AUTH_UNAVAILABLE : this.#limit(route, answer.user);
+  }
+
+  #limit(route: Route, name: string): Reply | null {
     if (this.#credentials === null) return null;
     this.credentialKey = this.#keyOf(name);
     const waitSeconds = this.#credentials.take(this.credentialKey, 1);
@@ -104,6 +134,11 @@ export class Gate {
   /** A further record of an app that this request has been let in with. */
   chargeApp(scopeHash: number): void {
     this.#apps?.charge(scopeHash, 1);
+  }
+
+  /** Of what stands in files. */
+  readAgain(): void {
+    this.#tokens?.readAgain();
   }
 
   stop(): void {

@@ -33,6 +33,8 @@ function linesOf(file: string): string[] {
 
 export interface WatchedTokens {
   readonly set: TokenSet;
+  /** At once, without waiting for the file to be looked at. */
+  readAgain(): void;
   stop(): void;
 }
 
@@ -54,6 +56,7 @@ export function watchTokens(auth: AccessOptions['auth'], clock: Clock, log: Ingr
   if (file !== '') watchFile(file, { interval: LOOK_INTERVAL_MS, persistent: false }, readAgain);
   return {
     set,
+    readAgain,
     stop: () => {
       if (file !== '') unwatchFile(file, readAgain);
     },

@@ -6,6 +6,8 @@
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { IngressLog } from '../log.ts';
 import type { DoorChoice } from '../options.ts';
+import { doorFor } from '../tls/options.ts';
+import type { TlsMaterial } from '../tls/tls-files.ts';
 import type { Intake } from './intake.ts';
 import { openNodeDoor } from './node.ts';
 import { loadUws, openUwsDoor } from './uws.ts';
@@ -17,6 +19,8 @@ export interface Door {
   readonly port: number;
   /** Open connections. */
   readonly connections: number;
+  /** New connections get this certificate. May raise: then nothing has changed. */
+  renew(material: TlsMaterial): void;
   /** Takes no new connections. Those that are open go on. */
   stopListening(): void;
   /** Ends every connection at once. */
@@ -24,7 +28,8 @@ export interface Door {
 }
 
 /** Raises DOOR_UNAVAILABLE (with `choice` uws only), PORT_IN_USE or CONFIG_INVALID. */
-export async function openDoor(choice: DoorChoice, intake: Intake, log: IngressLog): Promise<Door> {
+export async function openDoor(wanted: DoorChoice, intake: Intake, log: IngressLog): Promise<Door> {
+  const choice = doorFor(wanted, intake.options.tls);
   if (choice === 'node') return openNodeDoor(intake, null);
   try {
     return await openUwsDoor(await loadUws(), intake);

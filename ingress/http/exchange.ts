@@ -2,7 +2,7 @@
  * One request, from its head to its answer: the state machine that both doors drive. A door adds how bytes go out.
  *
  * ```
- *   begin ─▶ receiving ──last byte──▶ waiting ──batches durable or failed──▶ done
+ *   begin ─▶ receiving ──last byte──▶ (asking, while the directory is) ──▶ waiting ──batches durable or failed──▶ done
  *              │   └──too large, over budget──┐    └──sender gone──▶ gone ──▶ done
  *              └──not welcome──▶ refusing ◀───┘
  *                                 │  └──body ended──▶ done
@@ -15,13 +15,13 @@
  */
 
 import type { EngineError } from '../../engine/core/errors.ts';
-import type { RequestHead } from '../access/gate.ts';
+import { LATER, type GateWaiter, type RequestHead } from '../access/gate.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
 import type { BatchMember } from '../batcher.ts';
 import { BodyBuffers } from './body-buffers.ts';
 import type { Deadlined } from './deadlines.ts';
 import type { Intake } from './intake.ts';
-import { BODY_TIMEOUT, REFUSED, UNSUPPORTED_TYPE, commitFailed, type Reply } from './replies.ts';
+import { AUTH_UNAVAILABLE, BODY_TIMEOUT, REFUSED, UNSUPPORTED_TYPE, commitFailed, type Reply } from './replies.ts';
 import type { Route } from './routes.ts';
 import { resumeEvents, takeBody, type EventsProgress } from './take.ts';
 
@@ -32,13 +32,14 @@ const DISCARD_BYTES_MAX = 64 * 1024;
 /** A sender that goes on for so long after its refusal is cut. Chosen. */
 const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 
+const NO_BYTES = Buffer.alloc(0);
 const LINES_TYPES = new Set(['application/x-ndjson', 'application/ndjson']);
 const EVENTS_TYPES = new Set(['', 'application/json', 'text/plain', ...LINES_TYPES]);
 
-const Phase = { receiving: 0, refusing: 1, lingering: 2, waiting: 3, gone: 4, done: 5 } as const;
+const Phase = { receiving: 0, refusing: 1, lingering: 2, asking: 3, waiting: 4, gone: 5, done: 6 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
-export abstract class Exchange implements BatchMember, Deadlined {
+export abstract class Exchange implements BatchMember, Deadlined, GateWaiter {
   // Of the batcher.
   appending = false;
   batchesPending = 0;
@@ -60,6 +61,8 @@ export abstract class Exchange implements BatchMember, Deadlined {
   /** Of /v1/events, while records wait for room. */
   progress: EventsProgress | null = null;
   #phase: Phase = Phase.receiving;
+  /** The directory is being asked whether the sender may send: the body is kept until it says so. */
+  #isAsking = false;
   /** The body in pieces; null while none had to be kept. */
   #body: Buffer | null = null;
   #bodyBytes = 0;
@@ -115,6 +118,7 @@ export abstract class Exchange implements BatchMember, Deadlined {
           this.cut();
         }
         break;
+      case Phase.asking:
       case Phase.waiting:
       case Phase.gone:
       case Phase.done:
@@ -134,6 +138,9 @@ export abstract class Exchange implements BatchMember, Deadlined {
     switch (this.#phase) {
       case Phase.receiving:
         this.#answer(BODY_TIMEOUT, true);
+        break;
+      case Phase.asking:
+        this.#answer(AUTH_UNAVAILABLE, false);
         break;
       case Phase.refusing:
         this.#answer(this.#reply, true);
@@ -198,9 +205,21 @@ export abstract class Exchange implements BatchMember, Deadlined {
   #unauthorized(requestHead: RequestHead): Reply | null {
     const { gate } = this.intake;
     if (gate === null || this.route.fixed !== null) return null;
-    const refusal = gate.judge(this.route, requestHead);
+    const refusal = gate.judge(this.route, requestHead, this);
     this.credentialKey = gate.credentialKey;
-    return refusal;
+    this.#isAsking = refusal === LATER;
+    return refusal === LATER ? null : refusal;
+  }
+
+  judged(refusal: Reply | null, credentialKey: number): void {
+    // Answered otherwise meanwhile, or gone.
+    if (!this.#isAsking) return;
+    this.#isAsking = false;
+    this.credentialKey = credentialKey;
+    const isWhole = this.#phase === Phase.asking;
+    if (refusal !== null && isWhole) this.#answer(refusal, false);
+    else if (refusal !== null) this.#refuse(refusal, false);
+    else if (isWhole) this.#whole(this.#body ?? NO_BYTES, this.#bodyBytes);
   }
 
   #unwelcome(declaredBytes: number, contentType: string, contentEncoding: string): Reply | null {
@@ -225,10 +244,11 @@ export abstract class Exchange implements BatchMember, Deadlined {
     }
     const { route, intake } = this;
     let refusal: Reply | null;
-    if (this.#body !== null) refusal = this.#collect(bytes);
+    if (this.#body !== null || this.#isAsking) refusal = this.#collect(bytes);
     else if (bytes.byteLength > intake.bodyBytesMax[route.kind]) refusal = intake.tooLarge[route.kind];
     else refusal = this.#hold(bytes.byteLength) ? null : REFUSED.BUSY;
     if (refusal !== null) this.#answer(refusal, false);
+    else if (this.#isAsking) this.#phase = Phase.asking;
     else if (this.#body === null) this.#whole(bytes, bytes.byteLength);
     else this.#whole(this.#body, this.#bodyBytes);
   }
@@ -265,6 +285,7 @@ export abstract class Exchange implements BatchMember, Deadlined {
   /** `atOnce`: the answer does not wait for a body that is known to be long. */
   #refuse(reply: Reply, atOnce: boolean): void {
     this.#phase = Phase.refusing;
+    this.#isAsking = false;
     this.#reply = reply;
     this.#letGo();
     if (atOnce) this.#answerEarly();
@@ -291,6 +312,7 @@ export abstract class Exchange implements BatchMember, Deadlined {
     const { intake } = this;
     (this.#phase === Phase.lingering ? intake.lingerDeadlines : intake.bodyDeadlines).remove(this);
     this.#phase = Phase.done;
+    this.#isAsking = false;
     intake.liveRequests--;
     this.#letGo();
   }

@@ -7,6 +7,7 @@ import type { Admission } from '../admission.ts';
 import type { Batcher } from '../batcher.ts';
 import type { IngressOptions } from '../options.ts';
 import type { IngressCounters } from '../stats.ts';
+import type { TlsMaterial } from '../tls/tls-files.ts';
 import type { BodyBuffers } from './body-buffers.ts';
 import type { DeadlineQueue } from './deadlines.ts';
 import { bodyTooLarge, type Reply } from './replies.ts';
@@ -21,6 +22,8 @@ export interface Intake {
   readonly admission: Admission;
   /** Null where anybody may send. */
   readonly gate: Gate | null;
+  /** With which the door opens; null where it speaks plain HTTP. */
+  readonly tls: TlsMaterial | null;
   readonly batcher: Batcher;
   readonly partitioner: Partitioner;
   readonly buffers: BodyBuffers;

@@ -6,12 +6,14 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { TLS_VERSION_MIN, type TlsMaterial } from '../tls/tls-files.ts';
 import type { Door } from './door.ts';
 import { Exchange } from './exchange.ts';
 import type { Intake } from './intake.ts';
 import { listenError } from './listen-error.ts';
-import { BAD_REQUEST, TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
+import { BAD_REQUEST, CHALLENGE, TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
 import { routeOf, type Route } from './routes.ts';
 
 /** How often Node looks for connections past their header timeout. Milliseconds. */
@@ -20,19 +22,19 @@ const NO_BYTES = Buffer.alloc(0);
 
 export async function openNodeDoor(intake: Intake, fallbackReason: string | null): Promise<Door> {
   const { options } = intake;
-  const server = createServer(
-    {
-      maxHeaderSize: options.head_bytes_max,
-      headersTimeout: options.header_timeout_ms,
-      keepAliveTimeout: options.idle_timeout_ms,
-      // The deadline of the body is the exchange's, as on the other door.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_INTERVAL_MS, options.header_timeout_ms),
-    },
-    (request, response) => {
-      receive(intake, request, response);
-    },
-  );
+  const http = {
+    maxHeaderSize: options.head_bytes_max,
+    headersTimeout: options.header_timeout_ms,
+    keepAliveTimeout: options.idle_timeout_ms,
+    // The deadline of the body is the exchange's, as on the other door.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_INTERVAL_MS, options.header_timeout_ms),
+  };
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    receive(intake, request, response);
+  };
+  const tlsServer = intake.tls === null ? null : createTlsServer({ ...http, ...secureOptions(intake.tls), handshakeTimeout: options.header_timeout_ms }, listener);
+  const server: Server | TlsServer = tlsServer ?? createServer(http, listener);
   const connections = countConnections(server, intake);
   server.on('clientError', refuseGarbage);
   await listen(server, options.host, options.port);
@@ -44,6 +46,9 @@ export async function openNodeDoor(intake: Intake, fallbackReason: string | null
     get connections() {
       return connections.size;
     },
+    renew: (material) => {
+      tlsServer?.setSecureContext(secureOptions(material));
+    },
     stopListening: () => {
       server.close();
       server.closeIdleConnections();
@@ -54,6 +59,14 @@ export async function openNodeDoor(intake: Intake, fallbackReason: string | null
     },
   };
 }
+
+/** Who has to show a certificate and has none is cut in the handshake. */
+const secureOptions = ({ cert, key, clientAuthorities }: TlsMaterial): Readonly<Record<string, unknown>> => ({
+  cert,
+  key,
+  minVersion: TLS_VERSION_MIN,
+  ...(clientAuthorities !== null && { ca: clientAuthorities, requestCert: true, rejectUnauthorized: true }),
+});
 
 class NodeExchange extends Exchange {
   readonly #response: ServerResponse;
@@ -118,6 +131,7 @@ function headers(reply: Reply, close: boolean, bodyBytes: number): Record<string
   if (bodyBytes >= 0) named['Content-Length'] = String(bodyBytes);
   if (reply.retryAfter !== '') named['Retry-After'] = reply.retryAfter;
   if (reply.allow !== '') named['Allow'] = reply.allow;
+  if (reply.status === 401) named['WWW-Authenticate'] = CHALLENGE;
   if (close) named['Connection'] = 'close';
   return named;
 }
@@ -125,16 +139,18 @@ function headers(reply: Reply, close: boolean, bodyBytes: number): Record<string
 /** Node hands the URL over with one character per byte. */
 const utf8 = (text: string): string => (/[\u0080-\u00ff]/.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text);
 
-function countConnections(server: Server, intake: Intake): ReadonlySet<Socket> {
+function countConnections(server: Server | TlsServer, intake: Intake): ReadonlySet<Socket> {
   const open = new Set<Socket>();
-  server.on('connection', (socket) => {
+  server.on('connection', (socket: Socket) => {
     open.add(socket);
     socket.once('close', () => {
       open.delete(socket);
     });
     if (open.size <= intake.options.connections_max) return;
     intake.counters.refused(TOO_MANY_CONNECTIONS.code);
-    finishSocket(socket, rawReply(TOO_MANY_CONNECTIONS.statusLine, TOO_MANY_CONNECTIONS));
+    // Before the handshake nobody could read an answer.
+    if (intake.tls !== null) socket.destroy();
+    else finishSocket(socket, rawReply(TOO_MANY_CONNECTIONS.statusLine, TOO_MANY_CONNECTIONS));
   });
   return open;
 }
@@ -161,7 +177,7 @@ function finishSocket(socket: Socket, answer: string): void {
   socket.destroySoon();
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+function listen(server: Server | TlsServer, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (cause: Error): void => {
       reject(listenError(cause, host, port));

@@ -58,6 +58,10 @@ export const JOURNAL_BUSY = failure(503, 'JOURNAL_BUSY', 'the disk is slower tha
 export const BAD_REQUEST = failure(400, 'BAD_REQUEST', 'this is not a valid HTTP/1.1 request');
 
 export const UNAUTHORIZED = failure(401, 'UNAUTHORIZED', 'no valid credential came with the request: send the token in the header that ingest.auth.header names');
+/** Of a 401, as HTTP wants it. */
+export const CHALLENGE = 'Basic realm="millrace", Bearer realm="millrace"';
+export const AUTH_UNAVAILABLE = failure(503, 'AUTH_UNAVAILABLE', 'the directory of senders does not answer', { retryAfter: RETRY_SOON });
+export const AUTH_BUSY = failure(503, 'AUTH_BUSY', 'too many unknown senders at once', { retryAfter: RETRY_SOON });
 export const FORBIDDEN = failure(403, 'FORBIDDEN', 'this address may not send: ingest.allow_from does not have it');
 
 /** Longer waits are told as this: who was so far over its limit may ask before. Seconds. */

@@ -46,8 +46,15 @@ export interface UwsApp {
   close(): UwsApp;
 }
 
+export interface UwsTlsOptions {
+  readonly cert_file_name: string;
+  readonly key_file_name: string;
+}
+
 export interface UwsModule {
   App(): UwsApp;
+  /** TLS 1.2 and later; raises where the files do not fit together. */
+  SSLApp(options: UwsTlsOptions): UwsApp;
   us_listen_socket_close(socket: UwsListenSocket): void;
   us_socket_local_port(socket: UwsListenSocket): number;
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;

@@ -18,9 +18,10 @@ import type { Door } from './door.ts';
 import { Exchange } from './exchange.ts';
 import type { Intake, PortUse } from './intake.ts';
 import { listenError } from './listen-error.ts';
-import { TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
+import { CHALLENGE, TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
 import { EVENTS, PUSH, PUSH_GET, routeOf, type Route } from './routes.ts';
-import type { UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './uws-api.ts';
+import type { TlsMaterial } from '../tls/tls-files.ts';
+import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './uws-api.ts';
 
 /** Read by the library when it is first loaded in the process, from the process's own environment. */
 const HEAD_BYTES_VARIABLE = 'UWS_HTTP_MAX_HEADERS_SIZE';
@@ -48,65 +49,115 @@ export async function loadUws(): Promise<UwsModule> {
   }
 }
 
-export async function openUwsDoor(uws: UwsModule, intake: Intake): Promise<Door> {
-  const { host, port, connections_max: connectionsMax } = intake.options;
-  let connections = 0;
-  const app = uws.App();
-  app.filter((response, change) => {
-    connections += change;
-    if (change < 0 || connections <= connectionsMax) return;
-    intake.counters.refused(TOO_MANY_CONNECTIONS.code);
-    writeReply(response, TOO_MANY_CONNECTIONS, true, false);
-  });
-  app.post(PUSH.path, (response, request) => {
-    const exchange = new UwsExchange(intake, PUSH, response, false);
-    exchange.begin(declaredBytes(request), '', '', headOf(response, request));
-  });
-  app.get(PUSH_GET.path, (response, request) => {
-    const exchange = new UwsExchange(intake, PUSH_GET, response, false);
-    exchange.query = request.getQuery() ?? '';
-    exchange.begin(declaredBytes(request), '', '', headOf(response, request));
-  });
-  const others = (route: Route) => (response: UwsResponse, request: UwsRequest) => {
-    const method = request.getCaseSensitiveMethod();
-    const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, request.getUrl()), response, method === 'HEAD');
-    exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'), headOf(response, request));
-  };
-  app.post(EVENTS.path, others(EVENTS));
-  app.any('/*', others(routeOf('', '')));
+/** One app of the library with its listening socket; a renewed certificate needs a new one. */
+interface Listener {
+  readonly app: UwsApp;
+  socket: UwsListenSocket | null;
+  /** Another one has taken its place: its connections end with their next answer. */
+  isRetired: boolean;
+}
 
-  const listenSocket = await listen(uws, app, { host, port, use: intake.port });
-  let listening: UwsListenSocket | null = listenSocket;
+/** What a retired listener's senders may still be at; then they are cut. Chosen: longer than any deadline of a request. */
+const RETIRED_MS = 60_000;
+
+export async function openUwsDoor(uws: UwsModule, intake: Intake): Promise<Door> {
+  const { host, port } = intake.options;
+  const connections = { count: 0 };
+  const listeners = new Set<Listener>();
+  let current = newListener(uws, intake, connections, intake.tls);
+  // A listener can take another one's place only where both may listen for a moment.
+  const use = intake.tls !== null && intake.port === 'alone' ? 'first' : intake.port;
+  current.socket = await listen(uws, current.app, { host, port, use });
+  listeners.add(current);
+  const listeningPort = uws.us_socket_local_port(current.socket);
+  let isOpen = true;
   const stopListening = (): void => {
-    if (listening === null) return;
-    uws.us_listen_socket_close(listening);
-    listening = null;
+    isOpen = false;
+    for (const listener of listeners) closeSocket(uws, listener);
   };
   const close = (): void => {
     process.off('exit', close);
     stopListening();
-    app.close();
+    for (const { app } of listeners) app.close();
+    listeners.clear();
+  };
+  const renew = (material: TlsMaterial): void => {
+    if (!isOpen) return;
+    const next = newListener(uws, intake, connections, material);
+    next.socket = listenNow(next.app, host, listeningPort, SHARED_PORT);
+    if (next.socket === null) {
+      next.app.close();
+      throw new EngineError('PORT_IN_USE', `port ${listeningPort} cannot be listened on a second time`);
+    }
+    const former = current;
+    current = next;
+    listeners.add(next);
+    former.isRetired = true;
+    // What waits to be accepted is reset with its socket: so right after a turn that has accepted, never behind this work.
+    setImmediate(() => {
+      setImmediate(closeSocket, uws, former);
+    });
+    setTimeout(() => {
+      if (listeners.delete(former)) former.app.close();
+    }, RETIRED_MS).unref();
   };
   process.once('exit', close);
   return {
     kind: 'uws',
     fallbackReason: null,
-    port: uws.us_socket_local_port(listenSocket),
+    port: listeningPort,
     get connections() {
-      return connections;
+      return connections.count;
     },
+    renew,
     stopListening,
     close,
   };
 }
 
+function closeSocket(uws: UwsModule, listener: Listener): void {
+  if (listener.socket !== null) uws.us_listen_socket_close(listener.socket);
+  listener.socket = null;
+}
+
+function newListener(uws: UwsModule, intake: Intake, connections: { count: number }, tls: TlsMaterial | null): Listener {
+  const app = tls === null ? uws.App() : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+  const listener: Listener = { app, socket: null, isRetired: false };
+  const { connections_max: connectionsMax } = intake.options;
+  app.filter((response, change) => {
+    connections.count += change;
+    if (change < 0 || connections.count <= connectionsMax) return;
+    intake.counters.refused(TOO_MANY_CONNECTIONS.code);
+    writeReply(response, TOO_MANY_CONNECTIONS, true, false);
+  });
+  app.post(PUSH.path, (response, request) => {
+    const exchange = new UwsExchange(intake, PUSH, response, listener, false);
+    exchange.begin(declaredBytes(request), '', '', headOf(response, request));
+  });
+  app.get(PUSH_GET.path, (response, request) => {
+    const exchange = new UwsExchange(intake, PUSH_GET, response, listener, false);
+    exchange.query = request.getQuery() ?? '';
+    exchange.begin(declaredBytes(request), '', '', headOf(response, request));
+  });
+  const others = (route: Route) => (response: UwsResponse, request: UwsRequest) => {
+    const method = request.getCaseSensitiveMethod();
+    const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, request.getUrl()), response, listener, method === 'HEAD');
+    exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'), headOf(response, request));
+  };
+  app.post(EVENTS.path, others(EVENTS));
+  app.any('/*', others(routeOf('', '')));
+  return listener;
+}
+
 class UwsExchange extends Exchange {
   readonly #response: UwsResponse;
+  readonly #listener: Listener;
   readonly #isHead: boolean;
 
-  constructor(intake: Intake, route: Route, response: UwsResponse, isHead: boolean) {
+  constructor(intake: Intake, route: Route, response: UwsResponse, listener: Listener, isHead: boolean) {
     super(intake, route);
     this.#response = response;
+    this.#listener = listener;
     this.#isHead = isHead;
     response.onAborted(() => {
       this.aborted();
@@ -117,7 +168,7 @@ class UwsExchange extends Exchange {
   }
 
   protected send(reply: Reply, close: boolean): void {
-    writeReply(this.#response, reply, close, this.#isHead);
+    writeReply(this.#response, reply, close || this.#listener.isRetired, this.#isHead);
   }
 
   protected sendEarly(reply: Reply): void {
@@ -186,6 +237,7 @@ function writeReply(response: UwsResponse, reply: Reply, close: boolean, without
 
 function writeHead(response: UwsResponse, reply: Reply): void {
   if (reply.status !== 200) response.writeStatus(reply.statusLine);
+  if (reply.status === 401) response.writeHeader('WWW-Authenticate', CHALLENGE);
   if (reply.status !== 204) response.writeHeader('Content-Type', 'application/json');
   if (reply.retryAfter !== '') response.writeHeader('Retry-After', reply.retryAfter);
   if (reply.allow !== '') response.writeHeader('Allow', reply.allow);
@@ -202,7 +254,7 @@ function declaredBytes(request: UwsRequest): number {
  * By default the library shares the port with whoever does so too (SO_REUSEPORT; the system spreads connections evenly): with doors of
  * our own threads that is wanted, but a second daemon would take half of the events. So the first one looks whether anybody is there.
  */
-async function listen(uws: UwsModule, app: ReturnType<UwsModule['App']>, { host, port, use }: { readonly host: string; readonly port: number; readonly use: PortUse }): Promise<UwsListenSocket> {
+async function listen(uws: UwsModule, app: UwsApp, { host, port, use }: { readonly host: string; readonly port: number; readonly use: PortUse }): Promise<UwsListenSocket> {
   if (use === 'first') {
     const reason = await reasonNotToListen(host, port);
     if (reason !== null) {
@@ -210,13 +262,19 @@ async function listen(uws: UwsModule, app: ReturnType<UwsModule['App']>, { host,
       throw listenError(reason, host, port);
     }
   }
-  let listening: UwsListenSocket | false = false;
-  app.listen(host, port, use === 'alone' ? uws.LIBUS_LISTEN_EXCLUSIVE_PORT : SHARED_PORT, (socket) => {
-    listening = socket;
-  });
-  if (listening !== false) return listening;
+  const listening = listenNow(app, host, port, use === 'alone' ? uws.LIBUS_LISTEN_EXCLUSIVE_PORT : SHARED_PORT);
+  if (listening !== null) return listening;
   app.close();
   throw listenError((await reasonNotToListen(host, port)) ?? inUseAMomentAgo(), host, port);
+}
+
+/** Null when it cannot. */
+function listenNow(app: UwsApp, host: string, port: number, options: number): UwsListenSocket | null {
+  let listening: UwsListenSocket | false = false;
+  app.listen(host, port, options, (socket) => {
+    listening = socket;
+  });
+  return listening === false ? null : listening;
 }
 
 const SHARED_PORT = 0;

@@ -22,6 +22,7 @@ export const lakeOptionsSchema = z.strictObject({
   spool_bytes_max: wholeNumber(64 * 1024 ** 2).default(10 * GIB).describe('files that wait for upload; beyond it slots stay in the journal'),
   s3_access_key_id: z.string().default('').describe('instead of AWS_ACCESS_KEY_ID, profile or role'),
   s3_secret_access_key: z.string().default('').describe('goes with s3_access_key_id'),
+  s3_secret_access_key_file: z.string().max(4_000).default('').describe('a file with it, instead'),
   s3_request_timeout_seconds: wholeNumber(1, 600).default(30).describe('for one request with body and answer'),
 });
 

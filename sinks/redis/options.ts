@@ -27,6 +27,8 @@ export const redisOptionsSchema = z
     /** Instead of the ones in the URL. */
     username: z.string().default(''),
     password: z.string().default(''),
+    /** A file with it, instead. */
+    password_file: z.string().max(4_000).default(''),
     /** PEM file with the authorities to trust instead of the system's. Read anew with each connection. */
     tls_ca_file: z.string().default(''),
     tls_reject_unauthorized: flag().default(true),

@@ -33,6 +33,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['ingress/http'],
   'node:http': ['ingress/http'],
   ioredis: ['sinks/redis'],
+  ldapts: ['ingress/access/ldap.ts'],
   '@aws-sdk/client-s3': ['sinks/lake'],
   'parquet-wasm': ['sinks/lake'],
   'apache-arrow': ['sinks/lake'],

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import type { IngressOptions } from '../../../ingress/index.ts';
+import { ingressOptionsSchema, type IngressOptions } from '../../../ingress/index.ts';
 import { DOORS, EVENTS, PUSH, ask, client, closeAll, message, open, pause, untilQuiet, type Rig } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-access-'));
@@ -14,7 +14,7 @@ afterAll(() => {
 });
 
 const TOKEN = 'token-0123456789.of-appsflyer';
-const auth = (given: Partial<IngressOptions['auth']> = {}): Partial<IngressOptions> => ({ auth: { tokens: [`appsflyer=${TOKEN}`], tokens_file: '', header: 'Authorization', grace_seconds: 0, ...given } });
+const auth = (given: Partial<IngressOptions['auth']> = {}): Partial<IngressOptions> => ({ auth: { ...ingressOptionsSchema.parse({}).auth, tokens: [`appsflyer=${TOKEN}`], grace_seconds: 0, ...given } });
 const limits = (given: Partial<IngressOptions['limits']>): Partial<IngressOptions> => ({ limits: { per_credential_per_second: 0, per_app_per_second: 0, burst_seconds: 1, ...given } });
 
 async function told(url: string, init: RequestInit): Promise<{ status: number; code: string | undefined; retryAfter: string | null }> {

@@ -84,7 +84,7 @@ describe('the choice of door', () => {
       const { ingressOptionsSchema } = await import('../../../ingress/options.ts');
       const warnings: unknown[] = [];
       const log: IngressLog = { info: () => undefined, warn: (fields, text) => warnings.push([fields, text]), error: () => undefined };
-      const intake = { options: ingressOptionsSchema.parse({ host: '127.0.0.1', port: 0 }) } as unknown as Parameters<typeof openDoor>[1];
+      const intake = { options: ingressOptionsSchema.parse({ host: '127.0.0.1', port: 0 }), tls: null } as unknown as Parameters<typeof openDoor>[1];
       const door = await openDoor('auto', intake, log);
       expect([door.kind, door.fallbackReason]).toEqual(['node', 'no binary for this platform']);
       door.close();

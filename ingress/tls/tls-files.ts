@@ -1,0 +1,99 @@
+/**
+ * Certificate, key and authorities of the door: read, judged before the door sees them, and read again when they are renewed.
+ *
+ * What does not fit together, such as a new certificate beside the old key while both are being replaced, changes nothing: the door goes on with what it
+ * has, and the log says why. Connections that are open keep the certificate they began with. Owned by the ingress thread.
+ */
+
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import type { IngressLog } from '../log.ts';
+import type { TlsOptions } from './options.ts';
+
+const FILE_BYTES_MAX = 1024 * 1024;
+const LOOK_INTERVAL_MS = 2_000;
+export const TLS_VERSION_MIN = 'TLSv1.2';
+
+/** What fits together. */
+export interface TlsMaterial {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** Of clients, which must have a certificate of one of these; null where they need none. */
+  readonly clientAuthorities: Buffer | null;
+  /** Epoch ms. */
+  readonly expiresAtMs: number;
+}
+
+/** Null where the door speaks no TLS. Raises CONFIG_INVALID with the setting, the file and what to mend. */
+export function readTls(options: TlsOptions): TlsMaterial | null {
+  const { cert_file: certFile, key_file: keyFile, client_ca_file: authoritiesFile } = options;
+  if (certFile === '') return null;
+  const cert = read('cert_file', certFile);
+  const key = read('key_file', keyFile);
+  const clientAuthorities = authoritiesFile === '' ? null : read('client_ca_file', authoritiesFile);
+  try {
+    createSecureContext({ cert, key, ...(clientAuthorities !== null && { ca: clientAuthorities }) });
+    return { certFile, keyFile, cert, key, clientAuthorities, expiresAtMs: Date.parse(new X509Certificate(cert).validTo) };
+  } catch (error) {
+    throw new EngineError('CONFIG_INVALID', `ingest.tls: ${certFile} and ${keyFile} do not make a certificate to serve: ${messageOf(error)}`, { cause: error, fix: 'give PEM files, the certificate with its chain first, and the key that belongs to it, without a passphrase' });
+  }
+}
+
+function read(setting: string, file: string): Buffer {
+  try {
+    if (statSync(file).size > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`);
+    return readFileSync(file);
+  } catch (error) {
+    throw new EngineError('CONFIG_INVALID', `ingest.tls.${setting}: ${file} cannot be read: ${messageOf(error)}`, { cause: error, fix: 'check its path and permissions' });
+  }
+}
+
+/** Looks at the files and hands over what is new in them. */
+export class WatchedTls {
+  readonly #options: TlsOptions;
+  readonly #log: IngressLog;
+  readonly #renew: (material: TlsMaterial) => void;
+  readonly #files: readonly string[];
+  #material: TlsMaterial;
+  readonly #look = (): void => {
+    this.readAgain();
+  };
+
+  /** `material`: what {@link readTls} gave. `renew` may raise: then the old one stays. */
+  constructor(options: TlsOptions, material: TlsMaterial, log: IngressLog, renew: (material: TlsMaterial) => void) {
+    this.#options = options;
+    this.#material = material;
+    this.#log = log;
+    this.#renew = renew;
+    this.#files = [options.cert_file, options.key_file, options.client_ca_file].filter((file) => file !== '');
+    for (const file of this.#files) watchFile(file, { interval: LOOK_INTERVAL_MS, persistent: false }, this.#look);
+  }
+
+  get expiresAtMs(): number {
+    return this.#material.expiresAtMs;
+  }
+
+  readAgain(): void {
+    try {
+      const material = readTls(this.#options);
+      if (material === null || isSame(material, this.#material)) return;
+      this.#renew(material);
+      this.#material = material;
+      this.#log.info({ file: material.certFile, expiresAt: new Date(material.expiresAtMs).toISOString() }, 'the certificate of the door was renewed');
+    } catch (error) {
+      this.#log.error({ file: this.#options.cert_file, error: messageOf(error) }, 'the certificate of the door could not be renewed: the one before stays');
+    }
+  }
+
+  stop(): void {
+    for (const file of this.#files) unwatchFile(file, this.#look);
+  }
+}
+
+const isSame = (left: TlsMaterial, right: TlsMaterial): boolean =>
+  left.cert.equals(right.cert) && left.key.equals(right.key) && (left.clientAuthorities ?? NONE).equals(right.clientAuthorities ?? NONE);
+const NONE = Buffer.alloc(0);
