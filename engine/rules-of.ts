@@ -1,6 +1,7 @@
 /** The rules that a configuration asks for, as they are journaled: what the fold obeys, and nothing else of the settings. */
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import type { AppsData } from '../actors/appsflyer/apps.ts';
 import { EngineError } from './core/errors.ts';
 import type { Rules } from './core/rules.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
@@ -24,6 +25,12 @@ export function rulesOf(settings: Settings): Rules {
     cellsPerDayMax: Math.max(1, Math.ceil(settings.cells.per_day_max / settings.partitions)),
     slotMs: settings.lake.slot_minutes * MS_PER_MINUTE,
     slotBytesMax: settings.lake.slot_bytes_max,
-    domain: { conversionEvents: settings.metrics.conversion_events },
+    // Rules at their default are not written: a default configuration is journaled as it always was.
+    domain: { conversionEvents: settings.metrics.conversion_events, ...appsOf(settings) },
   };
+}
+
+function appsOf({ apps: { known, test } }: Settings): { apps?: AppsData } {
+  if (known.length === 0 && test.length === 0) return {};
+  return { apps: { ...(known.length > 0 && { known }), ...(test.length > 0 && { test }) } };
 }

@@ -61,6 +61,7 @@ export class EventDerivation {
       : (own ?? messageType(eventType, event.eventName, event.conversionType, event.attribution === ORGANIC));
     event.action = type.action;
     event.eventType = type.eventType;
+    event.isTest = false;
     event.isAttributed = !skan && own === undefined;
     const secondary = isFalse(this.#fields.value(Field.isPrimaryAttribution));
     event.isPrimary = event.isAttributed && !secondary;

@@ -31,7 +31,8 @@ export type Action =
   | 'uninstall'
   | 'blocked-install'
   | 'ad-revenue'
-  | 's2s-copy';
+  | 's2s-copy'
+  | 'test';
 
 export type Attribution = 'organic' | 'ua' | 'retargeting';
 export type CampaignIdKind = 'id' | 'name' | 'organic' | 'none';
@@ -51,6 +52,8 @@ export class AppsflyerEvent {
   /** Attributed, and the second copy. */
   isSecondary = false;
   appId = '';
+  /** Of an app that is ruled to be a test: see apps.ts. */
+  isTest = false;
   eventName = '';
   campaignId = '';
   campaignIdKind: CampaignIdKind = 'none';

@@ -9,6 +9,7 @@
 
 import type { DimensionDefinition, LabelDefinition, LakeColumn, MeasureDefinition, PipelineDefinition } from '../../engine/core/pipeline.ts';
 import { MS_PER_DAY, MS_PER_HOUR } from '../../engine/core/types.ts';
+import { markTestApp, refuseUnknownApp } from './apps.ts';
 import { createDecoder } from './decode.ts';
 import type { Action, AppsflyerEvent } from './event.ts';
 import { eventProperties } from './event-properties.ts';
@@ -216,6 +217,9 @@ const leftOutMeasure: MeasureDefinition<Event, AppsflyerRules> = {
   },
 };
 
+/** Records of `apps.test`: they touch nothing else. */
+const testMeasure = plainCount('test_records', 'test', 'Records of test apps', ['app_id']);
+
 const labels: readonly LabelDefinition<Event>[] = [
   {
     name: 'campaign',
@@ -252,20 +256,21 @@ const lakeColumns: readonly LakeColumn<Event>[] = [
   { name: 'event_source', type: 'dictionary', of: (event) => textOrNull(event.eventSource()) },
   { name: 'conversion_type', type: 'dictionary', of: (event) => textOrNull(event.conversionType) },
   { name: 'event_properties', type: 'text', of: eventProperties },
+  { name: 'is_test', type: 'boolean', of: (event) => event.isTest },
 ];
 
 const identity = new IdentityWriter();
 
 export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRules> = {
   name: 'appsflyer',
-  version: 2,
+  version: 3,
   partitionKey: { scope: fieldName(Field.appId), users: USER_FIELDS.map(fieldName), isPlaceholder },
   windows: [
     { kind: 'hour', sizeMs: MS_PER_HOUR, judged: true },
     { kind: 'day', sizeMs: MS_PER_DAY, judged: false },
   ],
   dimensions,
-  measures: [...attributionMeasures, ...reportMeasures, ...skanMeasures, leftOutMeasure],
+  measures: [...attributionMeasures, ...reportMeasures, ...skanMeasures, leftOutMeasure, testMeasure],
   breakdown: {
     name: 'by_event',
     nameOf: (event, rules) => (event.isPrimary && isConversion(event, rules) ? event.eventName : null),
@@ -279,6 +284,8 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   lakeColumns,
   domainRules: parseAppsflyerRules,
   decode: createDecoder(),
+  refuse: refuseUnknownApp,
+  enrich: markTestApp,
   eventTimeMs: (event) => event.timeMs,
   fingerprint: (event, mode, out) => identity.fingerprint(event, mode, out),
   describe: (event) => ({

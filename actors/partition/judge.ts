@@ -1,7 +1,7 @@
 /**
  * The verdict on one record, and all that follows from it at once: counters, fingerprint, cells, dead letter, tail, event time.
  *
- * Order of judgement: poison (decoding may be what kills), malformed at the door, decoding, event time, identity and repeats, lateness.
+ * Order of judgement: poison (decoding may be what kills), malformed at the door, decoding, what the rules refuse, event time, identity and repeats, lateness.
  * A rejected record takes no fingerprint and moves no watermark; a late repeat is a repeat.
  *
  * Hot path: 100 K records a second, at most 3 µs a record, all that it calls included; bench/micro/partition.ts. {@link Judge.fold}. Owned by the partition.
@@ -42,6 +42,8 @@ export class Judge<Event, DomainRules> {
   readonly rejects: number[] = REJECT_CODES.map(() => 0);
   /** Fingerprints since the caller last set it to 0. */
   freshFingerprints = 0;
+  /** Of the rules in force; the caller's to set before the first record. */
+  domainRules: DomainRules | null = null;
 
   constructor(options: JudgeOptions<Event, DomainRules>) {
     this.#options = options;
@@ -59,6 +61,8 @@ export class Judge<Event, DomainRules> {
     const decoded = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source);
     if (typeof decoded === 'string') return this.#reject(batch, cursor, decoded as RejectCode);
     const event = decoded;
+    const refused = pipeline.refuse === undefined ? null : pipeline.refuse(event, this.domainRules as DomainRules);
+    if (refused !== null) return this.#reject(batch, cursor, refused);
     const timeMs = pipeline.eventTimeMs(event);
     if (!(timeMs >= 0 && timeMs <= EVENT_TIME_MAX_MS)) return this.#reject(batch, cursor, 'BAD_EVENT_TIME');
     if (timeMs > batch.receivedAtMs + rules.futureSkewMs) return this.#reject(batch, cursor, 'FUTURE_EVENT_TIME');
@@ -67,6 +71,7 @@ export class Judge<Event, DomainRules> {
       if (!this.#options.dedupe.admit(this.#fingerprint, this.#options.time.runningTimeMs, rules.dedupeHorizonMs)) return this.#repeat(batch, cursor, timeMs);
       this.freshFingerprints++;
     }
+    if (pipeline.enrich !== undefined) pipeline.enrich(event, this.domainRules as DomainRules);
     return this.#count(batch, cursor, event, timeMs, sequence);
   }
 

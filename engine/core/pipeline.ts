@@ -114,6 +114,10 @@ export interface PipelineDefinition<Event, DomainRules> {
    * valid until the next call. Never raises, whatever the bytes.
    */
   readonly decode: (bytes: Buffer, start: number, end: number, source: number) => Event | RejectCode;
+  /** Why the rules of its offset do not let a decoded record in, or null; judged before its time and identity. */
+  readonly refuse?: (event: Event, rules: DomainRules) => RejectCode | null;
+  /** Changes an event by what the rules of its offset say of it, after its identity was taken and before it is counted or becomes a row. */
+  readonly enrich?: (event: Event, rules: DomainRules) => void;
   /** Epoch ms of the event. */
   readonly eventTimeMs: (event: Event) => number;
   /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */

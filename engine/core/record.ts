@@ -46,6 +46,7 @@ export const REJECT_CODES = [
   'FUTURE_EVENT_TIME',
   'NO_IDENTITY',
   'POISON',
+  'UNKNOWN_APP',
 ] as const;
 export type RejectCode = (typeof REJECT_CODES)[number];
 

@@ -205,4 +205,12 @@ export const FOLD: readonly Guard[] = [
     replace: 'if (at === end) return NaN;',
     test: { file: 'unit/appsflyer/amounts.test.ts', name: 'finds no amount in' },
   },
+  {
+    section: 'fold',
+    rule: 'lists of apps are rules of the journal: who is unknown is rejected by the rules of the offset',
+    file: 'actors/partition/judge.ts',
+    find: "if (refused !== null) return this.#reject(batch, cursor, refused);",
+    replace: '',
+    test: { file: 'integration/daemon/apps.test.ts', name: 'unknown apps are dead letters with their bytes' },
+  },
 ];

@@ -33,6 +33,13 @@ describe('the journaled rules', () => {
     expect(dimensionLimits['country']).toBe(5);
   });
 
+  it('name apps where any are listed, and not otherwise', () => {
+    const { known, test } = { known: ['com.example.shop'], test: ['id1'] };
+    expect(rules({ apps: { known, test } }).domain).toMatchObject({ apps: { known, test } });
+    expect(rules({ apps: { test } }).domain).toMatchObject({ apps: { test } });
+    expect(rules({}).domain).not.toHaveProperty('apps');
+  });
+
   it('name a dimension that there is not', () => {
     expect(() => rules({ cells: { dimension_limits: { contry: 5 } } })).toThrow(/cells\.dimension_limits\.contry.*country/);
   });

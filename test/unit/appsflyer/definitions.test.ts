@@ -19,7 +19,7 @@ describe('the dictionary', () => {
   it('names the measures that users rely on, in their order', () => {
     expect(pipeline.measures.map((measure) => measure.name)).toEqual([
       'installs', 'reinstalls', 're_engagements', 're_attributions', 'events', 'conversions', 'revenue_micros', 'unpriced_events', 'secondary_conversions', 'secondary_revenue_micros',
-      'uninstalls', 'blocked_installs', 'ad_revenue_micros', 'skan_installs', 'skan_redownloads', 'skan_events', 'skan_postbacks', 'skan_revenue_micros', 'left_out_amounts',
+      'uninstalls', 'blocked_installs', 'ad_revenue_micros', 'skan_installs', 'skan_redownloads', 'skan_events', 'skan_postbacks', 'skan_revenue_micros', 'left_out_amounts', 'test_records',
     ]);
   });
 });

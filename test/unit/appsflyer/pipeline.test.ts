@@ -257,6 +257,7 @@ describe('lake columns', () => {
       event_source: 'SDK',
       conversion_type: 'install',
       event_properties: PURCHASE.event_value,
+      is_test: false,
     });
   });
 
