@@ -34,7 +34,7 @@ const PARTS: readonly Part[] = [
   part(0.3, 'micro/redis-encode.js'),
   part(0.4, 'micro/lake.js', '--rounds', '3'),
   part(3.5, 'peers/flink.js', '--rounds', '3', '--small', '150000', '--large', '450000'),
-  part(8.8, 'load/run.js'),
+  part(9.6, 'load/run.js'),
 ];
 
 /** A part is ended after this many times its share, and a minute: other work on the machine may double what it takes. */

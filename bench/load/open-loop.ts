@@ -20,6 +20,8 @@ export interface OpenLoopOptions {
    * bodies' own unless told.
    */
   readonly campaigns?: number;
+  /** Further ones of each request. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** What `event_time` says; the bodies' own unless told. */
   readonly eventTimeMs?: () => number;
 }
@@ -133,11 +135,12 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
 /** Spreads the numbers evenly over [0, 1) by the golden ratio, so that each run sends the same. */
 export const campaignOf = (number: number, campaigns: number): number => Math.floor(campaigns ** ((number * 0.618_033_988_749_895) % 1)) - 1;
 
-function templatesOf({ url, bodies }: OpenLoopOptions): readonly Template[] {
+function templatesOf({ url, bodies, headers = {} }: OpenLoopOptions): readonly Template[] {
   const { host, pathname } = new URL(url);
+  const further = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
   return bodies.map((body) => {
     const filled = body.replaceAll(USER_PLACEHOLDER, '0'.repeat(USER_DIGITS));
-    const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(filled)}\r\n\r\n`;
+    const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n${further}Content-Length: ${Buffer.byteLength(filled)}\r\n\r\n`;
     const bytes = Buffer.from(head + body);
     const users: number[] = [];
     for (let at = bytes.indexOf(USER_PLACEHOLDER); at >= 0; at = bytes.indexOf(USER_PLACEHOLDER, at + USER_DIGITS)) users.push(at);

@@ -3,7 +3,7 @@
  * run on this machine's cores, their senders too. Durable figures are given twice: on the disk as it is, and, of peak, batches and steady, with 2 ms
  * added to each sync of the daemon (harness/slow-sync.ts). Prints a table; writes JSON and one HTML page under bench/results/.
  *
- * node dist/bench/load/run.js [smoke] [peak] [encoding] [batches] [steady] [cells] [recovery] [idle] [--seconds N] [--rounds N] [--slow-sync-ms N]
+ * node dist/bench/load/run.js [smoke] [peak] [encoding] [batches] [steady] [cells] [recovery] [idle] [refused] [--seconds N] [--rounds N] [--slow-sync-ms N]
  * With --slow-sync-ms all that is named runs once, as slow as that; 0 leaves the second run away.
  */
 
@@ -23,6 +23,7 @@ import { encoding } from './scenarios/encoding.ts';
 import { idle } from './scenarios/idle.ts';
 import { peak } from './scenarios/peak.ts';
 import { recovery } from './scenarios/recovery.ts';
+import { refused } from './scenarios/refused.ts';
 import { smoke } from './scenarios/smoke.ts';
 import { cells, steady } from './scenarios/steady.ts';
 
@@ -39,7 +40,7 @@ export interface LoadReport {
   readonly slowScenarios: readonly ScenarioReport[];
 }
 
-const SCENARIOS: readonly Scenario[] = [smoke, peak, encoding, batches, steady, cells, recovery, idle];
+const SCENARIOS: readonly Scenario[] = [smoke, peak, encoding, batches, steady, cells, recovery, idle, refused];
 const DISK_SECONDS = 5;
 const SLOW_DISK_SECONDS = 2;
 

@@ -31,6 +31,8 @@ export interface WrkOptions {
   readonly seconds: number;
   /** Keeps users apart between runs; below 900. */
   readonly series: number;
+  /** Further ones of each request. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** More than 1: so many bodies are the lines of one NDJSON request. */
   readonly recordsPerRequest?: number;
   /** For a server that does not look: what was rendered is sent again and again, so that it is not the sender that is measured. */
@@ -51,10 +53,11 @@ export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   }
 }
 
-function lua({ url, bodies, series, recordsPerRequest = 1, repeats = false }: WrkOptions): string {
+function lua({ url, bodies, series, recordsPerRequest = 1, repeats = false, headers = {} }: WrkOptions): string {
   const { host, pathname } = new URL(url);
+  const further = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
   const isBatch = recordsPerRequest > 1;
-  const head = (bytes: number, type: string): string => `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`;
+  const head = (bytes: number, type: string): string => `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: ${type}\r\n${further}Content-Length: ${bytes}\r\n\r\n`;
   const bytesOf = (body: string): number => Buffer.byteLength(body.replaceAll(USER_PLACEHOLDER, '000000000000'));
   const quoted = (text: string): string => JSON.stringify(text).replace(/\\u00([0-9a-f]{2})/g, '\\x$1');
   const parts = bodies.map((body) => {
