@@ -41,6 +41,9 @@ export const settingsSchema = z.strictObject({
   metrics: z.strictObject({
     conversion_events: z.array(z.string().min(1).max(100)).max(200).default(['af_purchase', 'af_subscribe', 'af_start_trial', 'af_complete_registration']),
   }).prefault({}),
+  apps: z.strictObject({
+    s2s_authoritative: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids whose copies on the S2S route count as events, and whose AppsFlyer rows with event_source S2S go to the lake alone'),
+  }).prefault({}),
   cells: z.strictObject({
     retention_days: wholeNumber(1, 3_650).default(40),
     per_day_max: wholeNumber(1_000).default(1_000_000).describe('distinct cells per day over all partitions; further ones count as other'),

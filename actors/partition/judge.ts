@@ -42,6 +42,8 @@ export class Judge<Event, DomainRules> {
   readonly rejects: number[] = REJECT_CODES.map(() => 0);
   /** Fingerprints since the caller last set it to 0. */
   freshFingerprints = 0;
+  /** Of the rules in force; the caller's to set before the first record. */
+  domainRules: DomainRules | null = null;
 
   constructor(options: JudgeOptions<Event, DomainRules>) {
     this.#options = options;
@@ -56,7 +58,7 @@ export class Judge<Event, DomainRules> {
       if ((cursor.flags & RecordFlag.malformed) !== 0) return this.#reject(batch, cursor, 'NOT_JSON');
       if ((cursor.flags & RecordFlag.notObject) !== 0) return this.#reject(batch, cursor, 'NOT_OBJECT');
     }
-    const decoded = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source);
+    const decoded = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source, batch.receivedAtMs);
     if (typeof decoded === 'string') return this.#reject(batch, cursor, decoded as RejectCode);
     const event = decoded;
     const timeMs = pipeline.eventTimeMs(event);
@@ -67,6 +69,7 @@ export class Judge<Event, DomainRules> {
       if (!this.#options.dedupe.admit(this.#fingerprint, this.#options.time.runningTimeMs, rules.dedupeHorizonMs)) return this.#repeat(batch, cursor, timeMs);
       this.freshFingerprints++;
     }
+    if (pipeline.enrich !== undefined) pipeline.enrich(event, this.domainRules as DomainRules);
     return this.#count(batch, cursor, event, timeMs, sequence);
   }
 

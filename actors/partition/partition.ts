@@ -343,7 +343,9 @@ export class Partition<Event, DomainRules> {
   #obey(rules: Rules): void {
     this.#rules = rules;
     this.#time.rules = rules;
-    this.#counter.setRules(rules, this.#options.pipeline.domainRules(rules.domain));
+    const domainRules = this.#options.pipeline.domainRules(rules.domain);
+    this.#judge.domainRules = domainRules;
+    this.#counter.setRules(rules, domainRules);
   }
 
   #tick(batch: LogBatch): void {

@@ -18,7 +18,7 @@ import { Exchange } from './exchange.ts';
 import type { Intake, PortUse } from './intake.ts';
 import { listenError } from './listen-error.ts';
 import { TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
-import { EVENTS, PUSH, PUSH_GET, routeOf, type Route } from './routes.ts';
+import { EVENTS, PUSH, PUSH_GET, routeOf, s2sAppId, type Route } from './routes.ts';
 import type { UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './uws-api.ts';
 
 /** Read by the library when it is first loaded in the process, from the process's own environment. */
@@ -68,7 +68,9 @@ export async function openUwsDoor(uws: UwsModule, intake: Intake): Promise<Door>
   });
   const others = (route: Route) => (response: UwsResponse, request: UwsRequest) => {
     const method = request.getCaseSensitiveMethod();
-    const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, request.getUrl()), response, method === 'HEAD');
+    const path = request.getUrl();
+    const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, path), response, method === 'HEAD');
+    exchange.appId = s2sAppId(path);
     exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'));
   };
   app.post(EVENTS.path, others(EVENTS));

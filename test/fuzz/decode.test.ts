@@ -9,14 +9,16 @@ import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../actors/appsflyer/decode-reference.ts';
 import type { FieldTable } from '../../actors/appsflyer/field-table.ts';
-import { Field, FIELD_NAMES } from '../../actors/appsflyer/fields.ts';
+import { Field, FIELD_NAMES, MadeField } from '../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../actors/appsflyer/identity.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { Scanner } from '../../actors/appsflyer/scan/scanner.ts';
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
 import { createPartitioner } from '../../engine/core/partition-key.ts';
 import { RecordSource } from '../../engine/core/record.ts';
+import { withAppId } from '../../ingress/http/s2s.ts';
 import { AWKWARD, embed, mutate, Random, realistic } from './json-bytes.ts';
+import { messageBytes, PARAMETERS } from './mutate-json.ts';
 
 const scanner = new Scanner();
 const fast = scanner.fields;
@@ -33,7 +35,7 @@ function compare(body: Buffer, random: Random): void {
   const isSure = scanner.scan(bytes, start, end);
   const rejected = decodeReference(bytes, start, end, slow);
   if (rejected === null) valid++;
-  decode(bytes, start, end, RecordSource.push);
+  decode(bytes, start, end, RecordSource.push, 0);
   if (!isSure) return;
   sure++;
   const shown = body.toString('latin1').slice(0, 3_000);
@@ -156,6 +158,10 @@ describe('the reference decoder', () => {
   });
 });
 
+/** A message in whose parameters alone a user may stand. */
+const withoutIds = (random: Random, source: 'push' | 's2s'): Buffer =>
+  Buffer.from(source === 'push' ? `{"app_id":"com.example.shop","event_name":"e","event_time":"2026-05-03 10:15:42.318","event_value":${random.pick(PARAMETERS)}}` : `{"eventName":"e","appsflyer_id":"0","eventValue":${random.pick(PARAMETERS)}}`);
+
 describe('door and identity', () => {
   it('meet: events of one identity always lie in one partition', () => {
     const partitioner = createPartitioner(appsflyerPipeline.partitionKey, 65_521);
@@ -164,10 +170,17 @@ describe('door and identity', () => {
     const seen = new Map<string, number>();
     const end = performance.now() + Number(process.env.FUZZ_MS ?? 1_000) / 4;
     let repeated = 0;
+    const hidden = { push: 0, s2s: 0 };
     while (performance.now() < end) {
-      const { bytes, start, end: last } = embed(mutate(random, realistic(random)), random);
-      const event = decode(bytes, start, last, RecordSource.push);
+      const source = random.pick(['push', 's2s'] as const);
+      const kind = random.below(3);
+      const body = kind === 0 ? mutate(random, realistic(random)) : kind === 1 ? messageBytes(random) : withoutIds(random, source);
+      const record = source === 's2s' ? withAppId(body, body.byteLength, 'com.example.shop') : body;
+      if (record === null) continue;
+      const { bytes, start, end: last } = embed(record, random);
+      const event = decode(bytes, start, last, RecordSource[source], 0);
       if (typeof event === 'string' || event.userField < 0) continue;
+      if (event.userField === MadeField.hiddenUser) hidden[source]++;
       partitioner.locate(bytes, start, last);
       const name = identity.text(event, 'push+pull-seconds');
       const before = seen.get(name);
@@ -176,5 +189,6 @@ describe('door and identity', () => {
       seen.set(name, partitioner.partition);
     }
     expect(repeated).toBeGreaterThan(10);
+    expect(Math.min(hidden.push, hidden.s2s)).toBeGreaterThan(0);
   });
 });
