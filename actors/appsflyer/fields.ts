@@ -56,12 +56,12 @@ export const Field = {
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
-/** Texts that no message has under a name of its own: at the end of the table, which has 64 places. */
+/** Texts that no message has under a name of its own: near the end of the table, which has 64 places; the last one stays free. */
 export const MadeField = {
   /** The user that event_value names, where nothing else does. */
-  hiddenUser: 62,
+  hiddenUser: 61,
   /** What tells the rows of one user's ad revenue apart. */
-  adPlacement: 63,
+  adPlacement: 62,
 } as const;
 export type MadeField = (typeof MadeField)[keyof typeof MadeField];
 export type AnyField = Field | MadeField;

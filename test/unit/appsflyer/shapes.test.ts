@@ -76,11 +76,17 @@ function showing({ shape, field, from, when, values }: FieldRule): { message: ob
 }
 
 describe('the rules of other shapes', () => {
-  it.each(FIELD_RULES.map((rule) => [rule.shape, rule.from, FIELD_NAMES[rule.field] as string, rule] as const))('%s: %s stands for %s, whose own name wins', (shape, _from, name, rule) => {
+  it.each(FIELD_RULES.map((rule) => [rule.shape, rule.from, FIELD_NAMES[rule.field] as string, rule] as const))('%s: %s stands for %s', (shape, _from, _name, rule) => {
     const { message, text } = showing(rule);
     expect(accepted(message, SOURCES[shape]).fields.text(rule.field)).toBe(text);
-    const own = name.endsWith('_time') ? '2026-05-03 10:15:44' : 'own';
-    expect(accepted({ ...message, [name]: own }, SOURCES[shape]).fields.text(rule.field)).toBe(own);
+  });
+
+  it('give way to the Push name of their field', () => {
+    for (const rule of FIELD_RULES) {
+      const name = fieldName(rule.field);
+      const own = name.endsWith('_time') ? '2026-05-03 10:15:44' : 'own';
+      expect(accepted({ ...showing(rule).message, [name]: own }, SOURCES[rule.shape]).fields.text(rule.field), rule.from).toBe(own);
+    }
   });
 
   it.each(FIELD_RULES.filter(({ when, values }) => when !== undefined || values !== undefined).map((rule) => [rule.from, rule] as const))('%s stands for nothing where its condition does not hold', (_, rule) => {
