@@ -19,7 +19,7 @@ import { parameterOf, parametersOf } from './event-value.ts';
 import type { FieldTable } from './field-table.ts';
 import { Field } from './fields.ts';
 import { ownKind } from './message-type.ts';
-import { fillReport } from './report-rows.ts';
+import { DETAIL_FIELDS, fillReport } from './report-rows.ts';
 
 export type Shape = 's2s' | 'v1' | 'report';
 
@@ -99,10 +99,15 @@ export function completeFields(shape: Shape, body: Readonly<Record<string, unkno
   else if (parameters === null && !fields.has(Field.eventRevenue) && fields.text(Field.eventValue).includes(AMOUNT)) fields.setText(Field.eventRevenue, UNREADABLE_AMOUNT);
 }
 
-/** Texts of a parsed message by name: a string's characters, a boolean's name, of a number, an object or an array the text as it was sent; '' for none. */
-export class MessageReader {
+/** Names that rules ask for, besides those of event_value's parameters. */
+const ASKED_NAMES: ReadonlySet<string> = new Set(['api_version', ...DETAIL_FIELDS, ...FIELD_RULES.flatMap(({ from, when }) => [from, ...(when === undefined ? [] : [when.name])])]);
+
+/** Texts of a parsed message by a name of {@link ASKED_NAMES}: a string's characters, a boolean's name, of a number, an object or an array the text as it was sent; '' for none. */
+class MessageReader {
   readonly #body: Readonly<Record<string, unknown>>;
   readonly #text: string;
+  /** Read once, however many are asked for. */
+  #tokens: ReadonlyMap<string, string> | null = null;
 
   constructor(body: Readonly<Record<string, unknown>>, text: string) {
     this.#body = body;
@@ -113,6 +118,8 @@ export class MessageReader {
     const value = Object.hasOwn(this.#body, name) ? this.#body[name] : null;
     if (typeof value === 'string') return value === 'N/A' || value === 'NULL' ? '' : value;
     if (value === null || value === undefined) return '';
-    return typeof value === 'boolean' ? String(value) : (topLevelTokens(this.#text, new Set([name])).get(name) as string);
+    if (typeof value === 'boolean') return String(value);
+    this.#tokens ??= topLevelTokens(this.#text, ASKED_NAMES);
+    return this.#tokens.get(name) as string;
   }
 }
