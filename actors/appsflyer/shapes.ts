@@ -31,13 +31,13 @@ export interface FieldRule {
   /** Only where another name of the message has this value, in any case. */
   readonly when?: { readonly name: string; readonly is: string };
   /** Only these texts, in lower case, and what they become. */
-  readonly values?: Readonly<Record<string, string>>;
+  readonly values?: ReadonlyMap<string, string>;
 }
 
 export const PARAMETER = 'event_value.';
 
 /** Names of v1's event types that are names of events in v2. */
-const NAMES_OF_TYPES = { install: 'install', reinstall: 'reinstall', 're-engagement': 're-engagement', 're-attribution': 're-attribution' };
+const NAMES_OF_TYPES: ReadonlyMap<string, string> = new Map(['install', 'reinstall', 're-engagement', 're-attribution'].map((name) => [name, name]));
 
 export const FIELD_RULES: readonly FieldRule[] = [
   { shape: 's2s', field: Field.eventName, from: 'eventName' },
@@ -52,7 +52,7 @@ export const FIELD_RULES: readonly FieldRule[] = [
   { shape: 'v1', field: Field.campaignId, from: 'fb_campaign_id' },
   { shape: 'v1', field: Field.campaign, from: 'fb_campaign_name' },
   // The other value, `regular`, says no more than that: is_retargeting tells the rest.
-  { shape: 'v1', field: Field.campaignType, from: 'attribution_type', values: { organic: 'organic' } },
+  { shape: 'v1', field: Field.campaignType, from: 'attribution_type', values: new Map([['organic', 'organic']]) },
   { shape: 'v1', field: Field.conversionType, from: 're_targeting_conversion_type' },
   { shape: 'v1', field: Field.eventRevenueUsd, from: 'revenue_in_selected_currency', when: { name: 'selected_currency', is: 'usd' } },
   { shape: 'v1', field: Field.eventRevenueCurrency, from: 'currency' },
@@ -92,7 +92,7 @@ export function completeFields(shape: Shape, body: Readonly<Record<string, unkno
       parameters ??= parametersOf(fields.text(Field.eventValue));
       found = parameters === null ? '' : parameterOf(parameters, from.slice(PARAMETER.length));
     } else found = message.text(from);
-    if (values !== undefined) found = values[found.toLowerCase()] ?? '';
+    if (values !== undefined) found = values.get(found.toLowerCase()) ?? '';
     if (found !== '') fields.setText(field, found);
   }
   if (shape === 'report') fillReport(message, fields);

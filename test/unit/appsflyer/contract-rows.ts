@@ -116,6 +116,7 @@ const v1: readonly ContractRow[] = [
   { row: '1.6 v1 in-app event that is named like an install', message: variant(V1_PURCHASE, { event_name: 'install', event_value: '' }), is: { measures: { events: 1 } } },
   { row: '1.6 v1 install, name and time sent', message: variant(V1_PURCHASE, { event_type: 'install', event_name: 'install', event_value: '' }), is: { measures: { installs: 1 } } },
   { row: '1.6 v1 install, neither name nor time sent', message: variant(V1_PURCHASE, { event_type: 'install', event_name: null, event_time: null, event_value: null, attribution_type: 'organic' }), is: { event: { eventType: 'organic-install', timeMs: Date.UTC(2018, 8, 26, 19, 32, 7) }, measures: { installs: 1 } } },
+  ...['constructor', '__proto__', 'toString'].map((word) => ({ row: `1.6 v1 with ${word} for a word`, message: variant(V1_PURCHASE, { event_type: word, event_name: '', attribution_type: word, selected_currency: word }), is: 'NO_EVENT_NAME' })),
   { row: '1.6 v1 in-app event without a name', message: variant(V1_PURCHASE, { event_name: null }), is: 'NO_EVENT_NAME' },
   { row: '1.6 v1 re-engagement, by re_targeting_conversion_type', message: variant(V1_PURCHASE, { is_retargeting: 'true', re_targeting_conversion_type: 're-engagement' }), is: { event: { attribution: 'retargeting', eventType: 're-engagement-in-app-event' } } },
   { row: '1.6 v1 re-attribution, by re_targeting_conversion_type', message: variant(V1_PURCHASE, { is_retargeting: true, re_targeting_conversion_type: 're-attribution' }), is: { event: { eventType: 're-attribution-in-app-event' } } },

@@ -69,7 +69,7 @@ const BASES: Readonly<Record<Shape, Readonly<Record<string, unknown>>>> = {
 /** A message that shows a rule, and the text that must come of it. */
 function showing({ shape, field, from, when, values }: FieldRule): { message: object; text: string } {
   const sample = from === 'millrace_kind' ? 'uninstall' : fieldName(field).endsWith('_time') ? '2026-05-03 10:15:43' : '1.5';
-  const [written, text] = values === undefined ? [sample, sample] : (Object.entries(values)[0] as [string, string]);
+  const [written, text] = values === undefined ? [sample, sample] : ([...values][0] as [string, string]);
   const base = Object.fromEntries(Object.entries(BASES[shape]).filter(([name]) => name !== fieldName(field)));
   const told = from.startsWith(PARAMETER) ? { event_value: JSON.stringify({ [from.slice(PARAMETER.length)]: written }) } : { [from]: written };
   return { message: { ...base, ...(when !== undefined && { [when.name]: when.is }), ...told }, text };
