@@ -89,7 +89,7 @@ async function describe(source: TailSource, entries: readonly TailEntry[], query
       if (isNewBatch || lookedAt % LOOKED_AT_PER_TURN === 0) await turn();
       if (isNewBatch) reader.read(entry);
       const payload = reader.payload(entry);
-      const event = payload === null ? null : eventOf(payload);
+      const event = payload === null ? null : eventOf(payload, entry.receivedAtMs);
       if (query.app_id === undefined || event?.['app_id'] === query.app_id) records.push(described(source, entry, event, payload));
       lookedAt++;
     }
@@ -115,8 +115,8 @@ function described(source: TailSource, entry: TailEntry, event: Readonly<Record<
   };
 }
 
-function eventOf({ bytes, source }: Payload): Readonly<Record<string, string>> | null {
-  const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, source);
+function eventOf({ bytes, source }: Payload, receivedAtMs: number): Readonly<Record<string, string>> | null {
+  const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, source, receivedAtMs);
   return typeof event === 'string' ? null : appsflyerPipeline.describe(event);
 }
 

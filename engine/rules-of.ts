@@ -25,8 +25,12 @@ export function rulesOf(settings: Settings): Rules {
     cellsPerDayMax: Math.max(1, Math.ceil(settings.cells.per_day_max / settings.partitions)),
     slotMs: settings.lake.slot_minutes * MS_PER_MINUTE,
     slotBytesMax: settings.lake.slot_bytes_max,
-    // Rules at their default are not written: a default configuration is journaled as it always was.
-    domain: { conversionEvents: settings.metrics.conversion_events, ...appsOf(settings) },
+    // Rules with defaults are not written: a default configuration is journaled as it always was.
+    domain: {
+      conversionEvents: settings.metrics.conversion_events,
+      ...(settings.apps.s2s_authoritative.length > 0 && { s2sAuthoritativeApps: settings.apps.s2s_authoritative }),
+      ...appsOf(settings),
+    },
   };
 }
 

@@ -50,6 +50,7 @@ export const settingsSchema = z.strictObject({
   apps: z.strictObject({
     known: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids that are taken; records of others are rejected as `UNKNOWN_APP` and kept as dead letters; empty: all'),
     test: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids whose records count in `test_records` alone'),
+    s2s_authoritative: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids whose copies on the S2S route count as events, and whose AppsFlyer rows with event_source S2S go to the lake alone'),
   }).prefault({}),
   cells: z.strictObject({
     retention_days: wholeNumber(1, 3_650).default(40),

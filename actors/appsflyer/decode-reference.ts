@@ -12,8 +12,11 @@ import { topLevelTokens } from '../../engine/core/json-tokens.ts';
 import type { FieldTable } from './field-table.ts';
 import { Field, FIELD_NAMES } from './fields.ts';
 
+/** Given the whole message and its text, to fill in what it has under other names. */
+export type CompleteFields = (body: Readonly<Record<string, unknown>>, text: string) => void;
+
 /** Fills `table` from `bytes[start, end)`; the fields are complete when it returns null. Never raises. */
-export function decodeReference(bytes: Buffer, start: number, end: number, table: FieldTable): 'NOT_JSON' | 'NOT_OBJECT' | null {
+export function decodeReference(bytes: Buffer, start: number, end: number, table: FieldTable, complete?: CompleteFields): 'NOT_JSON' | 'NOT_OBJECT' | null {
   table.begin();
   if (!isUtf8(bytes.subarray(start, end))) return 'NOT_JSON';
   const text = bytes.toString('utf8', start, end);
@@ -38,6 +41,7 @@ export function decodeReference(bytes: Buffer, start: number, end: number, table
       table.setText(field as Field, tokens.get(name) as string);
     }
   }
+  complete?.(body, text);
   return null;
 }
 

@@ -60,6 +60,8 @@ export function dictionary(): Dictionary {
     notes: [
       'A record is primary unless its is_primary_attribution is false.',
       'Absent, null, empty, N/A and NULL are one.',
+      'Source fields are those of Push v2; names of Push v1 and of S2S bodies stand for them.',
+      'Copies by the S2S route count for the apps in apps.s2s_authoritative, as in-app events without attribution, and for no others.',
       'Micros are millionths of a US dollar; more than six decimals are rounded half to even.',
       `by_event holds the configured conversion events, at most ${CONVERSION_EVENTS_MAX}.`,
     ],

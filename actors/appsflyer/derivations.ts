@@ -5,18 +5,20 @@
  */
 
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
-import type { RejectCode } from '../../engine/core/record.ts';
+import { RecordSource, type RejectCode } from '../../engine/core/record.ts';
 import { readMicros } from './amounts.ts';
 import { AppsflyerEvent, type Attribution } from './event.ts';
+import { userOfEventValue } from './event-value.ts';
 import type { FieldTable } from './field-table.ts';
-import { Field, USER_FIELDS } from './fields.ts';
-import { messageType, ownKind, skanMessageType } from './message-type.ts';
+import { Field, MadeField, USER_FIELDS } from './fields.ts';
+import { messageType, ownKind, S2S_COPY, skanMessageType } from './message-type.ts';
 import { isPlaceholderBytes } from './placeholders.ts';
 import { NO_TIME, readTimeMs } from './times.ts';
 
 export const UNKNOWN = 'unknown';
 const NO_CAMPAIGN = 'none';
 const ORGANIC = 'organic';
+const IOS = 'ios';
 
 /** Fills one reused event from a field table. */
 export class EventDerivation {
@@ -28,17 +30,19 @@ export class EventDerivation {
     this.#event = new AppsflyerEvent(fields);
   }
 
-  /** The event, or why it is rejected. `source`: one of RecordSource. */
-  derive(source: number): AppsflyerEvent | RejectCode {
+  /** The event, or why it is rejected. `source`: one of RecordSource. `receivedAtMs`: the time of an S2S event that names none. */
+  derive(source: number, receivedAtMs: number): AppsflyerEvent | RejectCode {
     const fields = this.#fields;
     const event = this.#event;
     if (!fields.has(Field.appId)) return 'NO_APP_ID';
-    const skan = isSkan(fields);
+    const isS2s = source === RecordSource.s2s;
+    const skan = !isS2s && isSkan(fields);
     const nameField = skan && !fields.has(Field.eventName) ? Field.eventType : Field.eventName;
     if (!fields.has(nameField)) return 'NO_EVENT_NAME';
-    event.timeMs = skan ? this.#skanTimeMs() : this.#timeMs(Field.eventTime);
+    event.timeMs = skan ? this.#skanTimeMs() : isS2s && !fields.has(Field.eventTime) ? receivedAtMs : this.#timeMs(Field.eventTime);
     if (event.timeMs === NO_TIME) return 'BAD_EVENT_TIME';
     event.userField = skan ? -1 : firstUser(fields);
+    event.isS2sRecord = isS2s;
     if (skan ? !namesSomebody(fields, Field.eventUuid) : event.userField < 0) return 'NO_IDENTITY';
     event.appId = this.#fields.value(Field.appId);
     event.eventName = this.#fields.value(nameField);
@@ -55,13 +59,14 @@ export class EventDerivation {
     event.mediaSource = this.#mediaSource();
     event.attribution = this.#attribution(campaignType, eventType);
     event.conversionType = this.#fields.value(Field.conversionType);
-    const own = skan ? undefined : ownKind(this.#fields.value(Field.millraceKind), source);
+    const own = event.isS2sRecord ? S2S_COPY : skan ? undefined : ownKind(this.#fields.value(Field.millraceKind), source);
     const type = skan
       ? skanMessageType(eventType, event.eventName, isTrue(this.#fields.value(Field.skadRedownload)))
       : (own ?? messageType(eventType, event.eventName, event.conversionType, event.attribution === ORGANIC));
     event.action = type.action;
     event.eventType = type.eventType;
     event.isTest = false;
+    event.isReportRow = own !== undefined && own !== S2S_COPY;
     event.isAttributed = !skan && own === undefined;
     const secondary = isFalse(this.#fields.value(Field.isPrimaryAttribution));
     event.isPrimary = event.isAttributed && !secondary;
@@ -72,7 +77,7 @@ export class EventDerivation {
   #attribution(campaignType: string, eventType: string): Attribution {
     if (campaignType === ORGANIC || campaignType === 'ua' || campaignType === 'retargeting') return campaignType;
     if (isTrue(this.#fields.value(Field.isRetargeting))) return 'retargeting';
-    return this.#event.mediaSource === ORGANIC || eventType.startsWith('organic-') ? ORGANIC : 'ua';
+    return this.#event.mediaSource === ORGANIC || eventType.startsWith('organic-') || eventType.endsWith('-organic') ? ORGANIC : 'ua';
   }
 
   #mediaSource(): string {
@@ -83,7 +88,7 @@ export class EventDerivation {
 
   #deriveDimensions(skan: boolean): void {
     const event = this.#event;
-    event.platform = this.#fields.value(Field.platform) || platformOfApp(event.appId);
+    event.platform = this.#platform(skan);
     event.country = upperCase(this.#fields.value(Field.countryCode)) || UNKNOWN;
     event.device = this.#fields.value(Field.deviceCategory) || UNKNOWN;
     event.campaign = this.#fields.value(skan && !this.#fields.has(Field.campaign) ? Field.adNetworkCampaignName : Field.campaign);
@@ -98,6 +103,15 @@ export class EventDerivation {
       event.campaignId = event.campaign || NO_CAMPAIGN;
       event.campaignIdKind = event.campaign === '' ? 'none' : 'name';
     }
+  }
+
+  /** Of S2S the app id's comes first: it is the route's, the body is the sender's. SKAdNetwork is Apple's, whatever form the app id has. */
+  #platform(skan: boolean): string {
+    const { appId, isS2sRecord } = this.#event;
+    const named = this.#fields.value(Field.platform);
+    if (!isS2sRecord) return named || (skan ? IOS : platformOfApp(appId));
+    const ofApp = platformOfApp(appId);
+    return ofApp === UNKNOWN ? named || UNKNOWN : ofApp;
   }
 
   #skanCampaignId(): string {
@@ -143,13 +157,20 @@ function isSkan(fields: FieldTable): boolean {
   return fields.has(Field.timestamp) && !fields.has(Field.eventTime) && fields.has(Field.eventUuid);
 }
 
-/** The first user field that names somebody, or -1. */
+/** The first user field that names somebody; else the user that event_value names, put into a field; else -1. */
 function firstUser(fields: FieldTable): number {
   for (let index = 0; index < USER_FIELDS.length; index++) {
     const field = USER_FIELDS[index] as Field;
     if (namesSomebody(fields, field)) return field;
   }
-  return -1;
+  return fields.has(Field.eventValue) ? hiddenUser(fields) : -1;
+}
+
+function hiddenUser(fields: FieldTable): number {
+  const user = userOfEventValue(fields.text(Field.eventValue));
+  if (user === '') return -1;
+  fields.setMade(MadeField.hiddenUser, user);
+  return MadeField.hiddenUser;
 }
 
 const namesSomebody = (fields: FieldTable, field: Field): boolean =>
@@ -164,11 +185,11 @@ function upperCase(country: string): string {
   return isUpper ? country : dimensionValue(country.toUpperCase());
 }
 
-/** App ids of these stores carry a prefix; iOS ids are `id` and digits, Android's are package names. */
+/** App ids of these stores carry a prefix; iOS ids are `id` and digits, which some senders leave out; Android's are package names. */
 const STORE_PREFIX = /^([a-z]{3,12})-/;
 
 export function platformOfApp(appId: string): string {
-  if (/^id\d+$/.test(appId)) return 'ios';
+  if (/^(id)?\d+$/.test(appId)) return IOS;
   const prefix = STORE_PREFIX.exec(appId)?.[1];
   if (prefix !== undefined) return prefix;
   return appId.includes('.') ? 'android' : UNKNOWN;

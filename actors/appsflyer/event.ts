@@ -6,7 +6,7 @@
 
 import type { TextBytes } from '../../engine/core/pipeline.ts';
 import type { FieldTable } from './field-table.ts';
-import { Field } from './fields.ts';
+import { type AnyField, Field } from './fields.ts';
 
 const CAPITAL_D = 0x44;
 const CAPITAL_K = 0x4b;
@@ -30,6 +30,7 @@ export type Action =
   | 'skan-postbacks-copy'
   | 'uninstall'
   | 'blocked-install'
+  | 'blocked-event'
   | 'ad-revenue'
   | 's2s-copy'
   | 'test';
@@ -43,8 +44,12 @@ export class AppsflyerEvent {
   readonly fields: FieldTable;
   timeMs = 0;
   action: Action = 'in-app';
-  /** AppsFlyer's name of the message type, or `skan-…`, `uninstall`, `blocked-install`, `ad-revenue`, `s2s-copy`. */
+  /** AppsFlyer's name of the message type, or `skan-…`, `uninstall`, `blocked-install`, `detection`, `blocked-event`, `ad-revenue`, `s2s-copy`, `s2s-in-app-event`. */
   eventType = '';
+  /** It came by the S2S route: a user's server said it, not AppsFlyer. */
+  isS2sRecord = false;
+  /** A row of a Pull report with measures of its own. */
+  isReportRow = false;
   /** False for SKAdNetwork, copies and rows of Pull reports with measures of their own. */
   isAttributed = true;
   /** Attributed, and not the second copy of a doubly attributed event. */
@@ -79,12 +84,13 @@ export class AppsflyerEvent {
 
   /** The user's id, whichever kind is there; null for none. Valid until the next call of a function like this. */
   userId(): TextBytes | null {
-    return this.userField < 0 ? null : this.fields.range(this.userField as Field);
+    return this.userField < 0 ? null : this.fields.range(this.userField as AnyField);
   }
 
   /** `SDK` or `S2S`, for the lake. */
   eventSource(): string {
     const { fields } = this;
+    if (this.isS2sRecord) return 'S2S';
     if (!fields.has(Field.eventSource)) return '';
     const start = fields.startOf(Field.eventSource);
     if (fields.endOf(Field.eventSource) - start === 3) {

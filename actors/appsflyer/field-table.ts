@@ -7,21 +7,28 @@
 
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
 import type { TextBytes } from '../../engine/core/pipeline.ts';
-import { FIELD_COUNT, type Field } from './fields.ts';
+import { type AnyField, Field, FIELD_COUNT, MadeField } from './fields.ts';
 import { isNullText } from './placeholders.ts';
 import type { ScanModule } from './scan/scan-module.ts';
 
 const ABSENT = -1;
 /** A place of no text. */
 const NOWHERE = -1;
+/** Of {@link FieldTable.setMade}: an id, or a few names. */
+const MADE_BYTES_MAX = 16_384;
+/** UTF-8 bytes of a character of JavaScript's. */
+const CHARACTER_BYTES_MAX = 3;
 
 export class FieldTable {
   readonly module: ScanModule;
   /** Where all ranges lie: all of the scanner's memory, so that a byte outside of a range is some other field's, or an older record's. */
   readonly bytes: Buffer;
+  /** Of a row of a Pull report: what it carries beyond these fields, as the JSON text of an object. Of other records something old. */
+  reportDetails = '';
   /** True when the record holds bytes above 0x7f, so that its texts must be decoded as UTF-8. */
   #wide = false;
   #sideEnd = 0;
+  readonly #sideMax: number;
   readonly #starts: Int32Array;
   readonly #ends: Int32Array;
   /** By field: at least 0 for the place of its text in `#texts`; at most NOT_KEPT for where it could be kept. */
@@ -35,13 +42,14 @@ export class FieldTable {
 
   constructor(module: ScanModule) {
     const { exports, memory, words } = module;
-    const byField = (address: number): Int32Array => words.subarray(address / 4, address / 4 + FIELD_COUNT);
+    const byField = (address: number): Int32Array => words.subarray(address / 4, address / 4 + exports.FIELDS_MAX.value);
     this.module = module;
     this.bytes = memory;
     this.#range = { view: new DataView(memory.buffer, memory.byteOffset, memory.byteLength), start: 0, end: 0 };
     this.#starts = byField(exports.STARTS.value).fill(ABSENT);
     this.#ends = byField(exports.ENDS.value);
     this.#places = byField(exports.PLACES.value).fill(NOWHERE);
+    this.#sideMax = exports.SIDE.value + exports.RECORD_BYTES_MAX.value;
     this.#texts = new Array<string>(exports.KEPT_COUNT.value).fill('');
   }
 
@@ -58,35 +66,58 @@ export class FieldTable {
     this.#places.fill(NOWHERE);
   }
 
-  /** All texts of a record together are at most as long as the record. */
-  setText(field: Field, text: string): void {
+  /** For texts of the record, which together are as long as the record at most. What a hostile one has twice and beyond that is not there. */
+  setText(field: AnyField, text: string): void {
     const start = this.#sideEnd;
+    if (text.length > (this.#sideMax - start) / CHARACTER_BYTES_MAX && Buffer.byteLength(text) > this.#sideMax - start) return;
     this.#sideEnd += this.bytes.write(text, start, 'utf8');
     this.#starts[field] = isNullText(this.bytes, start, this.#sideEnd) ? ABSENT : start;
     this.#ends[field] = this.#sideEnd;
   }
 
-  has(field: Field): boolean {
+  /** Sets a field that no message has under a name of its own, behind all that the scanner uses; it stays as it was where the text is too long. */
+  setMade(field: MadeField, text: string): void {
+    if (text.length > MADE_BYTES_MAX / CHARACTER_BYTES_MAX) return;
+    const start = this.module.exports.MEMORY_BYTES.value + (field - MadeField.hiddenUser) * MADE_BYTES_MAX;
+    const end = start + this.bytes.write(text, start, 'utf8');
+    this.#starts[field] = end === start ? ABSENT : start;
+    this.#ends[field] = end;
+  }
+
+  /** Some field is there that only messages of Push v1 have. Absent is all ones. */
+  get hasFieldOfV1(): boolean {
+    const starts = this.#starts;
+    const all =
+      (starts[Field.appsflyerDeviceId] as number) &
+      (starts[Field.attributionType] as number) &
+      (starts[Field.clickTime] as number) &
+      (starts[Field.currency] as number) &
+      (starts[Field.fbCampaignId] as number) &
+      (starts[Field.reTargetingConversionType] as number);
+    return all !== ABSENT;
+  }
+
+  has(field: AnyField): boolean {
     return this.#starts[field] !== ABSENT;
   }
 
-  startOf(field: Field): number {
+  startOf(field: AnyField): number {
     return this.#starts[field] as number;
   }
 
-  endOf(field: Field): number {
+  endOf(field: AnyField): number {
     return this.#ends[field] as number;
   }
 
   /** A field's text in a string of its own; '' when it is not there. */
-  text(field: Field): string {
+  text(field: AnyField): string {
     const start = this.#starts[field] as number;
     if (start === ABSENT) return '';
     return this.bytes.toString(this.#wide ? 'utf8' : 'latin1', start, this.#ends[field]);
   }
 
   /** A field's text as it lies here, UTF-8; null when it is not there. Valid until the next call. */
-  range(field: Field): TextBytes | null {
+  range(field: AnyField): TextBytes | null {
     const start = this.#starts[field] as number;
     if (start === ABSENT) return null;
     this.#range.start = start;

@@ -1,8 +1,9 @@
 /**
  * The fields of AppsFlyer's messages that the engine reads; all others are validated as JSON and skipped.
  *
- * Names and formats: AppsFlyer's Push API field dictionary. `millrace_kind` is our own: ingress sets it on rows that are no
- * ordinary messages (copies from the S2S route, rows of Pull reports that have measures of their own), and on those alone it is read.
+ * Names and formats: AppsFlyer's Push API field dictionary, version 2.0; the last six are names of version 1 that mark a message of it. What stands
+ * under other names still is told by shapes.ts. `millrace_kind` is our own: ingress sets it on rows of Pull reports that have measures of their
+ * own, and on those alone it is read.
  */
 
 /** Field numbers: indexes into an event's table of ranges. */
@@ -46,8 +47,24 @@ export const Field = {
   skadVersion: 36,
   skadRedownload: 37,
   skadRevenue: 38,
+  appsflyerDeviceId: 39,
+  attributionType: 40,
+  clickTime: 41,
+  currency: 42,
+  fbCampaignId: 43,
+  reTargetingConversionType: 44,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
+
+/** Texts that no message has under a name of its own: near the end of the table, which has 64 places; the last one stays free. */
+export const MadeField = {
+  /** The user that event_value names, where nothing else does. */
+  hiddenUser: 61,
+  /** What tells the rows of one user's ad revenue apart. */
+  adPlacement: 62,
+} as const;
+export type MadeField = (typeof MadeField)[keyof typeof MadeField];
+export type AnyField = Field | MadeField;
 
 /** JSON names, by field number. */
 export const FIELD_NAMES = [
@@ -90,13 +107,23 @@ export const FIELD_NAMES = [
   'skad_version',
   'skad_redownload',
   'skad_revenue',
+  'appsflyer_device_id',
+  'attribution_type',
+  'click_time',
+  'currency',
+  'fb_campaign_id',
+  're_targeting_conversion_type',
 ] as const;
 
 export const FIELD_COUNT = FIELD_NAMES.length;
 
-/** Whose an event is, in order of preference; the door and the identity use the same list. The last one is SKAdNetwork's. */
+/**
+ * Whose an event is, in order of preference; the door and the identity use the same list. `appsflyer_device_id` is what Push v1 calls appsflyer_id; the
+ * last one is SKAdNetwork's.
+ */
 export const USER_FIELDS = [
   Field.appsflyerId,
+  Field.appsflyerDeviceId,
   Field.customerUserId,
   Field.advertisingId,
   Field.idfa,
@@ -107,5 +134,8 @@ export const USER_FIELDS = [
   Field.imei,
   Field.eventUuid,
 ] as const;
+
+/** Where a message has its parameters: on Push, and on S2S. */
+export const EVENT_VALUE_NAMES = ['event_value', 'eventValue'] as const;
 
 export const fieldName = (field: Field): string => FIELD_NAMES[field];

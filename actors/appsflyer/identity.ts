@@ -6,19 +6,21 @@
  *
  * ```
  * messages of attribution   app_id  user  event_name  event_time  event_value  conversion_type  campaign_type  primary
- * rows of other kinds       kind (uninstall, blocked-install, ad-revenue, s2s-copy), then the same eight
+ * rows of other kinds       kind (uninstall, blocked-install, detection, blocked-event, s2s-copy), then the same eight
+ * rows of ad revenue        ad-revenue, then the same eight, then where the ad stood
  * SKAdNetwork               skan  app_id  event_uuid
  * ```
- * `user` is the first of appsflyer_id, customer_user_id, advertising_id, idfa, idfv, android_id, amazon_aid, oaid, imei, event_uuid that
- * is no placeholder. `event_time` is epoch milliseconds in digits, or epoch seconds in mode `push+pull-seconds`, because Pull rows have no
- * milliseconds. `event_value` is the unescaped string. `primary` is `false` or `true`, everything but false being true. Example:
+ * `user` is the first of appsflyer_id, appsflyer_device_id, customer_user_id, advertising_id, idfa, idfv, android_id, amazon_aid, oaid, imei, event_uuid
+ * that is no placeholder; else the one in event_value (event-value.ts). What stands under other names counts as if it stood under these (shapes.ts). Where an
+ * ad stood: monetization_network, mediation_network, ad_unit, placement and segment, joined by U+001F, absent ones empty. `event_time` is epoch milliseconds in digits, or epoch seconds in mode `push+pull-seconds`, because Pull rows have no
+ * milliseconds; of an S2S event without one, when it was received. `event_value` is the unescaped string. `primary` is `false` or `true`, everything but false being true. Example:
  * `16:com.example.shop,7:1234-56,7:install,13:1777803360871,-,7:install,7:organic,4:true,`
  */
 
 import type { DedupeMode } from '../../engine/core/rules.ts';
 import { assert, MS_PER_SECOND } from '../../engine/core/types.ts';
 import type { AppsflyerEvent } from './event.ts';
-import { Field } from './fields.ts';
+import { Field, MadeField } from './fields.ts';
 import type { ScanModule } from './scan/scan-module.ts';
 
 const SKAN_PREFIX = '4:skan,';
@@ -27,8 +29,9 @@ const WORDS = 4;
 /** Writes identities in the memory of the scanner that has read the event. One per thread; about 0.1 us for an event, once per record (bench/micro/decode.ts). */
 export class IdentityWriter {
   #module: ScanModule | null = null;
-  /** Of a message, and after it of SKAdNetwork. */
+  /** Of a message; then the same with one part more, of ad revenue; then of SKAdNetwork. */
   #recipeLength = 0;
+  #skanRecipe = 0;
   #skanRecipeLength = 0;
   /** Addresses, of words and of bytes: to ask the module costs as much as hashing some bytes. */
   #fingerprint = 0;
@@ -55,18 +58,20 @@ export class IdentityWriter {
     if (module !== this.#module) this.#attach(module);
     const { exports } = module;
     const recipe = this.#recipes;
-    if (event.userField < 0) return exports.identity(recipe + this.#recipeLength, this.#skanRecipeLength, this.#prefix(module, SKAN_PREFIX), 0, 0, 0);
+    if (event.userField < 0) return exports.identity(this.#skanRecipe, this.#skanRecipeLength, this.#prefix(module, SKAN_PREFIX), 0, 0, 0);
     const prefixLength = event.isAttributed ? 0 : this.#prefix(module, `${Buffer.byteLength(event.eventType)}:${event.eventType},`);
     const time = mode === 'push+pull-seconds' ? Math.floor(event.timeMs / MS_PER_SECOND) : event.timeMs;
-    return exports.identity(recipe, this.#recipeLength, prefixLength, event.userField, time, event.isSecondary ? 0 : 1);
+    const length = event.action === 'ad-revenue' ? this.#recipeLength + 1 : this.#recipeLength;
+    return exports.identity(recipe, length, prefixLength, event.userField, time, event.isSecondary ? 0 : 1);
   }
 
   #attach(module: ScanModule): void {
     const { exports, memory } = module;
     const parts = [Field.appId, exports.RECIPE_USER.value, Field.eventName, exports.RECIPE_NUMBER.value, Field.eventValue, Field.conversionType, Field.campaignType, exports.RECIPE_TRUTH.value];
     const skanParts = [Field.appId, Field.eventUuid];
-    memory.set([...parts, ...skanParts], exports.RECIPES.value);
+    memory.set([...parts, MadeField.adPlacement, ...skanParts], exports.RECIPES.value);
     this.#recipes = exports.RECIPES.value;
+    this.#skanRecipe = this.#recipes + parts.length + 1;
     this.#fingerprint = exports.FINGERPRINT.value / WORDS;
     this.#recipeLength = parts.length;
     this.#skanRecipeLength = skanParts.length;

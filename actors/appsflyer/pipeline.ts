@@ -10,10 +10,12 @@
 import type { DimensionDefinition, LabelDefinition, LakeColumn, MeasureDefinition, PipelineDefinition } from '../../engine/core/pipeline.ts';
 import { MS_PER_DAY, MS_PER_HOUR } from '../../engine/core/types.ts';
 import { markTestApp, refuseUnknownApp } from './apps.ts';
+import { applyAuthority } from './authority.ts';
 import { createDecoder } from './decode.ts';
 import type { Action, AppsflyerEvent } from './event.ts';
 import { eventProperties } from './event-properties.ts';
-import { Field, fieldName, USER_FIELDS } from './fields.ts';
+import { userOfEventValue } from './event-value.ts';
+import { EVENT_VALUE_NAMES, Field, fieldName, USER_FIELDS } from './fields.ts';
 import { IdentityWriter } from './identity.ts';
 import { isPlaceholder } from './placeholders.ts';
 import { parseAppsflyerRules, type AppsflyerRules } from './rules.ts';
@@ -176,7 +178,7 @@ const attributionMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] =
 
 const reportMeasures: readonly MeasureDefinition<Event, AppsflyerRules>[] = [
   plainCount('uninstalls', 'uninstall', 'Uninstalls, from Pull reports', ['event_name']),
-  plainCount('blocked_installs', 'blocked-install', 'Blocked installs, from Pull reports', ['event_name']),
+  plainCount('blocked_installs', 'blocked-install', 'Installs that were blocked, or found to be fraud afterwards, from Pull reports', ['event_name']),
   {
     name: 'ad_revenue_micros',
     unit: 'micros',
@@ -261,10 +263,16 @@ const lakeColumns: readonly LakeColumn<Event>[] = [
 
 const identity = new IdentityWriter();
 
+/** A test app stays one, whoever's word counts for it. */
+function applyRules(event: AppsflyerEvent, rules: AppsflyerRules): void {
+  applyAuthority(event, rules);
+  markTestApp(event, rules);
+}
+
 export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRules> = {
   name: 'appsflyer',
   version: 3,
-  partitionKey: { scope: fieldName(Field.appId), users: USER_FIELDS.map(fieldName), isPlaceholder },
+  partitionKey: { scope: fieldName(Field.appId), users: USER_FIELDS.map(fieldName), isPlaceholder, hiddenUser: { keys: EVENT_VALUE_NAMES, userOf: userOfEventValue } },
   windows: [
     { kind: 'hour', sizeMs: MS_PER_HOUR, judged: true },
     { kind: 'day', sizeMs: MS_PER_DAY, judged: false },
@@ -285,9 +293,9 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   domainRules: parseAppsflyerRules,
   decode: createDecoder(),
   refuse: refuseUnknownApp,
-  enrich: markTestApp,
   eventTimeMs: (event) => event.timeMs,
   fingerprint: (event, mode, out) => identity.fingerprint(event, mode, out),
+  enrich: applyRules,
   describe: (event) => ({
     type: event.eventType,
     event_name: event.eventName,

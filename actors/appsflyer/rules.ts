@@ -10,6 +10,8 @@ export interface AppsflyerRules {
   readonly conversionEvents: ReadonlySet<string>;
   /** Null where nothing is ruled of apps. */
   readonly apps: AppRules | null;
+  /** Apps whose copies from the S2S route count, and whose rows of the same events from AppsFlyer do not; see authority.ts. Made fit likewise. */
+  readonly s2sAuthoritativeApps: ReadonlySet<string>;
 }
 
 /** Default of `metrics.conversion_events`. */
@@ -18,24 +20,42 @@ export const DEFAULT_CONVERSION_EVENTS = ['af_purchase', 'af_subscribe', 'af_sta
 export const CONVERSION_EVENTS_MAX = 200;
 /** AppsFlyer's own limit of an event name, in characters. */
 const EVENT_NAME_LENGTH_MAX = 100;
+/** Of apps, chosen: as many as an app_id dimension holds by default. */
+export const APPS_MAX = 1_000;
+const APP_ID_LENGTH_MAX = 255;
 
-/** What `rules.domain` holds: plain JSON. A key that is not there means its default, so that what a default configuration journals stays the same. */
+/** What `rules.domain` holds: plain JSON. A key that is not there means its default, so that what is journaled does not change with each new rule. */
 export interface AppsflyerRulesData {
-  readonly conversionEvents: readonly string[];
+  readonly conversionEvents?: readonly string[];
+  readonly s2sAuthoritativeApps?: readonly string[];
   readonly apps?: AppsData;
 }
 
+const KNOWN_KEYS: ReadonlySet<string> = new Set(['conversionEvents', 's2sAuthoritativeApps', 'apps'] satisfies (keyof AppsflyerRulesData)[]);
+
 /** Reads `rules.domain`; raises on what it does not know. `null` or nothing gives the defaults. */
 export function parseAppsflyerRules(raw: unknown): AppsflyerRules {
-  if (raw === null || raw === undefined) return { conversionEvents: new Set(DEFAULT_CONVERSION_EVENTS), apps: null };
-  if (typeof raw !== 'object' || Array.isArray(raw)) throw new TypeError('domain rules are not an object');
-  const unknown = Object.keys(raw).filter((key) => key !== 'conversionEvents' && key !== 'apps');
+  const data = raw ?? {};
+  if (typeof data !== 'object' || Array.isArray(data)) throw new TypeError('domain rules are not an object');
+  const unknown = Object.keys(data).filter((key) => !KNOWN_KEYS.has(key));
   if (unknown.length > 0) throw new TypeError(`unknown domain rules: ${unknown.join(', ')}`);
-  const names = (raw as Partial<AppsflyerRulesData>).conversionEvents ?? DEFAULT_CONVERSION_EVENTS;
-  if (!Array.isArray(names) || names.length > CONVERSION_EVENTS_MAX || !names.every(isEventName)) {
-    throw new TypeError(`conversionEvents must be at most ${CONVERSION_EVENTS_MAX} event names of 1 to ${EVENT_NAME_LENGTH_MAX} characters`);
-  }
-  return { conversionEvents: new Set(names.map(dimensionValue)), apps: parseAppRules((raw as Partial<AppsflyerRulesData>).apps) };
+  const { conversionEvents = DEFAULT_CONVERSION_EVENTS, s2sAuthoritativeApps = [], apps } = data as AppsflyerRulesData;
+  return {
+    conversionEvents: namesOf(conversionEvents, { key: 'conversionEvents', what: 'event names', countMax: CONVERSION_EVENTS_MAX, lengthMax: EVENT_NAME_LENGTH_MAX }),
+    apps: parseAppRules(apps),
+    s2sAuthoritativeApps: namesOf(s2sAuthoritativeApps, { key: 's2sAuthoritativeApps', what: 'app ids', countMax: APPS_MAX, lengthMax: APP_ID_LENGTH_MAX }),
+  };
 }
 
-const isEventName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= EVENT_NAME_LENGTH_MAX;
+interface NameBounds {
+  readonly key: string;
+  readonly what: string;
+  readonly countMax: number;
+  readonly lengthMax: number;
+}
+
+function namesOf(names: unknown, { key, what, countMax, lengthMax }: NameBounds): ReadonlySet<string> {
+  const isName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= lengthMax;
+  if (!Array.isArray(names) || names.length > countMax || !names.every(isName)) throw new TypeError(`${key} must be at most ${countMax} ${what} of 1 to ${lengthMax} characters`);
+  return new Set(names.map(dimensionValue));
+}

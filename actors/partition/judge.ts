@@ -58,7 +58,7 @@ export class Judge<Event, DomainRules> {
       if ((cursor.flags & RecordFlag.malformed) !== 0) return this.#reject(batch, cursor, 'NOT_JSON');
       if ((cursor.flags & RecordFlag.notObject) !== 0) return this.#reject(batch, cursor, 'NOT_OBJECT');
     }
-    const decoded = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source);
+    const decoded = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source, batch.receivedAtMs);
     if (typeof decoded === 'string') return this.#reject(batch, cursor, decoded as RejectCode);
     const event = decoded;
     const refused = pipeline.refuse === undefined ? null : pipeline.refuse(event, this.domainRules as DomainRules);

@@ -106,7 +106,7 @@ function readAll(messages: BenchMessages, rows: number, take: (event: BenchEvent
   const started = cpuMs();
   for (let row = 0; row < rows; row++) {
     const index = row < count ? row : (row * STRIDE) % count;
-    const event = appsflyerPipeline.decode(bytes, offsets[index] as number, offsets[index + 1] as number, RecordSource.push);
+    const event = appsflyerPipeline.decode(bytes, offsets[index] as number, offsets[index + 1] as number, RecordSource.push, 0);
     if (typeof event === 'string') throw new Error(`bug: the generator's message is rejected as ${event}`);
     appsflyerPipeline.fingerprint(event, 'push-ms', fingerprint);
     fingerprint[0] = Math.imul(row, 2_654_435_761);

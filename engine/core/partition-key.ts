@@ -6,7 +6,8 @@
  * Hot path: 100 K records a second, at most 700 ns a record of 1.6 KB; bench/micro/partition-key.ts. One instance per ingress thread: the
  * result lies in its fields until the next call.
  *
- * The partition is `hash32(user, hash32(scope, 0)) mod P` over UTF-8 bytes; for a body without either, `hash32(body, 0) mod P`.
+ * The partition is `hash32(user, hash32(scope, 0)) mod P` over UTF-8 bytes; for a body without either, `hash32(body, 0) mod P`. A body whose user
+ * may hide in another value is left to the full parse.
  *
  * Why the search can be trusted. In JSON an unescaped quote opens or closes a string. `,"key":"` or `{"key":"`, give or take white
  * space, then is a whole key with a string value, for no valid JSON has a name outside of a string. It is a key of the outermost object if no inner
@@ -68,8 +69,9 @@ class KeyPartitioner implements Partitioner {
   constructor(spec: PartitionKeySpec, partitionCount: number) {
     this.#spec = spec;
     this.#partitionCount = partitionCount;
-    this.#search = searchFor([spec.scope, ...spec.users]);
-    this.#keys = new Set([spec.scope, ...spec.users]);
+    const keys = [spec.scope, ...spec.users, ...(spec.hiddenUser?.keys ?? [])];
+    this.#search = searchFor(keys);
+    this.#keys = new Set(keys);
   }
 
   locate(bytes: Buffer, start: number, end: number): void {
@@ -99,6 +101,8 @@ class KeyPartitioner implements Partitioner {
       this.#choose(search.hashValue(scopeHash));
       return true;
     }
+    // Whether a user may hide: the keys behind those of the users.
+    for (let key = SCOPE + this.#spec.users.length + 1; key < this.#keys.size; key++) if (search.find(key, last - start) !== Found.absent) return false;
     return this.#byContent(bytes, start, end);
   }
 
@@ -131,6 +135,13 @@ class KeyPartitioner implements Partitioner {
       this.#choose(hashText(user, this.scopeHash));
       return;
     }
+    const { hiddenUser } = this.#spec;
+    for (const key of hiddenUser?.keys ?? []) {
+      const user = hiddenUser?.userOf(this.#rawTextOf(body, key, text)) ?? '';
+      if (user === '') continue;
+      this.#choose(hashText(user, hashText(scope, 0)));
+      return;
+    }
   }
 
   /** A value as text: of a string its characters, of a number its raw token, of a boolean its name; of anything else none. */
@@ -139,6 +150,12 @@ class KeyPartitioner implements Partitioner {
     if (typeof value === 'string') return value;
     if (typeof value === 'boolean') return String(value);
     return typeof value === 'number' ? (topLevelTokens(text, this.#keys).get(key) as string) : '';
+  }
+
+  /** The same, and of an object or array the text as it was sent. */
+  #rawTextOf(body: object, key: string, text: string): string {
+    const value: unknown = Object.hasOwn(body, key) ? (body as Record<string, unknown>)[key] : null;
+    return typeof value === 'object' && value !== null ? (topLevelTokens(text, this.#keys).get(key) as string) : this.#textOf(body, key, text);
   }
 
   #byContent(bytes: Buffer, start: number, end: number): true {

@@ -93,6 +93,15 @@ export interface PartitionKeySpec {
   readonly users: readonly string[];
   /** True for a value that stands for no user (all zeros, `null`, ...). Given the value as text, trimmed of nothing. */
   readonly isPlaceholder: (value: string) => boolean;
+  /** Where a user may hide when no key of `users` names one: such records are rare, and are parsed at the door. */
+  readonly hiddenUser?: HiddenUserSpec;
+}
+
+export interface HiddenUserSpec {
+  /** Top-level keys in order of preference. */
+  readonly keys: readonly string[];
+  /** The user in the value of one, '' for none. Given a string's characters, and of a number or an object the text as it was sent. Never raises. */
+  readonly userOf: (text: string) => string;
 }
 
 export interface PipelineDefinition<Event, DomainRules> {
@@ -110,18 +119,18 @@ export interface PipelineDefinition<Event, DomainRules> {
   /** Parses `rules.domain`; raises on what it does not know. */
   readonly domainRules: (raw: unknown) => DomainRules;
   /**
-   * Decodes and validates one record; `source`, one of RecordSource, says whose words it holds. The event may be one reused object: it is
-   * valid until the next call. Never raises, whatever the bytes.
+   * Decodes and validates one record; `source`, one of RecordSource, says whose words it holds, `receivedAtMs` when its batch was received: the
+   * time of an event that names none. The event may be one reused object: it is valid until the next call. Never raises, whatever the bytes.
    */
-  readonly decode: (bytes: Buffer, start: number, end: number, source: number) => Event | RejectCode;
+  readonly decode: (bytes: Buffer, start: number, end: number, source: number, receivedAtMs: number) => Event | RejectCode;
   /** Why the rules of its offset do not let a decoded record in, or null; judged before its time and identity. */
   readonly refuse?: (event: Event, rules: DomainRules) => RejectCode | null;
-  /** Changes an event by what the rules of its offset say of it, after its identity was taken and before it is counted or becomes a row. */
-  readonly enrich?: (event: Event, rules: DomainRules) => void;
   /** Epoch ms of the event. */
   readonly eventTimeMs: (event: Event) => number;
   /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */
   readonly fingerprint: (event: Event, mode: DedupeMode, out: Uint32Array) => boolean;
+  /** Changes an event by what the rules of its offset say of it, after its identity was taken and before it is counted or becomes a row. */
+  readonly enrich?: (event: Event, rules: DomainRules) => void;
   /** A few words on an event for `tail` and the live page. */
   readonly describe: (event: Event) => Readonly<Record<string, string>>;
 }

@@ -54,6 +54,8 @@ export abstract class Exchange implements BatchMember, Deadlined, GateWaiter {
   readonly route: Route;
   /** Of a GET; empty otherwise. */
   query = '';
+  /** Of an S2S event: the app that its path names; empty otherwise. */
+  appId = '';
   /** Of /v1/events: the content type says that the body is NDJSON. */
   lines = false;
   /** Of the gate: whose bucket further records are taken from. */

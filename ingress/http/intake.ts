@@ -43,7 +43,7 @@ export interface Intake {
 export function bodyLimits(options: IngressOptions): Pick<Intake, 'bodyBytesMax' | 'tooLarge'> {
   const { record_bytes_max: push, events_bytes_max: events } = options;
   return {
-    bodyBytesMax: { push, push_get: 0, events, other: 0 },
-    tooLarge: { push: bodyTooLarge(push), push_get: bodyTooLarge(0), events: bodyTooLarge(events), other: bodyTooLarge(0) },
+    bodyBytesMax: { push, push_get: 0, s2s: push, events, other: 0 },
+    tooLarge: { push: bodyTooLarge(push), push_get: bodyTooLarge(0), s2s: bodyTooLarge(push), events: bodyTooLarge(events), other: bodyTooLarge(0) },
   };
 }

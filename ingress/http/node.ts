@@ -14,7 +14,7 @@ import { Exchange } from './exchange.ts';
 import type { Intake } from './intake.ts';
 import { listenError } from './listen-error.ts';
 import { BAD_REQUEST, CHALLENGE, TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
-import { routeOf, type Route } from './routes.ts';
+import { routeOf, s2sAppId, type Route } from './routes.ts';
 
 /** How often Node looks for connections past their header timeout. Milliseconds. */
 const TIMEOUT_CHECK_INTERVAL_MS = 500;
@@ -99,7 +99,9 @@ class NodeExchange extends Exchange {
 function receive(intake: Intake, request: IncomingMessage, response: ServerResponse): void {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
-  const exchange = new NodeExchange(intake, routeOf(request.method ?? '', mark < 0 ? url : url.slice(0, mark)), response);
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const exchange = new NodeExchange(intake, routeOf(request.method ?? '', path), response);
+  exchange.appId = s2sAppId(path);
   if (mark >= 0) exchange.query = utf8(url.slice(mark + 1));
   const declared = request.headers['content-length'] === undefined ? -1 : Number(request.headers['content-length']);
   let receivedBytes = 0;

@@ -50,7 +50,7 @@ function failure(status: Status, code: string, message: string, extra: { retryAf
 export const PUSH_OK = success('{"received":1}');
 export const PUSH_NOT_JSON = failure(400, 'NOT_JSON', 'the body is not valid JSON; it is kept as a dead letter');
 export const PUSH_NOT_OBJECT = failure(400, 'NOT_OBJECT', 'the body is JSON but not one object; it is kept as a dead letter');
-export const NOT_FOUND = failure(404, 'NOT_FOUND', 'nothing is here: events go to POST /v1/appsflyer/push or POST /v1/events');
+export const NOT_FOUND = failure(404, 'NOT_FOUND', 'nothing is here: events go to POST /v1/appsflyer/push, POST /v1/appsflyer/s2s/inappevent/<app id> or POST /v1/events');
 export const UNSUPPORTED_TYPE = failure(415, 'UNSUPPORTED_TYPE', 'send application/json, application/x-ndjson or text/plain, not compressed');
 export const BODY_TIMEOUT = failure(503, 'BODY_TIMEOUT', 'the body did not arrive in time', { retryAfter: RETRY_SOON });
 export const TOO_MANY_CONNECTIONS = failure(503, 'TOO_MANY_CONNECTIONS', 'too many connections are open', { retryAfter: RETRY_SOON });

@@ -9,6 +9,7 @@ import { RecordFlag, type RecordFlag as RecordFlags } from '../../engine/core/re
 import type { Exchange } from './exchange.ts';
 import { formToJson, looksLikeForm } from './form.ts';
 import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, tooManyRecords, type RejectedRecord, type Reply } from './replies.ts';
+import { withAppId } from './s2s.ts';
 import { splitRecords, type Spans } from './split.ts';
 
 const OPEN_BRACE = 0x7b;
@@ -38,6 +39,9 @@ export function takeBody(exchange: Exchange, bytes: Buffer, length: number): voi
     case 'push_get':
       takeQuery(exchange);
       break;
+    case 's2s':
+      takeS2s(exchange, bytes, length);
+      break;
     case 'events':
       takeEvents(exchange, bytes, length);
       break;
@@ -62,6 +66,18 @@ function takeOne(exchange: Exchange, bytes: Buffer, length: number, known: Recor
   else if (!exchange.append(partitioner.partition, flags, bytes, 0, length)) exchange.conclude(JOURNAL_BUSY);
   else if (flags === RecordFlag.none) exchange.conclude(PUSH_OK);
   else exchange.conclude((flags & RecordFlag.malformed) === 0 ? PUSH_NOT_OBJECT : PUSH_NOT_JSON);
+}
+
+/** The journaled record tells its app by itself: the one of the path, last, so that it wins over one that the body names. */
+function takeS2s(exchange: Exchange, bytes: Buffer, length: number): void {
+  const { partitioner, options, tooLarge } = exchange.intake;
+  const record = withAppId(bytes, length, exchange.appId);
+  if (record !== null) partitioner.locate(record, 0, record.byteLength);
+  // What is no object keeps its own bytes.
+  if (record === null || partitioner.flags !== RecordFlag.none) takeOne(exchange, bytes, length, RecordFlag.none);
+  else if (record.byteLength > options.record_bytes_max) exchange.conclude(tooLarge.s2s);
+  else if (!exchange.charge(record.byteLength)) exchange.conclude(REFUSED.BUSY);
+  else takeOne(exchange, record, record.byteLength, RecordFlag.none);
 }
 
 function takeQuery(exchange: Exchange): void {

@@ -19,7 +19,7 @@ import { Exchange } from './exchange.ts';
 import type { Intake, PortUse } from './intake.ts';
 import { listenError } from './listen-error.ts';
 import { CHALLENGE, TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
-import { EVENTS, PUSH, PUSH_GET, routeOf, type Route } from './routes.ts';
+import { EVENTS, PUSH, PUSH_GET, routeOf, s2sAppId, type Route } from './routes.ts';
 import type { TlsMaterial } from '../tls/tls-files.ts';
 import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './uws-api.ts';
 
@@ -141,7 +141,9 @@ function newListener(uws: UwsModule, intake: Intake, connections: { count: numbe
   });
   const others = (route: Route) => (response: UwsResponse, request: UwsRequest) => {
     const method = request.getCaseSensitiveMethod();
-    const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, request.getUrl()), response, listener, method === 'HEAD');
+    const path = request.getUrl();
+    const exchange = new UwsExchange(intake, route.fixed === null ? route : routeOf(method, path), response, listener, method === 'HEAD');
+    exchange.appId = s2sAppId(path);
     exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'), headOf(response, request));
   };
   app.post(EVENTS.path, others(EVENTS));

@@ -92,7 +92,7 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
       assert(cursor.next(), 'a slice has the records that it counts');
       const verdict = verdicts[index];
       if (verdict !== Verdict.accepted && verdict !== Verdict.late) continue;
-      const event = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source);
+      const event = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source, batch.receivedAtMs);
       if (typeof event === 'string') {
         undecodable++;
         continue;

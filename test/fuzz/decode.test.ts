@@ -9,14 +9,18 @@ import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../actors/appsflyer/decode.ts';
 import { decodeReference } from '../../actors/appsflyer/decode-reference.ts';
 import type { FieldTable } from '../../actors/appsflyer/field-table.ts';
-import { Field, FIELD_NAMES } from '../../actors/appsflyer/fields.ts';
+import { eventProperties } from '../../actors/appsflyer/event-properties.ts';
+import { Field, FIELD_NAMES, MadeField } from '../../actors/appsflyer/fields.ts';
 import { IdentityWriter } from '../../actors/appsflyer/identity.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { Scanner } from '../../actors/appsflyer/scan/scanner.ts';
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
 import { createPartitioner } from '../../engine/core/partition-key.ts';
 import { RecordSource } from '../../engine/core/record.ts';
+import { withAppId } from '../../ingress/http/s2s.ts';
+import { textOf } from '../support/text-bytes.ts';
 import { AWKWARD, embed, mutate, Random, realistic } from './json-bytes.ts';
+import { messageBytes, PARAMETERS } from './mutate-json.ts';
 
 const scanner = new Scanner();
 const fast = scanner.fields;
@@ -26,6 +30,10 @@ const decode = createDecoder();
 const fieldsOf = (table: FieldTable): Record<string, string> =>
   Object.fromEntries(FIELD_NAMES.map((name, field) => [name, table.has(field as Field) ? table.text(field as Field) : '(absent)']));
 
+const writer = new IdentityWriter();
+/** Source and type of what was accepted. */
+const shapes = new Set<string>();
+
 let sure = 0;
 let valid = 0;
 function compare(body: Buffer, random: Random): void {
@@ -33,7 +41,15 @@ function compare(body: Buffer, random: Random): void {
   const isSure = scanner.scan(bytes, start, end);
   const rejected = decodeReference(bytes, start, end, slow);
   if (rejected === null) valid++;
-  decode(bytes, start, end, RecordSource.push);
+  // Of whatever shape it is taken for: it never raises, and what it accepts can be told from all others and shown.
+  for (const source of [RecordSource.push, RecordSource.s2s, RecordSource.pull]) {
+    const event = decode(bytes, start, end, source, 0);
+    if (typeof event === 'string') continue;
+    shapes.add(`${source} ${event.eventType}`);
+    if (writer.text(event, 'push-ms') === '') expect(event).toBe('an event with an identity');
+    const properties = textOf(eventProperties(event));
+    if (properties !== null) JSON.parse(properties);
+  }
   if (!isSure) return;
   sure++;
   const shown = body.toString('latin1').slice(0, 3_000);
@@ -63,6 +79,18 @@ describe('scanner and reference decoder agree', () => {
     // The fuzzer would prove nothing if the fast decoder were seldom sure, or if few inputs were valid.
     expect(sure).toBeGreaterThan(valid / 10);
     expect(valid).toBeGreaterThan(500);
+  });
+
+  it('for messages changed token by token, of every shape', () => {
+    const random = new Random(Number(process.env.FUZZ_SEED ?? 20_261_129));
+    const end = performance.now() + Number(process.env.FUZZ_MS ?? 1_000);
+    while (performance.now() < end) {
+      const body = messageBytes(random);
+      const brace = body.lastIndexOf('}');
+      const kind = `,"millrace_kind":"${random.pick(['ad-revenue', 'uninstall', 'detection', 'constructor'])}"}`;
+      compare(brace > 1 && random.below(2) === 0 ? Buffer.concat([body.subarray(0, brace), Buffer.from(kind)]) : body, random);
+    }
+    for (const shape of [`${RecordSource.s2s} s2s-copy`, `${RecordSource.pull} ad-revenue`, `${RecordSource.pull} uninstall`]) expect([...shapes]).toContain(shape);
   });
 
   it('for any JSON object built around wanted keys', () => {
@@ -156,6 +184,10 @@ describe('the reference decoder', () => {
   });
 });
 
+/** A message in whose parameters alone a user may stand. */
+const withoutIds = (random: Random, source: 'push' | 's2s'): Buffer =>
+  Buffer.from(source === 'push' ? `{"app_id":"com.example.shop","event_name":"e","event_time":"2026-05-03 10:15:42.318","event_value":${random.pick(PARAMETERS)}}` : `{"eventName":"e","appsflyer_id":"0","eventValue":${random.pick(PARAMETERS)}}`);
+
 describe('door and identity', () => {
   it('meet: events of one identity always lie in one partition', () => {
     const partitioner = createPartitioner(appsflyerPipeline.partitionKey, 65_521);
@@ -164,10 +196,17 @@ describe('door and identity', () => {
     const seen = new Map<string, number>();
     const end = performance.now() + Number(process.env.FUZZ_MS ?? 1_000) / 4;
     let repeated = 0;
+    const hidden = { push: 0, s2s: 0 };
     while (performance.now() < end) {
-      const { bytes, start, end: last } = embed(mutate(random, realistic(random)), random);
-      const event = decode(bytes, start, last, RecordSource.push);
+      const source = random.pick(['push', 's2s'] as const);
+      const kind = random.below(3);
+      const body = kind === 0 ? mutate(random, realistic(random)) : kind === 1 ? messageBytes(random) : withoutIds(random, source);
+      const record = source === 's2s' ? withAppId(body, body.byteLength, 'com.example.shop') : body;
+      if (record === null) continue;
+      const { bytes, start, end: last } = embed(record, random);
+      const event = decode(bytes, start, last, RecordSource[source], 0);
       if (typeof event === 'string' || event.userField < 0) continue;
+      if (event.userField === MadeField.hiddenUser) hidden[source]++;
       partitioner.locate(bytes, start, last);
       const name = identity.text(event, 'push+pull-seconds');
       const before = seen.get(name);
@@ -176,5 +215,6 @@ describe('door and identity', () => {
       seen.set(name, partitioner.partition);
     }
     expect(repeated).toBeGreaterThan(10);
+    expect(Math.min(hidden.push, hidden.s2s)).toBeGreaterThan(0);
   });
 });

@@ -2,7 +2,7 @@
  * Hostile bytes for the decoders: a seeded generator, realistic messages, mutations of them, and a table of awkward cases.
  */
 
-import { ORGANIC_INSTALL, PURCHASE, SKAN_INSTALL } from '../unit/appsflyer/messages.ts';
+import { ORGANIC_INSTALL, PURCHASE, S2S_PURCHASE, SKAN_INSTALL, V1_PURCHASE } from '../unit/appsflyer/messages.ts';
 
 /** A small seeded generator (mulberry32), so that a failure can be repeated. */
 export class Random {
@@ -32,9 +32,10 @@ const PIECES = [
   ' ', '\n', '\t', '\r', '\u000b', '\u0000', '\u001f', '\u007f', '\u00e9', '\u6771', '\ud83d\ude80', '\ufeff', '\u2028', 'null', 'true', 'false', 'NaN', '-', '0', '-0', '01', '1e5', '1E+2',
   '1.', '.5', '1.50', '123456789012345678901', '1e400', 'N/A', 'NULL', '""', '{}', '[]', '{ "a":1}', '__proto__', '"__proto__":{"app_id":"p"}', ',"event_value":{"a":[1,{"b":"}"}]}',
   ',"event_value":"{\\"a\\":\\"\\u00e9\\"}"', ',"event_name":7', ',"event_time":"2026-01-01 00:00:00"', ',"is_primary_attribution":"0"', '/*x*/', "'",
+  ',"appsflyer_device_id":"d"', ',"currency":"USD"', ',"api_version":"2.0"', ',"eventName":"e"', ',"appsflyer_id":""', ',"event_value":"{\\"user_id\\":\\"h\\"}"', ',"eventValue":"{\\"params\\":{\\"user_id\\":7}}"',
 ] as const;
 
-const BASES = [PURCHASE, ORGANIC_INSTALL, SKAN_INSTALL] as const;
+const BASES = [PURCHASE, ORGANIC_INSTALL, SKAN_INSTALL, V1_PURCHASE, S2S_PURCHASE] as const;
 
 /** A realistic message in one of the ways that senders write JSON. */
 export function realistic(random: Random): string {

@@ -7,11 +7,17 @@ import { AWKWARD, mutate, type Random, realistic } from './json-bytes.ts';
 
 /** Strings, numbers, words, marks, and the white space between them. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[a-z]+|[[\]{}:,]|\s+/g;
-const KEYS = ['event_revenue_usd', 'skad_revenue', 'skad_version', 'campaign', 'media_source', 'app_id', 'appsflyer_id', 'customer_user_id', 'advertising_id', 'idfa', 'idfv', 'android_id', 'amazon_aid', 'oaid', 'imei', 'event_uuid', 'event_name', 'event_time', 'event_value', 'event_revenue', 'is_primary_attribution', 'x', '__proto__', ''];
+const KEYS = ['millrace_kind', 'event_type', 'placement', 'install_time', 'selected_currency', 'revenue_in_selected_currency', 'appsflyer_device_id', 'event_value', 'eventValue', 'eventName', 'eventTime', 'currency', 'attribution_type', 'fb_campaign_id', 're_targeting_conversion_type', 'api_version', 'event_revenue_usd', 'skad_revenue', 'skad_version', 'campaign', 'media_source', 'app_id', 'appsflyer_id', 'customer_user_id', 'advertising_id', 'idfa', 'idfv', 'android_id', 'amazon_aid', 'oaid', 'imei', 'event_uuid', 'event_name', 'event_time', 'event_value', 'event_revenue', 'is_primary_attribution', 'x', '__proto__', ''];
 const VALUES = [
+  '"constructor"', '"__proto__"', '"ad-revenue"', '"uninstall"', '"in-app-event"', '"organic"', '"USD"', '"install"',
   '""', '"u"', '"N/A"', '"NULL"', '"null"', '"0"', '"00000000-0000-0000-0000-000000000000"', '"\\u0041"', '"\\ud83d\\ude80"', '"\\ud800"', '"é"', '"東京"', '"\\/"', '"\\""', '"\\\\"', '"a\\tb"', '"app_id"', '"appsflyer_id"',
   '",\\"app_id\\":\\"q\\""', '"{"', '"}"', '"{ "', '"\\u00e9"', 'null', 'true', 'false', '0', '-0', '7', '1e400', '1E+2', '-1.50', '9007199254740993', '123456789012345678901234567890', '[]', '{}', '[{}]', '[{"app_id":"in"}]',
   '{"app_id":"in","appsflyer_id":"in"}', '{ "appsflyer_id":"in"}', '{"a":{"b":[1,{"idfa":"in"}]}}', '["app_id"]', '["x","app_id","y"]',
+];
+/** Parameters: whole, encoded twice, not encoded, cut; with a user, an amount, or neither. */
+export const PARAMETERS = [
+  '"{\\"user_id\\":\\"h1\\"}"', '"{\\"user_id\\":12345678901234567890}"', '"{\\"params\\":{\\"user_id\\":\\"h\\u00e9\\"}}"', '"\\"{\\\\\\"user_id\\\\\\":\\\\\\"h1\\\\\\"}\\""', '{"user_id":"h1"}', '{"params":{"customer_user_id":7}}',
+  '"{\\"user_id\\":\\"0\\",\\"userId\\":\\"h2\\"}"', '"{\\"user_id\\":\\"h1"', '"{\\"af_revenue\\":1.5,\\"af_currency\\":\\"USD\\"}"', '"{\\"af_revenue\\":\\"-3\\"}"', '"{\\"af_revenue\\":1"', '"{}"', '"[]"', '"{\\"user_id\\":\\"\\\\ud800\\"}"',
 ];
 const SPACES = [' ', '\n', '\r\n', '\t', '  ', '\n\n\t '];
 
@@ -35,6 +41,7 @@ const IDS = ['"-5"', '"+6"', '"u"', '"7"'];
 
 function valueOf(random: Random, key: string): string {
   if (random.below(2) === 0) return random.pick(VALUES);
+  if (key.toLowerCase().replace('_', '') === 'eventvalue') return random.pick(PARAMETERS);
   return key.includes('revenue') ? random.pick(AMOUNTS) : random.pick(IDS);
 }
 

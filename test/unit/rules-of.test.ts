@@ -40,6 +40,13 @@ describe('the journaled rules', () => {
     expect(rules({}).domain).not.toHaveProperty('apps');
   });
 
+  it('hold the rules of the domain that are not the default, and no others: what a default journals does not change', () => {
+    expect(rules({}).domain).toEqual({ conversionEvents: ['af_purchase', 'af_subscribe', 'af_start_trial', 'af_complete_registration'] });
+    const declared = rules({ apps: { s2s_authoritative: ['id1'] } }).domain;
+    expect(declared).toMatchObject({ s2sAuthoritativeApps: ['id1'] });
+    expect([...appsflyerPipeline.domainRules(declared).s2sAuthoritativeApps]).toEqual(['id1']);
+  });
+
   it('name a dimension that there is not', () => {
     expect(() => rules({ cells: { dimension_limits: { contry: 5 } } })).toThrow(/cells\.dimension_limits\.contry.*country/);
   });

@@ -34,6 +34,28 @@ const textOf = (body: Record<string, unknown>, key: string): string => {
   return typeof value === 'string' ? value : typeof value === 'boolean' ? String(value) : '';
 };
 
+/** The user in parameters, as a plain reading has it: numbers are quoted, so that they keep their digits. */
+function hiddenUser(value: unknown): string {
+  let parameters: unknown = value;
+  for (let encodings = 0; encodings < 3 && typeof parameters === 'string'; encodings++) {
+    try {
+      JSON.parse(parameters);
+      parameters = JSON.parse(quoteNumbers(parameters)) as unknown;
+    } catch {
+      return '';
+    }
+  }
+  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) return '';
+  const holders = [parameters, (parameters as Record<string, unknown>)['params']].filter((each) => typeof each === 'object' && each !== null && !Array.isArray(each)) as Record<string, unknown>[];
+  for (const holder of holders) {
+    for (const name of ['customer_user_id', 'user_id', 'userId']) {
+      const user = Object.hasOwn(holder, name) ? holder[name] : '';
+      if (typeof user === 'string' && !spec.isPlaceholder(user)) return user;
+    }
+  }
+  return '';
+}
+
 interface Place {
   readonly partition: number;
   readonly flags: number;
@@ -51,7 +73,8 @@ export function expectedPlace(bytes: Buffer): Place {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return { partition: byContent, flags: RecordFlag.notObject };
   const body = JSON.parse(quoteNumbers(bytes.toString())) as Record<string, unknown>;
   const scope = textOf(body, spec.scope);
-  const user = spec.users.map((key) => textOf(body, key)).find((value) => value !== '' && !spec.isPlaceholder(value));
+  const named = spec.users.map((key) => textOf(body, key)).find((value) => value !== '' && !spec.isPlaceholder(value));
+  const user = named ?? ['event_value', 'eventValue'].map((key) => hiddenUser(body[key])).find((value) => value !== '');
   if (scope === '' || user === undefined) return { partition: byContent, flags: RecordFlag.none };
   return { partition: hashOf(user, hashOf(scope, 0)) % PARTITIONS, flags: RecordFlag.none };
 }

@@ -135,7 +135,7 @@ export function identityTarget(changeIdentity: (text: string, bytes: Buffer) => 
   const partitioner = createPartitioner(appsflyerPipeline.partitionKey, 65_521);
   const fingerprint = new Uint32Array(4);
   const meaningOf = (bytes: Buffer): Meaning => {
-    const event = decode(bytes, 0, bytes.byteLength, RecordSource.push);
+    const event = decode(bytes, 0, bytes.byteLength, RecordSource.push, 0);
     if (typeof event === 'string') return { verdict: event, derived: [], identities: [], partition: 0 };
     const identities = (['push-ms', 'push+pull-seconds'] as const).flatMap((mode) => {
       identity.fingerprint(event, mode, fingerprint);

@@ -116,6 +116,63 @@ describe.each(DOORS)('on the %s door', (door) => {
     });
   });
 
+  describe('an S2S event', () => {
+    const S2S = '/v1/appsflyer/s2s/inappevent/';
+    const send = (url: string, app: string, body: string | Buffer, headers: Readonly<Record<string, string>> = {}) => ask(url + S2S + app, { method: 'POST', body: Buffer.from(body as string), headers });
+
+    it('is answered once it is durable, whatever its content type, and journaled with the app of its path', async () => {
+      const { url, log, ingress } = await open(door);
+      const body = '{"appsflyer_id":"7","eventName":"é","eventValue":"","app_id":"theirs"}\n';
+      for (const type of ['application/json', 'text/plain', 'image/png']) expect(await send(url, 'com.example.shop?x=1', body, { 'Content-Type': type })).toMatchObject({ status: 200, body: { received: 1 } });
+      const record = '{"appsflyer_id":"7","eventName":"é","eventValue":"","app_id":"theirs","app_id":"com.example.shop"}';
+      const expected = partitioner();
+      expected.locate(Buffer.from(record), 0, Buffer.byteLength(record));
+      expect(log.records.map(({ bytes, source, flags, partition }) => [bytes.toString(), source, flags, partition])).toEqual(Array.from({ length: 3 }, () => [record, RecordSource.s2s, RecordFlag.none, expected.partition]));
+      expect(ingress.stats()).toMatchObject({ requests: { s2s: { 200: 3 } }, records: { s2s: 3 } });
+    });
+
+    it.each([
+      ['nothing', '', 'NOT_JSON'],
+      ['no JSON', 'eventName=x', 'NOT_JSON'],
+      ['half an object', '{"eventName":"x"', 'NOT_JSON'],
+      ['something behind an object', '{"eventName":"x"}x', 'NOT_JSON'],
+      ['an array', '[{"eventName":"x"}]', 'NOT_OBJECT'],
+      ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]), 'NOT_JSON'],
+    ])('of %s keeps its own bytes with a flag, and is answered with 400', async (_, body, code) => {
+      const { url, log } = await open(door);
+      expect(await send(url, 'id1', body)).toMatchObject({ status: 400, code });
+      expect(log.records).toMatchObject([{ bytes: Buffer.from(body as string), source: RecordSource.s2s, flags: code === 'NOT_JSON' ? RecordFlag.malformed : RecordFlag.notObject }]);
+    });
+
+    it('may be above the 1 KB that AppsFlyer takes, in pieces, up to a record with its app id', async () => {
+      const rig = await open(door, { record_bytes_max: 4_096 });
+      const body = (bytes: number): string => `{"eventValue":"${'x'.repeat(bytes - 17)}"}`;
+      expect((await send(rig.url, 'id1', body(2_000))).status).toBe(200);
+      const whole = 4_096 - ',"app_id":"id1"'.length;
+      expect((await send(rig.url, 'id1', body(whole))).status).toBe(200);
+      expect(await send(rig.url, 'id1', body(whole + 1))).toMatchObject({ status: 413, code: 'TOO_LARGE' });
+      expect(await send(rig.url, 'id1', body(4_097))).toMatchObject({ status: 413, code: 'TOO_LARGE' });
+      expect(rig.log.records.map(({ bytes }) => bytes.byteLength)).toEqual([2_000 + ',"app_id":"id1"'.length, 4_096]);
+      await untilQuiet(rig);
+    });
+
+    it('has a path with an app id, and one method', async () => {
+      const { url, log } = await open(door);
+      expect(await send(url, '', '{}')).toMatchObject({ status: 404 });
+      expect(await send(url, 'a%22b', '{}')).toMatchObject({ status: 404 });
+      expect(await send(url, 'a/b', '{}')).toMatchObject({ status: 404 });
+      expect(await ask(`${url}${S2S}id1`)).toMatchObject({ status: 405 });
+      expect((await ask(`${url}${S2S}id1`, { method: 'OPTIONS' })).status).toBe(204);
+      expect(log.records).toEqual([]);
+    });
+
+    it('is refused with 503 like a push while the journal cannot take it', async () => {
+      const { url, log } = await open(door);
+      log.fail = 'DISK_FULL';
+      expect(await send(url, 'id1', '{}')).toMatchObject({ status: 503, code: 'DISK_FULL' });
+    });
+  });
+
   describe('a request with many records', () => {
     const send = (url: string, body: string | Buffer, type?: string) => ask(url + EVENTS, { method: 'POST', body: Buffer.from(body as string), headers: type === undefined ? {} : { 'Content-Type': type } });
 

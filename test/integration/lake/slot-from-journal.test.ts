@@ -67,7 +67,7 @@ function judge(directory: string, partition: number, durable: Offset): SlotShare
     for (const slice of batch.slices) {
       cursor.reset(batch, slice);
       while (cursor.next()) {
-        const event = appsflyerPipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source);
+        const event = appsflyerPipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source, batch.receivedAtMs);
         if (typeof event === 'string') {
           verdicts.push(Verdict.rejected);
           continue;

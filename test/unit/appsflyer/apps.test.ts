@@ -9,7 +9,7 @@ const rules = (apps?: object): AppsflyerRules => parseAppsflyerRules(apps === un
 
 function event(fields: object = {}): AppsflyerEvent {
   const bytes = Buffer.from(JSON.stringify({ ...PURCHASE, ...fields }));
-  const decoded = pipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push);
+  const decoded = pipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push, 0);
   if (typeof decoded === 'string') throw new Error(decoded);
   return decoded;
 }

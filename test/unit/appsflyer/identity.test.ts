@@ -11,14 +11,14 @@ const writer = new IdentityWriter();
 
 const identityOf = (message: unknown, mode: DedupeMode = 'push-ms', source: RecordSource = RecordSource.push): string => {
   const bytes = encode(message);
-  const event = decode(bytes, 0, bytes.byteLength, source);
+  const event = decode(bytes, 0, bytes.byteLength, source, 0);
   if (typeof event === 'string') throw new Error(`rejected: ${event}`);
   return writer.text(event, mode);
 };
 
 const hexOf = (message: unknown): string => {
   const bytes = encode(message);
-  const event = decode(bytes, 0, bytes.byteLength, RecordSource.push);
+  const event = decode(bytes, 0, bytes.byteLength, RecordSource.push, 0);
   if (typeof event === 'string') throw new Error(`rejected: ${event}`);
   const words = new Uint32Array(4);
   expect(writer.fingerprint(event, 'push-ms', words)).toBe(true);
@@ -85,8 +85,33 @@ describe('identity', () => {
 
   it('keeps rows of other kinds apart from messages', () => {
     const copy = variant(PURCHASE, { millrace_kind: 's2s-copy' });
-    expect(identityOf(copy, 'push-ms', RecordSource.s2s)).toBe(`8:s2s-copy,${identityOf(PURCHASE)}`);
+    for (const message of [copy, PURCHASE]) expect(identityOf(message, 'push-ms', RecordSource.s2s)).toBe(`8:s2s-copy,${identityOf(PURCHASE)}`);
     expect(identityOf(copy)).toBe(identityOf(PURCHASE));
+  });
+
+  it('tells rows of ad revenue apart by where the ad stood, and by nothing else that they carry', () => {
+    const row = { ...variant(PURCHASE, { millrace_kind: 'ad-revenue', monetization_network: 'n', placement: 'top' }) };
+    const of = (changes: object): string => identityOf({ ...row, ...changes }, 'push-ms', RecordSource.pull);
+    expect(of({})).toBe(`10:ad-revenue,${identityOf(PURCHASE)}8:n\u001f\u001f\u001ftop\u001f,`);
+    for (const name of ['monetization_network', 'mediation_network', 'ad_unit', 'placement', 'segment']) expect(of({ [name]: 'other' })).not.toBe(of({}));
+    for (const changes of [{ impressions: '7' }, { event_revenue_usd: '1' }, { millrace_kind: 'ad-revenue', other: 'x' }]) expect(of(changes)).toBe(of({}));
+    expect(of({ monetization_network: '', placement: undefined })).toBe(`10:ad-revenue,${identityOf(PURCHASE)}-,`);
+  });
+
+  it('is that of Push v2 for what stands under other names', () => {
+    const { appsflyer_id, ...others } = PURCHASE;
+    expect(identityOf({ ...others, appsflyer_device_id: appsflyer_id })).toBe(identityOf(PURCHASE));
+    const { event_name, event_value, event_time, conversion_type, campaign_type, ...rest } = PURCHASE;
+    expect(identityOf({ ...rest, eventName: event_name, eventValue: event_value, eventTime: event_time }, 'push-ms', RecordSource.s2s)).toBe(
+      `8:s2s-copy,${identityOf({ ...PURCHASE, conversion_type: undefined, campaign_type: undefined })}`,
+    );
+    expect([conversion_type, campaign_type]).toEqual(['install', 'ua']);
+  });
+
+  it('holds the user that only event_value names, with an ad beside', () => {
+    const row = { app_id: 'a', event_name: 'e', event_time: '1970-01-01 00:00:01', event_value: '{"user_id":"u7"}' };
+    expect(identityOf(row)).toBe('1:a,2:u7,1:e,4:1000,16:{"user_id":"u7"},-,-,4:true,');
+    expect(identityOf({ ...row, millrace_kind: 'ad-revenue', segment: 's' }, 'push-ms', RecordSource.pull)).toBe('10:ad-revenue,1:a,2:u7,1:e,4:1000,16:{"user_id":"u7"},-,-,4:true,5:\u001f\u001f\u001f\u001fs,');
   });
 
   it('cannot be forged by moving text between parts', () => {

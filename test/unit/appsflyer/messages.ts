@@ -71,6 +71,54 @@ export const ORGANIC_INSTALL: Readonly<Record<string, unknown>> = {
   app_version: '4.2.0',
 };
 
+/** Push v1 as receivers have published it, with invented data: times without milliseconds, all texts by GET. */
+export const V1_PURCHASE: Readonly<Record<string, unknown>> = {
+  re_targeting_conversion_type: '',
+  is_retargeting: 'false',
+  app_id: 'com.example.shop',
+  platform: 'android',
+  event_type: 'in-app-event',
+  attribution_type: 'regular',
+  event_time: '2018-09-26 20:13:55',
+  event_time_selected_timezone: '2018-09-27 04:13:55.000+0800',
+  event_name: 'af_purchase',
+  event_value: '{"af_revenue":11.21,"af_currency":"USD","af_content_id":"sku-7"}',
+  currency: 'USD',
+  selected_currency: 'USD',
+  revenue_in_selected_currency: '',
+  cost_per_install: '',
+  click_time: '2018-09-26 09:14:10',
+  install_time: '2018-09-26 19:32:07',
+  agency: '',
+  campaign: '',
+  media_source: 'Facebook Ads',
+  fb_campaign_id: '23842700000000001',
+  fb_campaign_name: 'spring_br',
+  fb_adset_id: '23842700000000002',
+  country_code: 'BR',
+  appsflyer_device_id: '1537990322285-5695151094453348220',
+  customer_user_id: '',
+  advertising_id: '124ac36d-fb3b-45d4-b75d-820f7d872af3',
+  device_brand: 'x',
+  download_time: '2018-09-26 19:32:02',
+  http_referrer: '',
+};
+
+/** What a server sends to the S2S API, with the app id that the door puts in. */
+export const S2S_PURCHASE: Readonly<Record<string, unknown>> = {
+  appsflyer_id: '1718000000123-4500123456789012345',
+  customer_user_id: 'u-1001',
+  eventName: 'af_purchase',
+  eventValue: '{"af_revenue":"6","af_content_type":"wallets","af_content_id":"15854"}',
+  eventCurrency: 'USD',
+  eventTime: '2026-05-03 10:15:42.318',
+  ip: '192.0.2.1',
+  os: '14.5.1',
+  bundleIdentifier: 'com.example.shop',
+  af_events_api: 'true',
+  app_id: 'id1234567890',
+};
+
 /** Made from the field list of two advertisers' tables. */
 export const SKAN_INSTALL: Readonly<Record<string, unknown>> = {
   app_id: 'id1234567890',

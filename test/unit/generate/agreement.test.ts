@@ -67,7 +67,7 @@ describe('the pipeline', () => {
     const fingerprint = new Uint32Array(4);
     for (const message of stream(11, 5_000, 1_000)) {
       const bytes = Buffer.from(jsonOf(message));
-      const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push);
+      const event = appsflyerPipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push, 0);
       const said = eventOf(message);
       if (typeof event === 'string' || typeof said === 'string') {
         expect(event, message.body).toBe(said);

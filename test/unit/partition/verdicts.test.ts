@@ -8,7 +8,7 @@ import { MS_PER_HOUR, MS_PER_MINUTE } from '../../../engine/core/types.ts';
 import { foldAll, newStore, openPartition, openToy } from './harness.ts';
 import { LogBuilder, sliceOf, TestCursor } from './log-builder.ts';
 import { TEN, codeOf, folded, logWith, sale, verdicts } from './sales.ts';
-import { toyPipeline } from './toy-pipeline.ts';
+import { toyPipeline, toyRules } from './toy-pipeline.ts';
 
 describe('the verdict on a record', () => {
   it('is given in order: poison, flags, decoding, event time, identity, repeat, lateness', () => {
@@ -61,6 +61,28 @@ describe('the verdict on a record', () => {
     for (let at = 1; at <= 3_700; at++) short.batch(TEN + 10 * MS_PER_HOUR + at * 2_000);
     short.batch(TEN + 13 * MS_PER_HOUR, [again]);
     expect(verdicts(folded(short))).toEqual(['accepted', 'duplicate', 'accepted']);
+  });
+
+  it('comes before what the rules change in an event: by the rules of its day, once, after its identity and before it counts', () => {
+    const calls: string[] = [];
+    const partition = openPartition(
+      {
+        ...toyPipeline,
+        fingerprint: (event, mode, out) => (calls.push(`identity ${event.city}`), toyPipeline.fingerprint(event, mode, out)),
+        enrich: (event, rules) => {
+          calls.push(`enrich ${event.city} by ${rules.kinds.join()}`);
+          Object.assign(event, { city: 'changed' });
+        },
+      },
+      newStore(),
+    );
+    const again = sale({ city: 'own' });
+    const log = logWith({ domain: { kinds: ['a'] } });
+    log.batch(TEN, [again, again]);
+    log.batch(TEN + 1, [sale({ city: 'other' })], [{ type: 'rules', rules: toyRules({ domain: { kinds: ['b'] } }) }]);
+    foldAll(partition, log.batches);
+    expect(calls).toEqual(['identity own', 'enrich own by a', 'identity own', 'identity other', 'enrich other by b']);
+    expect(partition.tail(3).map(({ dimensions }) => dimensions.split('\u001f')[1] ?? '').filter((city) => city !== '')).toEqual(['changed', 'changed']);
   });
 
   it('needs rules before the first record', () => {
