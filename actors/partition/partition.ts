@@ -10,12 +10,12 @@
 
 import type { CellName, PartitionReport } from '../../engine/core/cell.ts';
 import { CellKind } from '../../engine/core/cell.ts';
-import type { DeadLetter } from '../../engine/core/dead-letter.ts';
+import type { DeadLetter, KeptLetter } from '../../engine/core/dead-letter.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import { sumOfOffsets, type LogBatch, type LogSlice, type RecordCursor } from '../../engine/core/log.ts';
 import { REJECT_CODES, Verdict } from '../../engine/core/record.ts';
-import { decodeControl, type ControlRecord, type Rules } from '../../engine/core/rules.ts';
+import { deadLetterDefaults, decodeControl, type ControlRecord, type Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { assert, type Epoch, type Offset, type PartitionId } from '../../engine/core/types.ts';
 import { CellChanges } from './cell-changes.ts';
@@ -110,7 +110,7 @@ export class Partition<Event, DomainRules> {
     this.#reports = new Reports(id, this.#table, this.#changes, this.#time, this.#hourMs);
     this.#dedupe = openDedupe({ store, table: TABLES.dedupe, memoryBytesMax: options.dedupeMemoryBytesMax, ...(options.dedupePages && { pages: options.dedupePages }), ...options.dedupeBounds });
     this.#outbox = new Outbox(id, store);
-    this.#deadLetters = new DeadLetters(store, options.deadLetterBytesMax);
+    this.#deadLetters = new DeadLetters(store);
     this.#tail = new Tail(options.tailEntries ?? TAIL_ENTRIES);
     this.#judge = new Judge({
       pipeline,
@@ -277,8 +277,13 @@ export class Partition<Event, DomainRules> {
   }
 
   /** The newest first; `before`: only those with a lower id. */
-  deadLetters(limit: number, before?: number): DeadLetter[] {
+  deadLetters(limit: number, before?: number): KeptLetter[] {
     return this.#deadLetters.newest(limit, before);
+  }
+
+  /** The dead letter of that id, or the next newer one. */
+  deadLetterAtOrAfter(id: number): DeadLetter | null {
+    return this.#deadLetters.atOrAfter(id);
   }
 
   /** The last records, the newest first. */
@@ -287,7 +292,6 @@ export class Partition<Event, DomainRules> {
   }
 
   stats(): PartitionStats {
-    const { bytes, expired } = this.#deadLetters.figures;
     return {
       rejects: Object.fromEntries(REJECT_CODES.map((code, index) => [code, this.#judge.rejects[index] as number])),
       sequence: this.#sequence,
@@ -298,12 +302,11 @@ export class Partition<Event, DomainRules> {
       cellsInMemory: this.#table.count,
       dedupeEntries: this.#dedupe.entries,
       dedupeMemoryBytes: this.#dedupe.memoryBytes,
-      deadLetterBytes: bytes,
-      deadLettersExpired: expired,
       slotsWaiting: this.#outbox.passedCount,
       checkpointPressure: this.checkpointPressure,
-      alarms: this.#counter.alarms(),
+      alarms: [...this.#counter.alarms(), ...this.#deadLetters.alarms(this.#foldedAtMs)],
       // At the end: each property after a spread costs a microsecond on Node 20.
+      ...this.#deadLetters.figures,
       ...this.#judge.conservation,
     };
   }
@@ -319,6 +322,7 @@ export class Partition<Event, DomainRules> {
       table: this.#table,
       hourMs: this.#hourMs,
       dedupeDigest: this.#dedupe.digest(),
+      deadLetterDigest: this.#deadLetters.digest(),
     });
   }
 
@@ -337,18 +341,23 @@ export class Partition<Event, DomainRules> {
         this.#obey(record.rules);
         this.#areRulesDirty = true;
         break;
+      case 'drop-letters':
+        for (const [partition, ids] of record.letters) if (partition === this.id) this.#deadLetters.drop(ids);
+        break;
     }
   }
 
   #obey(rules: Rules): void {
     this.#rules = rules;
     this.#time.rules = rules;
+    this.#deadLetters.limits = rules.deadLetters ?? deadLetterDefaults(this.#options.partitionCount);
     this.#counter.setRules(rules, this.#options.pipeline.domainRules(rules.domain));
   }
 
   #tick(batch: LogBatch): void {
     this.#sequence++;
     this.#time.tick(batch.receivedAtMs, batch.runningTimeMs);
+    this.#deadLetters.tick(batch.receivedAtMs);
     if (this.#rules === null) return;
     this.#outbox.tick(batch, this.#rules);
     if (this.#time.isStepDue) this.#stepTime();
@@ -438,7 +447,7 @@ export class Partition<Event, DomainRules> {
     this.#generation = state.generation;
     this.#judge.restore(state.conservation, state.rejects);
     this.#time.restore(state.time);
-    this.#deadLetters.restore(state.deadLetters);
     if (rules !== null) this.#obey(rules);
+    this.#deadLetters.restore(state.deadLetters);
   }
 }

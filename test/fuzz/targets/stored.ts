@@ -115,8 +115,8 @@ function readOutbox(entry: Buffer): unknown {
 }
 
 function readDeadLetter(value: Uint8Array): unknown {
-  const letters = new DeadLetters(storeOf(Object.values(TABLES), TABLES.dead, deadKey, value), 1_000_000);
-  letters.restore({ nextId: 2, storedBytes: 0, expired: 0 });
+  const letters = new DeadLetters(storeOf(Object.values(TABLES), TABLES.dead, deadKey, value));
+  letters.restore({ nextId: 2, expired: 0, floorId: 1, strata: [[1, 1, 1, 300, 0, 0]] });
   return letters.newest(10);
 }
 
