@@ -98,10 +98,14 @@ export class Judge<Event, DomainRules> {
   }
 
   #repeat(batch: LogBatch, cursor: RecordCursor, timeMs: number): Verdict {
-    const { hourMs, time, tail } = this.#options;
-    this.conservation.duplicate++;
-    tail.add(batch, cursor.index, Verdict.duplicate, NOT_REJECTED, timeMs - (timeMs % hourMs), '');
+    const { hourMs, time } = this.#options;
     time.see(timeMs, batch.receivedAtMs);
+    return this.#duplicate(batch, cursor, timeMs - (timeMs % hourMs));
+  }
+
+  #duplicate(batch: LogBatch, cursor: RecordCursor, hourStartMs: number): Verdict {
+    this.conservation.duplicate++;
+    this.#options.tail.add(batch, cursor.index, Verdict.duplicate, NOT_REJECTED, hourStartMs, '');
     return Verdict.duplicate;
   }
 
@@ -110,13 +114,9 @@ export class Judge<Event, DomainRules> {
    * settled or gone, is a duplicate, whatever the dedupe mode.
    */
   #again(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {
-    const { deadLetters, tail } = this.#options;
+    const { deadLetters } = this.#options;
     const { letterId, attempt } = cursor;
-    if (!deadLetters.claim(letterId, attempt)) {
-      this.conservation.duplicate++;
-      tail.add(batch, cursor.index, Verdict.duplicate, NOT_REJECTED, 0, '');
-      return Verdict.duplicate;
-    }
+    if (!deadLetters.claim(letterId, attempt)) return this.#duplicate(batch, cursor, 0);
     this.#retryCode = null;
     const verdict = this.#judge(batch, cursor, rules, sequence);
     deadLetters.settle(letterId, { verdict, code: this.#retryCode, atMs: batch.receivedAtMs });

@@ -11,7 +11,6 @@
 import type { CellName, PartitionReport } from '../../engine/core/cell.ts';
 import { CellKind } from '../../engine/core/cell.ts';
 import type { DeadLetter, KeptLetter } from '../../engine/core/dead-letter.ts';
-import { EngineError } from '../../engine/core/errors.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import { sumOfOffsets, type LogBatch, type LogSlice, type RecordCursor } from '../../engine/core/log.ts';
 import { REJECT_CODES, Verdict } from '../../engine/core/record.ts';
@@ -31,6 +30,7 @@ import { Judge } from './judge.ts';
 import { CELL_IDLE_CHECKPOINTS, TABLES, TAIL_ENTRIES, type PartitionOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { PartitionTime } from './partition-time.ts';
+import { foreignJournal, missingBatches, newerPipeline } from './refusals.ts';
 import { Reports, type ReportScope } from './reports.ts';
 import { SeriesTable } from './series-table.ts';
 import { hashState } from './state-hash.ts';
@@ -168,7 +168,7 @@ export class Partition<Event, DomainRules> {
    */
   fold(batch: LogBatch, slice: LogSlice | null, cursor: RecordCursor): void {
     if (batch.sequence <= this.#batchSequence) return;
-    if (batch.sequence !== this.#batchSequence + 1) this.#refuseGap(batch);
+    if (batch.sequence !== this.#batchSequence + 1) throw missingBatches(this.id, this.#batchSequence + 1, batch);
     for (let at = 0; at < batch.controls.length; at++) this.#control(decodeControl(batch.controls[at] as Uint8Array));
     this.#tick(batch);
     if (slice !== null) this.#foldRecords(batch, slice, cursor);
@@ -329,15 +329,11 @@ export class Partition<Event, DomainRules> {
   #control(record: ControlRecord): void {
     switch (record.type) {
       case 'generation':
-        if (record.instance !== this.#options.instance || record.partitionCount !== this.#options.partitionCount) {
-          throw new EngineError('DATA_DIR_FOREIGN', `the journal belongs to instance ${record.instance} with ${record.partitionCount} partitions`, { where: { partition: this.id }, fix: 'put back the journal that belongs to this data directory' });
-        }
+        if (record.instance !== this.#options.instance || record.partitionCount !== this.#options.partitionCount) throw foreignJournal(this.id, record);
         this.#generation = record.generation;
         break;
       case 'rules':
-        if (record.rules.pipelineVersion > this.#options.pipeline.version) {
-          throw new EngineError('DATA_VERSION', `the journal was written under pipeline version ${record.rules.pipelineVersion}, this program has ${this.#options.pipeline.version}`, { where: { partition: this.id }, fix: 'start the newer version' });
-        }
+        if (record.rules.pipelineVersion > this.#options.pipeline.version) throw newerPipeline(this.id, record.rules.pipelineVersion, this.#options.pipeline.version);
         this.#obey(record.rules);
         this.#areRulesDirty = true;
         break;
@@ -405,13 +401,6 @@ export class Partition<Event, DomainRules> {
       if (verdict === Verdict.accepted || verdict === Verdict.late) rows++;
     }
     if (rows > 0) this.#outbox.append(batch, firstSequence, verdicts, count, rows);
-  }
-
-  #refuseGap(batch: LogBatch): never {
-    throw new EngineError('CHECKPOINT_BEFORE_LOG', `partition ${this.id} needs batch ${this.#batchSequence + 1} next, the journal goes on with ${batch.sequence}`, {
-      where: { partition: this.id, offset: batch.offset },
-      fix: 'restore a savepoint: what lies between is no longer in the journal',
-    });
   }
 
   #settleCheckpoint(epoch: Epoch): { readonly sequence: number; readonly hadRules: boolean } {

@@ -7,7 +7,6 @@ const NOT_BUILT = 'not built';
 export const GAPS: readonly Gap[] = [
   { section: 'promises', rule: 'P1: acked by all in-sync Kafka replicas; P2: rebalances; Kafka in the journal\'s place', reason: `${NOT_BUILT}: one machine, with the journal as its log` },
   { section: 'promises', rule: 'P2: power loss of a real disk', reason: 'the disk of the tests is simulated (`unit/log/faulty-disk.ts`); what a real one does after its own power loss cannot be tried here' },
-  { section: 'promises', rule: 'P3: rejected records have a way back', reason: `sending them again is ${NOT_BUILT}; their bytes can be had one by one by /v1/dead-letters` },
   { section: 'promises', rule: 'P4: p99 below 1 s at rated load', reason: 'a test holds one event to a second; the percentiles at a rate are measured by `npm run bench:load`, which is no test' },
   { section: 'journal', rule: 'closed segments are deflated when idle', reason: NOT_BUILT },
   { section: 'door', rule: '401, 403 and 429 are not received', reason: `keys and rate limits are ${NOT_BUILT}: nothing answers so` },
