@@ -28,7 +28,6 @@ export interface ActorSettings {
   readonly checkpointIntervalMs: number;
   /** Per partition. */
   readonly dedupeMemoryBytesMax: number;
-  readonly deadLetterBytesMax: number;
 }
 
 const CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024;
@@ -58,7 +57,6 @@ async function run(): Promise<void> {
       dedupeMemoryBytesMax: settings.dedupeMemoryBytesMax,
       dedupePages,
       values,
-      deadLetterBytesMax: settings.deadLetterBytesMax,
       current,
       isPoison: (batchSequence, index) => poison.size > 0 && poison.has(`${batchSequence}:${index}`),
     });

@@ -1,18 +1,38 @@
-/** Dead letters as people ask for them: the newest by their beginning, one whole, and the last ones for the live page. */
+/** Dead letters as people ask for them: pages of them, one whole, and the last ones for the live page. */
 
-import { SOURCE_NAMES, type RecordSource } from './core/record.ts';
+import { SOURCE_NAMES, VERDICT_NAMES, type RecordSource } from './core/record.ts';
+import { cursorOf, SCOPE_KEY } from './letter-query.ts';
 import type { Daemon } from './main.ts';
 import { errorReply, type AdminReply } from './runtime/admin-server.ts';
-import { mergeLetters } from './runtime/answers.ts';
-import type { ShownLetter, WholeLetter } from './threads/messages.ts';
+import { EVERY_LETTER, LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX, letterState, mergePages } from './runtime/letter-answers.ts';
+import type { LetterFilter, LetterPage, RecordPlace, ShownLetter, WholeLetter } from './threads/messages.ts';
 
 /** On the live page, which is drawn each second. */
 const LAST_REJECTS = 8;
 const LAST_REJECTS_MS = 500;
 
-export async function deadLetters(view: Daemon, limit: number): Promise<{ letters: object[] }> {
-  const answers = await view.engine.asker.ask<ShownLetter[]>({ what: 'dead-letters', limit });
-  return { letters: mergeLetters(answers, limit).map(described) };
+/** With all bytes of each letter a page ends early: it is one string in memory. */
+const WHOLE_BYTES_MAX = 4 * 1024 ** 2;
+
+export interface LetterListing {
+  readonly limit: number;
+  readonly filter?: LetterFilter;
+  readonly before?: RecordPlace | null;
+  readonly whole?: boolean;
+}
+
+export async function deadLetters(view: Daemon, { limit, filter = EVERY_LETTER, before = null, whole = false }: LetterListing): Promise<{ letters: object[]; next_cursor: string | null }> {
+  const pages = await view.engine.asker.ask<LetterPage>({
+    what: 'dead-letters',
+    limit,
+    before,
+    filter,
+    scopeKey: SCOPE_KEY,
+    shownBytesMax: whole ? Infinity : LETTER_SHOWN_BYTES_MAX,
+    bytesMax: whole ? WHOLE_BYTES_MAX : LETTERS_BYTES_MAX,
+  });
+  const { letters, lookedTo } = mergePages(pages, limit);
+  return { letters: letters.map(described), next_cursor: cursorOf(lookedTo) };
 }
 
 function described(letter: ShownLetter): object {
@@ -26,6 +46,9 @@ function described(letter: ShownLetter): object {
     batch: letter.batchSequence,
     index: letter.index,
     size: letter.size,
+    app_id: letter.scope,
+    state: letterState(letter),
+    retry: letter.retry === null ? null : { attempts: letter.retry.attempts, outcome: VERDICT_NAMES[letter.retry.verdict], code: letter.retry.code, at: new Date(letter.retry.atMs).toISOString() },
     bytes: bytes.toString('utf8'),
     // What is no UTF-8 would not survive as text.
     ...(letter.isUtf8 ? {} : { base64: bytes.toString('base64') }),
@@ -62,7 +85,7 @@ export class LastRejects {
     if (rejected !== this.#rejected && nowMs - this.#askedAtMs >= LAST_REJECTS_MS) {
       this.#rejected = rejected;
       this.#askedAtMs = nowMs;
-      this.#letters = deadLetters(this.#view, LAST_REJECTS).then(
+      this.#letters = deadLetters(this.#view, { limit: LAST_REJECTS }).then(
         ({ letters }) => letters,
         () => {
           this.#rejected = -1;

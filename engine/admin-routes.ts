@@ -1,25 +1,25 @@
-/** The admin routes: what the running daemon tells, as declared facts. Each handler reads; only savepoints and fault injection act. */
+/** The admin routes: what the running daemon tells, as declared facts. Each handler reads; only savepoints, retries and drops of dead letters and fault injection act. */
 
 import { dictionary } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
 import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
 import { EngineError } from './core/errors.ts';
-import { SOURCE_NAMES, VERDICT_NAMES } from './core/record.ts';
+import { VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
-import { deadLetter, deadLetters, LastRejects } from './admin-dead-letters.ts';
+import { LastRejects } from './admin-dead-letters.ts';
+import { letterRoutes } from './admin-letter-routes.ts';
+import { parseQuery } from './admin-query.ts';
 import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
 import { LOOKED_AT_MAX, tailRecords, tailSourceOf } from './admin-tail.ts';
 import { metricFamilies } from './daemon-metrics.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
-import { LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX } from './runtime/answers.ts';
 import { MetricsPage } from './runtime/metrics.ts';
 import { bytesOf } from './runtime/savepoint.ts';
 import type { Fault } from './threads/fault.ts';
 
 const JSON_TYPE = 'application/json';
-const MIB = 1024 ** 2;
 
 export function adminRoutes(view: Daemon): AdminRoute[] {
   return [...healthRoutes(view), ...resultRoutes(view), ...recordRoutes(view), ...pageRoutes(), ...actionRoutes(view)];
@@ -174,18 +174,8 @@ const tailQuerySchema = z.strictObject({
   outcome: z.enum(VERDICT_NAMES).optional(),
   after: z.string().max(16_000).optional(),
 });
-const deadLetterQuerySchema = z.strictObject({ limit: wholeNumber(1, 1_000).default(100) });
-
-/** Raises an input error that names key, value and fix. */
-export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: Readonly<Record<string, unknown>>): z.output<Schema> {
-  const parsed = schema.safeParse(query);
-  if (parsed.success) return parsed.data;
-  const text = parsed.error.issues.map((issue) => (issue.code === 'unrecognized_keys' ? `${issue.keys.join(', ')}: no such parameter: remove it` : `${issue.path.join('.')}: ${JSON.stringify(query[String(issue.path[0])])}: ${issue.message}`)).join('; ');
-  throw new EngineError('QUERY_INVALID', text);
-}
 
 function recordRoutes(view: Daemon): AdminRoute[] {
-  const letterSchema = z.strictObject({ partition: wholeNumber(0, view.settings.partitions - 1), id: wholeNumber(1) });
   return [
     {
       method: 'GET',
@@ -199,29 +189,7 @@ function recordRoutes(view: Daemon): AdminRoute[] {
       contentType: JSON_TYPE,
       handle: async (request) => json(await tailRecords(tailSourceOf(view), parseQuery(tailQuerySchema, request.query))),
     },
-    {
-      method: 'GET',
-      path: '/v1/dead-letters',
-      summary: 'Rejected records: code, source, time and the beginning of their bytes',
-      query: deadLetterQuerySchema,
-      answers: {
-        200: `dead letters, newest first, to ${LETTERS_BYTES_MAX / MIB} MiB of records; source is one of ${Object.values(SOURCE_NAMES).join(', ')}; size is the record's own, bytes its first ${LETTER_SHOWN_BYTES_MAX}; base64 has them where they are no UTF-8`,
-      },
-      contentType: JSON_TYPE,
-      handle: async (request) => json(await deadLetters(view, parseQuery(deadLetterQuerySchema, request.query).limit)),
-    },
-    {
-      method: 'GET',
-      path: '/v1/dead-letters/:partition/:id',
-      summary: 'One rejected record, byte for byte, by the partition and id that /v1/dead-letters tells',
-      params: letterSchema,
-      answers: { 200: 'the bytes as they came; x-size tells how many there were, should fewer have been kept', 400: 'no partition or no id', 404: 'there is none, or it has given way to newer ones' },
-      contentType: 'application/octet-stream',
-      handle: (request) => {
-        const { partition, id } = parseQuery(letterSchema, request.params);
-        return deadLetter(view, partition, id);
-      },
-    },
+    ...letterRoutes(view),
   ];
 }
 

@@ -7,6 +7,7 @@
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { check } from './commands/check.ts';
+import { dropLetters, exportLetters, listLetters, retryLetters, showLetter, type LetterOptions, type WorkOptions } from './commands/dlq.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
 import { replay } from './commands/replay.ts';
@@ -109,6 +110,41 @@ program
   .option('--threads <count>', 'actor threads', count, 1)
   .option(...CONFIG)
   .action((options: { config?: string; from: string; into: string; threads: number }) => run(replay(options)));
+
+const dlq = program.command('dlq').description('rejected records: look at them, send them again, keep them elsewhere, drop them');
+const filtered = (command: Command): Command =>
+  command
+    .option(...CONFIG)
+    .option(...ADMIN)
+    .option('--code <codes>', 'only these codes, joined by commas')
+    .option('--app <app_id>', 'only this app, as far as it can be told')
+    .option('--source <sources>', 'only from these: push, push_get, events, s2s, pull …')
+    .option('--state <states>', 'only waiting, rejected (retried in vain) or settled ones')
+    .option('--partition <number>', 'only of this partition', count)
+    .option('--from <time>', 'received then or later')
+    .option('--to <time>', 'received before');
+const acting = (command: Command): Command => filtered(command).option('--all', 'all of them', false).option('--dry-run', 'tell what would be done', false).option('--json', 'as JSON', false);
+filtered(dlq.command('ls'))
+  .description('the newest first: partition/id, time, code, what became of a retry, source, app, size, bytes')
+  .option('-n, --limit <letters>', 'how many', count, 50)
+  .option('--json', 'one JSON object a line', false)
+  .action((options: LetterOptions & { limit: number; json: boolean }) => run(listLetters(options)));
+dlq
+  .command('show <partition/id>')
+  .description('its bytes on stdout, as they came')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .action((name: string, options: { config?: string; admin?: string }) => run(showLetter(name, options)));
+acting(dlq.command('retry [partition/id...]'))
+  .description('send them again through the journal: each counts once, however often this is done')
+  .option('--again', 'also those that were retried in vain', false)
+  .action((names: string[], options: WorkOptions & { again: boolean }) => run(retryLetters(names, options)));
+filtered(dlq.command('export <file>'))
+  .description('write them into a new file, one JSON object a line; - for stdout')
+  .action((path: string, options: LetterOptions) => run(exportLetters(path, options)));
+acting(dlq.command('drop [partition/id...]'))
+  .description('remove them for good')
+  .action((names: string[], options: WorkOptions) => run(dropLetters(names, options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

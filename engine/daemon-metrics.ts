@@ -72,7 +72,17 @@ function partitionFamilies({ engine, state }: Daemon): Family[] {
     gauge('millrace_dedupe_entries', 'Identities remembered', sum('dedupeEntries')),
     gauge('millrace_dedupe_memory_bytes', 'Memory of the dedupe tables', sum('dedupeMemoryBytes')),
     gauge('millrace_dead_letter_bytes', 'Bytes in the dead-letter store', sum('deadLetterBytes')),
-    counter('millrace_dead_letters_expired_total', 'Dead letters that gave way to newer ones', sum('deadLettersExpired')),
+    gauge('millrace_dead_letters', 'Dead letters that are kept, by whether a retry has settled them', [
+      { labels: { state: 'waiting' }, value: sum('deadLettersWaiting') },
+      { labels: { state: 'settled' }, value: sum('deadLetters') - sum('deadLettersWaiting') },
+    ]),
+    counter('millrace_dead_letters_expired_total', 'Dead letters that left, for newer ones (bytes) or for their age', [
+      { labels: { reason: 'bytes' }, value: sum('deadLettersExpired') },
+      { labels: { reason: 'age' }, value: sum('deadLettersExpiredByAge') },
+    ]),
+    counter('millrace_dead_letters_expired_waiting_total', 'Those of them that no retry had settled', sum('deadLettersExpiredWaiting')),
+    counter('millrace_dead_letters_dropped_total', 'Dead letters removed by hand', sum('deadLettersDropped')),
+    counter('millrace_dead_letters_retried_total', 'Dead letters sent again, by outcome', (['Accepted', 'Late', 'Duplicate', 'Rejected'] as const).map((outcome) => ({ labels: { outcome: outcome.toLowerCase() }, value: sum(`deadLettersRetried${outcome}`) }))),
   ];
 }
 

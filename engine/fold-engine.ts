@@ -237,6 +237,5 @@ function actorSettings({ settings, directory, journalDirectories }: FoldEngineOp
     emitIntervalMs: settings.emit.interval_ms,
     checkpointIntervalMs: settings.checkpoint.interval_ms,
     dedupeMemoryBytesMax: Math.floor(settings.dedupe.memory_bytes_max / settings.partitions),
-    deadLetterBytesMax: Math.floor(settings.dead_letters.bytes_max / settings.partitions),
   };
 }

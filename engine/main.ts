@@ -20,12 +20,14 @@ import { MS_PER_HOUR } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
+import { SCOPE_KEY } from './letter-query.ts';
 import type { JournalRecovery } from './log/index.ts';
 import { rulesOf } from './rules-of.ts';
 import { AdminAccess, isLoopback } from './runtime/admin-access.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
+import { LetterWork } from './runtime/letter-work.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
@@ -57,6 +59,8 @@ export class Daemon {
   readonly settings: Settings;
   readonly directory: DataDirectory;
   readonly engine: FoldEngine;
+  /** Dead letters sent again or dropped. */
+  readonly letters: LetterWork;
   #sinks: DaemonSinks | null = null;
   readonly state: DaemonState;
   readonly startedAtMs = systemClock.nowMs();
@@ -96,6 +100,7 @@ export class Daemon {
       },
     });
     this.#ingress = this.#ingressThreads(stallsBefore);
+    this.letters = new LetterWork({ asker: this.engine.asker, appendRecords: this.#ingress.appendRecords, writeControl: this.#ingress.writeControl, scopeKey: SCOPE_KEY });
   }
 
   /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. `stallsBefore`: lives in a row that a stuck thread ended. */

@@ -3,7 +3,7 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import type { AppsData } from '../actors/appsflyer/apps.ts';
 import { EngineError } from './core/errors.ts';
-import type { Rules } from './core/rules.ts';
+import { deadLetterDefaults, type Rules } from './core/rules.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
 import type { Settings } from './settings.ts';
 
@@ -25,6 +25,7 @@ export function rulesOf(settings: Settings): Rules {
     cellsPerDayMax: Math.max(1, Math.ceil(settings.cells.per_day_max / settings.partitions)),
     slotMs: settings.lake.slot_minutes * MS_PER_MINUTE,
     slotBytesMax: settings.lake.slot_bytes_max,
+    ...deadLetterRules(settings),
     // Rules with defaults are not written: a default configuration is journaled as it always was.
     domain: {
       conversionEvents: settings.metrics.conversion_events,
@@ -37,4 +38,10 @@ export function rulesOf(settings: Settings): Rules {
 function appsOf({ apps: { known, test } }: Settings): { apps?: AppsData } {
   if (known.length === 0 && test.length === 0) return {};
   return { apps: { ...(known.length > 0 && { known }), ...(test.length > 0 && { test }) } };
+}
+
+/** Nothing where it is what a journal without such a rule means: its rules then stand as they always did. */
+function deadLetterRules({ dead_letters, partitions }: Settings): Pick<Rules, 'deadLetters'> {
+  const deadLetters = { bytesMax: Math.floor(dead_letters.bytes_max / partitions), retentionMs: dead_letters.retention_days * MS_PER_DAY };
+  return JSON.stringify(deadLetters) === JSON.stringify(deadLetterDefaults(partitions)) ? {} : { deadLetters };
 }

@@ -73,7 +73,8 @@ export const settingsSchema = z.strictObject({
     reserve_bytes: wholeNumber(0).default(GIB).describe('the door answers 503 while less than this is free'),
   }).prefault({}),
   dead_letters: z.strictObject({
-    bytes_max: wholeNumber(MIB).default(GIB),
+    bytes_max: wholeNumber(MIB).default(GIB).describe('all rejected records; the oldest give way, and an alarm comes at 80 %'),
+    retention_days: wholeNumber(1, 3_650).default(30).describe('older rejected records leave; an alarm comes at 80 % where nobody has retried them'),
   }).prefault({}),
   redis: redisOptionsSchema.optional().describe('off unless redis.url is set'),
   lake: lakeOptionsSchema.extend({

@@ -1,6 +1,9 @@
 /**
  * Records of the daemon's own on their way into the journal: partitioned, flagged and appended like a request's, settled with its batches.
  *
+ * A dead letter that is sent again goes to the partition that keeps it, behind its header. Where that is not the one that its bytes name now (another version
+ * put it there), it is not taken: the fold could not tell it from the same event that comes by itself.
+ *
  * Guarantees: answered after the commit that made all records durable, or with the error of the first batch that failed; charged to the same budget
  * as requests, and counted among those that a drain waits for. Where a full batch stops them, the rest waits its turn. Owned by the ingress thread.
  */
@@ -8,7 +11,8 @@
 import { EngineError } from '../engine/core/errors.ts';
 import { assertOwnRecords, type AppendedRecords, type OwnRejectCode, type OwnRejected } from '../engine/core/own-records.ts';
 import type { Partitioner } from '../engine/core/partition-key.ts';
-import { RecordFlag, SOURCE_NAMES, type RecordSource } from '../engine/core/record.ts';
+import { RecordFlag, RecordSource, SOURCE_NAMES } from '../engine/core/record.ts';
+import { RETRY_HEADER_BYTES, retriedLetter } from '../engine/core/retried-record.ts';
 import type { Admission, Refusal } from './admission.ts';
 import type { Batcher, BatchMember } from './batcher.ts';
 import type { IngressCounters } from './stats.ts';
@@ -108,12 +112,17 @@ class OwnRecords implements BatchMember {
     const { batcher, partitioner, counters, options } = this.#desk;
     const { source } = this.#request;
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+    const start = source === RecordSource.retry ? RETRY_HEADER_BYTES : 0;
     // Of one that is too large the head alone is kept, as the door does.
-    const end = Math.min(bytes.byteLength, options.record_bytes_max);
-    partitioner.locate(bytes, 0, end);
+    const end = Math.min(bytes.byteLength, start + options.record_bytes_max);
+    partitioner.locate(bytes, start, end);
+    if (start > 0 && retriedLetter(bytes, 0, end).partition !== partitioner.partition) {
+      this.#rejected.push({ index: this.#next, code: 'MOVED' });
+      return true;
+    }
     const flags = end === bytes.byteLength ? partitioner.flags : RecordFlag.tooLarge;
     if (!batcher.append(this, partitioner.partition, source, flags, bytes, 0, end)) return false;
-    counters.appended(SOURCE_NAMES[source], end, flags !== RecordFlag.none);
+    counters.appended(SOURCE_NAMES[source], end - start, flags !== RecordFlag.none);
     if (flags !== RecordFlag.none) this.#rejected.push({ index: this.#next, code: codeOf(flags) });
     return true;
   }

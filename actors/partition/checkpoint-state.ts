@@ -16,7 +16,7 @@ import { TABLES } from './options.ts';
 import type { TimeState } from './partition-time.ts';
 
 /** Version of everything a partition stores. A newer one is refused; an older one is to be migrated here. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 const STATE_KEY = new TextEncoder().encode('state');
 const RULES_KEY = new TextEncoder().encode('rules');

@@ -44,6 +44,8 @@ export class Judge<Event, DomainRules> {
   freshFingerprints = 0;
   /** Of the rules in force; the caller's to set before the first record. */
   domainRules: DomainRules | null = null;
+  /** Why the retried record that is being judged was rejected. */
+  #retryCode: RejectCode | null = null;
 
   constructor(options: JudgeOptions<Event, DomainRules>) {
     this.#options = options;
@@ -51,6 +53,10 @@ export class Judge<Event, DomainRules> {
 
   /** `sequence`: the record's own. Event time moves with the record; hours close after it, by the caller. */
   fold(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {
+    return cursor.letterId === 0 ? this.#judge(batch, cursor, rules, sequence) : this.#again(batch, cursor, rules, sequence);
+  }
+
+  #judge(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {
     const { pipeline, isPoison } = this.#options;
     if (isPoison(batch.sequence, cursor.index)) return this.#reject(batch, cursor, 'POISON');
     if (cursor.flags !== RecordFlag.none) {
@@ -97,11 +103,29 @@ export class Judge<Event, DomainRules> {
   }
 
   #repeat(batch: LogBatch, cursor: RecordCursor, timeMs: number): Verdict {
-    const { hourMs, time, tail } = this.#options;
-    this.conservation.duplicate++;
-    tail.add(batch, cursor.index, Verdict.duplicate, NOT_REJECTED, timeMs - (timeMs % hourMs), '');
+    const { hourMs, time } = this.#options;
     time.see(timeMs, batch.receivedAtMs);
+    return this.#duplicate(batch, cursor, timeMs - (timeMs % hourMs));
+  }
+
+  #duplicate(batch: LogBatch, cursor: RecordCursor, hourStartMs: number): Verdict {
+    this.conservation.duplicate++;
+    this.#options.tail.add(batch, cursor.index, Verdict.duplicate, NOT_REJECTED, hourStartMs, '');
     return Verdict.duplicate;
+  }
+
+  /**
+   * A dead letter that was sent again. It is judged once for each attempt, under the rules of now; a second copy of the same attempt, and one whose letter is
+   * settled or gone, is a duplicate, whatever the dedupe mode.
+   */
+  #again(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {
+    const { deadLetters } = this.#options;
+    const { letterId, attempt } = cursor;
+    if (!deadLetters.claim(letterId, attempt)) return this.#duplicate(batch, cursor, 0);
+    this.#retryCode = null;
+    const verdict = this.#judge(batch, cursor, rules, sequence);
+    deadLetters.settle(letterId, { verdict, code: this.#retryCode, atMs: batch.receivedAtMs });
+    return verdict;
   }
 
   #reject(batch: LogBatch, cursor: RecordCursor, code: RejectCode): Verdict {
@@ -109,7 +133,9 @@ export class Judge<Event, DomainRules> {
     const index = REJECT_CODES.indexOf(code);
     this.conservation.rejected++;
     (this.rejects[index] as number)++;
-    deadLetters.add({ code, receivedAtMs: batch.receivedAtMs, source: cursor.source, batchSequence: batch.sequence, index: cursor.index }, batch.bytes, cursor.start, cursor.end);
+    // A retried one is in its letter already.
+    if (cursor.letterId !== 0) this.#retryCode = code;
+    else deadLetters.add({ code, receivedAtMs: batch.receivedAtMs, source: cursor.source, batchSequence: batch.sequence, index: cursor.index }, batch.bytes, cursor.start, cursor.end);
     tail.add(batch, cursor.index, Verdict.rejected, index, 0, '');
     return Verdict.rejected;
   }

@@ -7,7 +7,7 @@ import type { PagePool } from './dedupe-pages.ts';
 import type { DedupeBounds } from './dedupe-runs.ts';
 import type { ValueTable } from './value-table.ts';
 
-export const TABLES = { meta: 'meta', cells: 'cells', dedupe: 'dedupe', outbox: 'outbox', dead: 'dead' } as const;
+export const TABLES = { meta: 'meta', cells: 'cells', dedupe: 'dedupe', outbox: 'outbox', dead: 'dead', retries: 'retries' } as const;
 /** For whoever opens the store. */
 export const PARTITION_TABLES: readonly string[] = Object.values(TABLES);
 
@@ -26,8 +26,6 @@ export interface PartitionOptions<Event, DomainRules> {
   /** Shared by the partitions of a thread; one of its own where there is but one. */
   readonly values?: ValueTable;
   readonly dedupeBounds?: DedupeBounds;
-  /** Dead letters kept; the oldest leave first. */
-  readonly deadLetterBytesMax: number;
   /** `[batch sequence, index in batch, 1 while folding]`: names the record being folded, should its folding kill the thread. */
   readonly current: Float64Array;
   /** True for a record whose folding has killed threads: rejected as POISON. */

@@ -20,13 +20,14 @@ export interface HashedState {
   readonly table: CellTable;
   readonly hourMs: number;
   readonly dedupeDigest: string;
+  readonly deadLetterDigest: string;
 }
 
 /** 64 hex digits. */
-export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest }: HashedState): string {
+export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest, deadLetterDigest }: HashedState): string {
   const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs } = time.state();
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest]));
+  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest, deadLetterDigest]));
   const lines: string[] = [];
   for (const slot of table.all()) {
     const name = table.name(slot);

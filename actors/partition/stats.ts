@@ -14,8 +14,19 @@ export type PartitionStats = Readonly<Pick<Conservation, keyof Conservation>> & 
   readonly cellsInMemory: number;
   readonly dedupeEntries: number;
   readonly dedupeMemoryBytes: number;
+  readonly deadLetters: number;
+  /** Those that no retry has settled. */
+  readonly deadLettersWaiting: number;
   readonly deadLetterBytes: number;
+  /** Left for newer ones, or for their age; of both together, those that waited. */
   readonly deadLettersExpired: number;
+  readonly deadLettersExpiredByAge: number;
+  readonly deadLettersExpiredWaiting: number;
+  readonly deadLettersDropped: number;
+  readonly deadLettersRetriedAccepted: number;
+  readonly deadLettersRetriedLate: number;
+  readonly deadLettersRetriedDuplicate: number;
+  readonly deadLettersRetriedRejected: number;
   /** Passed lake slots that are not spooled. */
   readonly slotsWaiting: number;
   readonly checkpointPressure: number;

@@ -54,7 +54,6 @@ export function openBenchPartition(id: number, options: BenchPartitionOptions = 
     dedupeMemoryBytesMax,
     ...(dedupePages === undefined ? {} : { dedupePages }),
     ...(values === undefined ? {} : { values }),
-    deadLetterBytesMax: 2 ** 20,
     current: new Float64Array(3),
     isPoison: () => false,
   });

@@ -7,6 +7,8 @@ export class MessageCursor implements RecordCursor {
   end = 0;
   source = 1;
   flags = 0;
+  letterId = 0;
+  attempt = 0;
   index = -1;
   readonly #starts: readonly number[];
   readonly #ends: readonly number[];

@@ -35,7 +35,8 @@ export function toldError(told: Partial<ToldError>, before = ''): EngineError {
   return new EngineError(code, `${code === 'QUERY_INVALID' ? '' : before}${told.message ?? 'no reason given'}`);
 }
 
-async function request(url: string, init: RequestInit): Promise<Response> {
+/** Any answer of the daemon that is well. Raises as {@link fetchJson} does. */
+export async function request(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { ...init, headers: { ...credential() } });

@@ -81,7 +81,6 @@ async function eachPartition(path: string, facts: InstanceFacts, visit: (partiti
       pipeline: appsflyerPipeline,
       store,
       dedupeMemoryBytesMax: 1024 ** 3,
-      deadLetterBytesMax: 1024 ** 3,
       current: new Float64Array(3),
       isPoison: () => false,
     });

@@ -56,8 +56,12 @@ export interface RecordCursor {
   /** Payload of the current record: `batch.bytes.subarray(start, end)`. */
   readonly start: number;
   readonly end: number;
+  /** One of RecordSource; of a retried dead letter the one it first came from, and `start` is behind its header. */
   readonly source: number;
   readonly flags: number;
+  /** Of a retried dead letter its id, which this partition gave it, and the attempt; 0 for all others. */
+  readonly letterId: number;
+  readonly attempt: number;
   /** Index of the current record in its batch. */
   readonly index: number;
 }

@@ -5,9 +5,20 @@
  */
 
 import type { DimensionLimits } from './pipeline.ts';
+import { MS_PER_DAY } from './types.ts';
 
 /** How an event's identity is built (see the pipeline's `identity`); `none` switches dedupe off. */
 export type DedupeMode = 'push-ms' | 'push+pull-seconds' | 'none';
+
+export interface DeadLetterRules {
+  /** Of each partition; the oldest leave. */
+  readonly bytesMax: number;
+  /** Log time after which they leave in any case. */
+  readonly retentionMs: number;
+}
+
+/** What holds for a journal whose rules say nothing of dead letters. */
+export const deadLetterDefaults = (partitionCount: number): DeadLetterRules => ({ bytesMax: Math.floor(1024 ** 3 / partitionCount), retentionMs: 30 * MS_PER_DAY });
 
 /** Every setting the fold obeys. All times in milliseconds. */
 export interface Rules {
@@ -31,6 +42,8 @@ export interface Rules {
   readonly slotMs: number;
   /** ... or after this many journal bytes, whichever comes first. */
   readonly slotBytesMax: number;
+  /** What of rejected records is kept; missing where it is the default, and in rules from before there was one. */
+  readonly deadLetters?: DeadLetterRules;
   /** The pipeline's own rules (for example which events are conversions); JSON, read by the pipeline alone. */
   readonly domain: unknown;
 }
@@ -38,13 +51,17 @@ export interface Rules {
 /** One control record. `generation` stands first in every journal. */
 export type ControlRecord =
   | { readonly type: 'generation'; readonly generation: number; readonly instance: string; readonly partitionCount: number }
-  | { readonly type: 'rules'; readonly rules: Rules };
+  | { readonly type: 'rules'; readonly rules: Rules }
+  /** Dead letters that somebody has dropped, by partition. */
+  | { readonly type: 'drop-letters'; readonly letters: readonly (readonly [partition: number, ids: readonly number[]])[] };
 
 export const encodeControl = (record: ControlRecord): Uint8Array => new TextEncoder().encode(JSON.stringify(record));
+
+const TYPES: ReadonlySet<string> = new Set<ControlRecord['type']>(['generation', 'rules', 'drop-letters']);
 
 /** Reads back what {@link encodeControl} wrote; the journal's CRC vouches for the bytes. */
 export function decodeControl(bytes: Uint8Array): ControlRecord {
   const record = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as ControlRecord;
-  if (record.type !== 'generation' && record.type !== 'rules') throw new Error(`bug: unknown control record ${JSON.stringify(record)}`);
+  if (!TYPES.has(record.type)) throw new Error(`bug: unknown control record ${JSON.stringify(record)}`);
   return record;
 }

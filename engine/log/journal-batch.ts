@@ -5,6 +5,8 @@
  */
 
 import type { LogBatch, LogSlice, RecordCursor } from '../core/log.ts';
+import { RecordSource } from '../core/record.ts';
+import { RETRY_HEADER_BYTES, retriedLetter } from '../core/retried-record.ts';
 import { assert, partitionId, type Offset } from '../core/types.ts';
 import {
   BATCH_HEADER_BYTES,
@@ -100,6 +102,8 @@ class JournalCursor implements RecordCursor {
   end = 0;
   source = 0;
   flags = 0;
+  letterId = 0;
+  attempt = 0;
   index = -1;
   #batch: JournalBatch | null = null;
   #bytes: Buffer = Buffer.alloc(0);
@@ -135,7 +139,17 @@ class JournalCursor implements RecordCursor {
     this.#at = nextRecordAt(at, payloadEnd);
     this.#remaining--;
     this.index++;
+    if (this.source === RecordSource.retry) this.#unwrap();
+    else this.letterId = 0;
     return true;
+  }
+
+  #unwrap(): void {
+    const { id, attempt, source } = retriedLetter(this.#bytes, this.start, this.end);
+    this.letterId = id;
+    this.attempt = attempt;
+    this.source = source;
+    this.start += RETRY_HEADER_BYTES;
   }
 
   #damage(): Error {

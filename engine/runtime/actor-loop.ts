@@ -16,7 +16,8 @@ import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
 import type { ActorToMain, MainToActor, PartitionStats } from '../threads/messages.ts';
 import { Stage, type Progress } from '../threads/progress.ts';
-import { newestLetters, tailOf, wholeLetter, type AnsweringActor } from './answers.ts';
+import { tailOf, type AnsweringActor } from './answers.ts';
+import { answerOfLetters } from './letter-answers.ts';
 import { Reporter, type ReportingActor } from './reporter.ts';
 
 /** One partition as the loop drives it; actors/partition implements it. */
@@ -333,10 +334,10 @@ export class ActorLoop {
         post({ type: 'answer', id, value: actors.map((actor) => ({ partition: actor.id, hash: actor.stateHash() })) });
         break;
       case 'dead-letters':
-        post({ type: 'answer', id, value: newestLetters(actors, question.limit) });
-        break;
+      case 'letters-named':
+      case 'letter-outcomes':
       case 'dead-letter':
-        post({ type: 'answer', id, value: wholeLetter(actors, question.partition, question.id) });
+        post({ type: 'answer', id, value: answerOfLetters(actors, question) });
         break;
       case 'savepoint':
         void this.#savepoint(id, question.directory);

@@ -125,7 +125,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
   /** Journals a control record; resolves once it is durable. */
   async control(bytes: Uint8Array): Promise<void> {
     const thread = this.#thread;
-    if (thread === null) throw new EngineError('NOT_READY', 'the ingress thread is restarting');
+    if (thread === null || this.#stopping) throw new EngineError('DOOR_CLOSED', this.#stopping ? 'the daemon is shutting down' : 'the ingress thread is restarting', { fix: 'try again in a moment' });
     await this.#controls.ask((id) => {
       thread.post({ type: 'control', id, bytes });
     });

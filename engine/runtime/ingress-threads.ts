@@ -58,9 +58,7 @@ export class IngressThreads<Settings, Stats, Recovery> {
   /** Through the first thread whose door is open. */
   readonly appendRecords: AppendRecords = async (source, records) => {
     assertOwnRecords(records);
-    const thread = this.#threads.find((_, number) => this.#listening.has(number));
-    if (thread === undefined) throw new EngineError('DOOR_CLOSED', 'no ingress thread is open', { fix: 'try again in a moment' });
-    return thread.appendRecords(source, records);
+    return this.#open().appendRecords(source, records);
   };
 
   /** What doors have read from files. */
@@ -68,9 +66,18 @@ export class IngressThreads<Settings, Stats, Recovery> {
     for (const thread of this.#threads) thread.readAgain();
   }
 
+  /** Journals a control record; resolves once it is durable. Rejects as {@link appendRecords} does. */
+  readonly writeControl = async (bytes: Uint8Array): Promise<void> => this.#open().control(bytes);
+
   /** For fault tests. */
   fault(thread: number, how: Fault): void {
     this.#threads[thread]?.fault(how);
+  }
+
+  #open(): IngressSupervisor<Settings, Stats, Recovery> {
+    const thread = this.#threads.find((_, number) => this.#listening.has(number));
+    if (thread === undefined) throw new EngineError('DOOR_CLOSED', 'no ingress thread is open', { fix: 'try again in a moment' });
+    return thread;
   }
 
   #supervisor(thread: number): IngressSupervisor<Settings, Stats, Recovery> {

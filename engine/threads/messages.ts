@@ -4,11 +4,11 @@
  */
 
 import type { CellName } from '../core/cell.ts';
-import type { DeadLetter } from '../core/dead-letter.ts';
+import type { KeptLetter, LetterRetry, LetterState } from '../core/dead-letter.ts';
 import type { ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
 import type { AppendedRecords } from '../core/own-records.ts';
-import type { RecordSource } from '../core/record.ts';
+import type { RecordSource, RejectCode } from '../core/record.ts';
 import type { Fault } from './fault.ts';
 
 /** What an actor thread is started with. `settings` is the wiring's own, plain data. */
@@ -73,12 +73,57 @@ export interface TailAnswer {
   readonly heads: readonly (RecordPlace & { readonly partition: number })[];
 }
 
-/** A dead letter as it is shown among others: the beginning of its bytes. `size` is the record's own, `keptBytes` what there is of it. */
-export interface ShownLetter extends DeadLetter {
+/** A dead letter as it is shown among others: the beginning of its bytes, or all. `size` is the record's own, `keptBytes` what there is of it. */
+export interface ShownLetter extends KeptLetter {
   readonly partition: number;
   readonly keptBytes: number;
   /** Of all that is kept. */
   readonly isUtf8: boolean;
+  /** Value of the key that `scopeKey` asks for, as far as it can be found without parsing; null where it cannot. */
+  readonly scope: string | null;
+}
+
+/** Which letters are meant. Lists name what is let through; null for all. */
+export interface LetterFilter {
+  readonly partition: number | null;
+  readonly codes: readonly RejectCode[] | null;
+  readonly sources: readonly number[] | null;
+  readonly states: readonly LetterState[] | null;
+  readonly scope: string | null;
+  /** When they were received: from inclusive, to exclusive. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface LettersQuestion {
+  readonly what: 'dead-letters';
+  readonly limit: number;
+  /** Only those before this place; null for all. */
+  readonly before: RecordPlace | null;
+  readonly filter: LetterFilter;
+  /** The key of a record that says whose it is. */
+  readonly scopeKey: string;
+  /** Of the bytes of each. */
+  readonly shownBytesMax: number;
+  /** The answer ends once letters of so many bytes were read. */
+  readonly bytesMax: number;
+}
+
+/** Newest first. */
+export interface LetterPage {
+  readonly letters: readonly ShownLetter[];
+  /** Whatever is older was not looked at; null where nothing is left. */
+  readonly lookedTo: RecordPlace | null;
+}
+
+export interface LetterName {
+  readonly partition: number;
+  readonly id: number;
+}
+
+/** Of a letter that is there. */
+export interface LetterOutcome extends LetterName {
+  readonly retry: LetterRetry | null;
 }
 
 /** One dead letter with all that is kept of it; `size` is the record's own. */
@@ -96,8 +141,12 @@ export type Question =
   | { readonly what: 'tail'; readonly limit: number; readonly after: readonly (RecordPlace | null)[] | null; readonly verdict: number | null }
   /** Answer: `{ partition, hash }[]`. */
   | { readonly what: 'state-hash' }
-  /** Answer: `ShownLetter[]`, the newest of the thread. */
-  | { readonly what: 'dead-letters'; readonly limit: number }
+  /** Answer: `LetterPage`, the newest of the thread. */
+  | LettersQuestion
+  /** Answer: `ShownLetter[]`, those of the names that the thread has, whole. */
+  | { readonly what: 'letters-named'; readonly names: readonly LetterName[]; readonly scopeKey: string }
+  /** Answer: `LetterOutcome[]`, of those of the names that the thread has. */
+  | { readonly what: 'letter-outcomes'; readonly names: readonly LetterName[] }
   /** Answer: `WholeLetter`, or null where the thread has none. */
   | { readonly what: 'dead-letter'; readonly partition: number; readonly id: number }
   /** Answer: how many state files were copied into the directory. */

@@ -144,8 +144,8 @@ export const FOLD: readonly Guard[] = [
     section: 'fold',
     rule: 'a journal of a newer pipeline is refused',
     file: 'actors/partition/partition.ts',
-    find: 'if (record.rules.pipelineVersion > this.#options.pipeline.version) {',
-    replace: 'if (record.rules.pipelineVersion < 0) {',
+    find: 'if (record.rules.pipelineVersion > this.#options.pipeline.version) throw',
+    replace: 'if (record.rules.pipelineVersion < 0) throw',
     test: { file: 'unit/partition/checkpoints.test.ts', name: 'is refused when it belongs elsewhere or needs a newer pipeline' },
   },
   {

@@ -7,6 +7,14 @@ const PROPERTY = { file: 'unit/partition/partition.property.test.ts', name: 'com
 export const STATE: readonly Guard[] = [
   {
     section: 'state',
+    rule: 'an older stored format is migrated: dead letters from before there were strata',
+    file: 'actors/partition/dead-letters.ts',
+    find: 'else this.#readStrata();',
+    replace: '',
+    test: { file: 'unit/partition/dead-letters.test.ts', name: 'of a state from before there were strata are counted at the first start' },
+  },
+  {
+    section: 'state',
     rule: 'a state file belongs to one partition of one data directory',
     file: 'actors/partition/checkpoint-state.ts',
     find: 'if (JSON.stringify(found[fact]) === JSON.stringify(expected[fact])) continue;',

@@ -36,6 +36,7 @@ import type { World } from './world.ts';
 export const INSTANCE = '5'.repeat(32);
 export const GENERATION = 1;
 const JOURNAL = '/data/journal';
+const NO_LIMITS = { bytesMax: Number.MAX_SAFE_INTEGER, retentionMs: Number.MAX_SAFE_INTEGER };
 const SINK_CLOSE_MS = 2_000;
 
 /** What survives a life. */
@@ -143,7 +144,7 @@ export class Life {
       onNotice: this.#onNotice,
       onBug,
     });
-    const controls = [encodeControl({ type: 'generation', generation: GENERATION, instance: INSTANCE, partitionCount }), encodeControl({ type: 'rules', rules: settings.rules })];
+    const controls = [encodeControl({ type: 'generation', generation: GENERATION, instance: INSTANCE, partitionCount }), encodeControl({ type: 'rules', rules: plant?.deadLettersHaveNoLimit === true ? { ...settings.rules, deadLetters: NO_LIMITS } : settings.rules })];
     this.doors = Array.from({ length: settings.ingresses }, (_, number) => new Door({
       ...shared,
       words: this.words,
@@ -319,9 +320,9 @@ export class Life {
   }
 
   #checkActor(actor: SimulatedActor): void {
-    const { onBug, settings } = this.#options;
+    const { onBug, settings, story } = this.#options;
     const { dedupeMemoryBytes, deadLetterBytes } = actor.stats();
-    if (deadLetterBytes > 2 * (settings.deadLetterBytesMax + LETTER_BYTES_MAX)) onBug(new Error(`bounds: partition ${actor.id} keeps ${deadLetterBytes} bytes of dead letters, whose limit is ${settings.deadLetterBytesMax}`));
+    if (deadLetterBytes > story.deadLetterBytesMax + LETTER_BYTES_MAX) onBug(new Error(`bounds: partition ${actor.id} keeps ${deadLetterBytes} bytes of dead letters, whose limit is ${story.deadLetterBytesMax}`));
     if (dedupeMemoryBytes > settings.dedupeMemoryBytesMax + DEDUPE_BYTES_BESIDE) onBug(new Error(`bounds: partition ${actor.id} keeps ${dedupeMemoryBytes} bytes of fingerprints in memory, whose limit is ${settings.dedupeMemoryBytesMax}`));
   }
 

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
 import { diskError, type DiskOperation } from '../unit/log/faulty-disk.ts';
 import { LAKE } from './lake.ts';
+import { dropLetters, retryLetters } from './letters.ts';
 import type { Durable, Life } from './life.ts';
 import type { Misfortune, MisfortuneKind } from './schedule.ts';
 import type { Senders } from './senders.ts';
@@ -59,7 +60,7 @@ export class Misfortunes {
   strike(misfortune: Misfortune, life: Life): void {
     const { kind } = misfortune;
     const blow: Blow = { ...misfortune, life, lastsMs: 100 + misfortune.extent * 4_000 };
-    const strike = { ...this.#deaths, ...this.#disks, ...this.#sinks, ...this.#lakes, ...this.#times }[kind];
+    const strike = { ...this.#deaths, ...this.#disks, ...this.#sinks, ...this.#lakes, ...this.#letters, ...this.#times }[kind];
     strike(blow);
   }
 
@@ -188,6 +189,15 @@ export class Misfortunes {
     },
     'lake-restored': () => {
       this.#options.durable.lake.bucket?.restore(isEvent);
+    },
+  };
+
+  readonly #letters: Strikes<'letters-retried' | 'letters-dropped'> = {
+    'letters-retried': (blow) => {
+      retryLetters({ ...blow, onBug: this.#options.onBug });
+    },
+    'letters-dropped': (blow) => {
+      dropLetters({ ...blow, onBug: this.#options.onBug });
     },
   };
 

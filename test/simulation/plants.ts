@@ -131,5 +131,7 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   'lake-hour-not-written': { finders: ['hours'], hourly: (sink) => altered(sink, { write: (changed, feed) => (changed.mark % 4 === 0 ? Promise.resolve() : sink.write(changed, feed)) }) },
   'spool-has-no-limit': { finders: ['bounds'], spoolHasNoLimit: true },
   'merge-does-not-wait': { finders: ['replay', 'lake', 'totals', 'visible', 'merge', 'liveness', 'day', 'bug'], mergeDoesNotWait: true },
+  /** A letter that was sent again is waiting again after a restart. */
+  'checkpoint-without-retries': { finders: ['replay'], store: (store) => withoutTable(store, 'retries') },
   'dead-letters-have-no-limit': { finders: ['bounds'], deadLettersHaveNoLimit: true },
 };

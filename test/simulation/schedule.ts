@@ -31,6 +31,8 @@ export const MISFORTUNES = {
   'lake-forgets': { weight: 3, meaning: 'the hours of the lake, and its marker, are gone' },
   'lake-restored': { weight: 3, meaning: 'the hours of the lake, and its marker, are put back to an older copy' },
   'clock-jump': { weight: 7, meaning: 'the wall clock steps by up to three hours' },
+  'letters-retried': { weight: 9, meaning: 'dead letters are sent again, some of them twice' },
+  'letters-dropped': { weight: 3, meaning: 'dead letters are dropped' },
   silence: { weight: 3, meaning: 'no sender sends for some minutes, in a long story for hours' },
 } as const;
 export type MisfortuneKind = keyof typeof MISFORTUNES;

@@ -33,7 +33,6 @@ export interface LifeSettings {
   readonly checkpointIntervalMs: number;
   readonly checkpointBytesMax: number;
   readonly dedupeMemoryBytesMax: number;
-  readonly deadLetterBytesMax: number;
   readonly tickAfterMs: number;
   readonly markerCheckMs: number;
   /** For a step of a sink, and for a request to the bucket. */
@@ -96,6 +95,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
       cellsPerDayMax: 10_000,
       slotMs,
       slotBytesMax,
+      deadLetters: { bytesMax: story.deadLetterBytesMax, retentionMs: pickOf(seededRandom((seed ^ 0x64656164) + life * 7_919))(1, 60) * MS_PER_MINUTE },
       domain: null,
     },
     batchBytesMax: pick(4, 32) * KIB,
@@ -106,7 +106,6 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
     checkpointIntervalMs: pick(1, 20) * 100,
     checkpointBytesMax: pick(2, 64) * KIB,
     dedupeMemoryBytesMax: pick(1, 64) * 256,
-    deadLetterBytesMax: story.deadLetterBytesMax,
     tickAfterMs: story.isLong ? 2_000 : pick(2, 10) * 100,
     markerCheckMs: pick(2, 20) * MS_PER_SECOND,
     patienceMs: pick(2, 15) * MS_PER_SECOND,

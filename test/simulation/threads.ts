@@ -69,7 +69,6 @@ export interface OpenPartition {
   readonly instance: string;
   readonly dedupeMemoryBytesMax?: number;
   readonly dedupePages?: PagePool;
-  readonly deadLetterBytesMax?: number;
 }
 
 /** 16 fingerprints each. */
@@ -77,7 +76,7 @@ const DEDUPE_PAGE_WORDS = 64;
 /** So small that the fingerprints of a story spill, and are compacted and removed over several checkpoints. */
 const DEDUPE_BOUNDS = { capacityMin: 32, mergeEntriesMin: 8, purgeKeysMax: 2 };
 
-export function openPartition({ id, store, partitionCount, instance, dedupeMemoryBytesMax = 64 * 1024, dedupePages = new PagePool(DEDUPE_PAGE_WORDS), deadLetterBytesMax = 256 * 1024 }: OpenPartition) {
+export function openPartition({ id, store, partitionCount, instance, dedupeMemoryBytesMax = 64 * 1024, dedupePages = new PagePool(DEDUPE_PAGE_WORDS) }: OpenPartition) {
   return Partition.open({
     id: partitionId(id),
     partitionCount,
@@ -87,7 +86,6 @@ export function openPartition({ id, store, partitionCount, instance, dedupeMemor
     dedupeMemoryBytesMax,
     dedupePages,
     dedupeBounds: DEDUPE_BOUNDS,
-    deadLetterBytesMax,
     current: new Float64Array(3),
     isPoison: () => false,
     cellIdleCheckpoints: 1,
@@ -181,10 +179,9 @@ export class Threads {
   #thread(lane: Lane): Thread {
     const { world, disk, journals, instance, plant, settings, story, stores, words, onMessage, onBug } = this.#options;
     const { dedupeMemoryBytesMax } = settings;
-    const deadLetterBytesMax = plant?.deadLettersHaveNoLimit === true ? Infinity : settings.deadLetterBytesMax;
     const ids = Array.from({ length: lane.count }, (_, at) => lane.first + at);
     const dedupePages = new PagePool(DEDUPE_PAGE_WORDS);
-    const actors = ids.map((id) => openPartition({ id, store: stores[id] as MemoryStore, partitionCount: story.partitionCount, instance, dedupeMemoryBytesMax, dedupePages, deadLetterBytesMax }));
+    const actors = ids.map((id) => openPartition({ id, store: stores[id] as MemoryStore, partitionCount: story.partitionCount, instance, dedupeMemoryBytesMax, dedupePages }));
     const toMain = world.channel(MESSAGE_MS_MAX);
     const isAlive = (): boolean => this.#isAlive(thread);
     const loop = new ActorLoop({

@@ -22,7 +22,7 @@ beforeEach(async () => {
   sequence = 0;
 });
 
-const partition = (id: number): Parameters<typeof tailOf>[0][number] => ({ id, tail: (limit) => (rings[id] ?? []).slice(0, limit), deadLetters: () => [] });
+const partition = (id: number): Parameters<typeof tailOf>[0][number] => ({ id, tail: (limit) => (rings[id] ?? []).slice(0, limit), deadLetters: () => [], deadLetterAtOrAfter: () => null });
 const lane = (first: number, count: number): Parameters<typeof tailOf>[0] => Array.from({ length: count }, (_, at) => partition(first + at));
 
 const source: TailSource = {

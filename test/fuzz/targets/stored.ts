@@ -6,6 +6,7 @@
 import { decodeTailCursor, encodeTailCursor } from '../../../engine/admin-tail-cursor.ts';
 import { CellCodec } from '../../../actors/partition/cell-codec.ts';
 import { DeadLetters } from '../../../actors/partition/dead-letters.ts';
+import { decodeRetry } from '../../../actors/partition/letter-codec.ts';
 import { DedupeRuns } from '../../../actors/partition/dedupe-runs.ts';
 import { parseRunKey, runKey } from '../../../actors/partition/dedupe-run.ts';
 import { TABLES } from '../../../actors/partition/options.ts';
@@ -86,6 +87,7 @@ export const READERS: readonly Reader[] = [
   { name: 'dedupe run', sample: (random) => new Uint8Array(16 * (1 + random.below(4))), read: (bytes) => new DedupeRuns(storeOf(['d'], 'd', runKey({ bucket: 1, epoch: 1, level: 0 }, 0), bytes), 'd').restore(() => undefined), refuses: isCode('STATE_CORRUPT') },
   { name: 'dedupe meta', sample: () => text('{"version":1,"bucketMin":3,"merging":{"bucket":4,"epoch":5,"level":1}}'), read: (bytes) => new DedupeRuns(storeOf(['d'], 'd', Uint8Array.of(0), bytes), 'd').restore(() => undefined), refuses: isCode('STATE_CORRUPT', 'DATA_VERSION') },
   { name: 'dead letter', sample: deadLetter, read: (bytes) => readDeadLetter(bytes), refuses: isCode('STATE_CORRUPT') },
+  { name: 'dead letter retry', sample: () => pack([2, 3, 1, 1_700_000_000_000]), read: decodeRetry, refuses: isCode('STATE_CORRUPT') },
   { name: 'outbox', sample: outboxEntry, read: (bytes) => readOutbox(bytes), refuses: isCode('STATE_CORRUPT') },
   { name: 'spool progress', sample: (random) => text(`{"version":1,"slot":"${slotName({ startMs: random.below(2 ** 31) * 1_000, part: 0 })}"}`), read: (bytes) => parseProgress(bytes, 'progress.json'), refuses: isCode('STATE_CORRUPT', 'DATA_VERSION') },
   { name: 'live cell', sample: (random) => encodeCell({ cell: sampleCell(random), changeNumber: 4 }), read: (bytes) => decodeCell(cellStoreKey(CELL_NAME), bytes, 2), refuses: isCode('STATE_CORRUPT') },
@@ -115,8 +117,8 @@ function readOutbox(entry: Buffer): unknown {
 }
 
 function readDeadLetter(value: Uint8Array): unknown {
-  const letters = new DeadLetters(storeOf(Object.values(TABLES), TABLES.dead, deadKey, value), 1_000_000);
-  letters.restore({ nextId: 2, storedBytes: 0, expired: 0 });
+  const letters = new DeadLetters(storeOf(Object.values(TABLES), TABLES.dead, deadKey, value));
+  letters.restore({ nextId: 2, expired: 0, floorId: 1, strata: [[1, 1, 1, 300, 0, 0]] });
   return letters.newest(10);
 }
 

@@ -143,7 +143,7 @@ async function hashOfState(retentionDays: number): Promise<string> {
   const facts = readInstance(scratch.path) as InstanceFacts;
   for (let id = 0; id < facts.partitionCount; id++) {
     const store = openStore({ path: join(scratch.path, 'state', partitionFile(id)), tables: PARTITION_TABLES });
-    const options = { id: partitionId(id), pipeline: appsflyerPipeline, store, dedupeMemoryBytesMax: MIB, deadLetterBytesMax: MIB, current: new Float64Array(3), isPoison: () => false };
+    const options = { id: partitionId(id), pipeline: appsflyerPipeline, store, dedupeMemoryBytesMax: MIB, current: new Float64Array(3), isPoison: () => false };
     hash.update(Partition.open({ ...facts, ...options }).stateHash());
     await store.close();
   }

@@ -5,6 +5,7 @@ import type { EngineError } from '../../../engine/core/errors.ts';
 import { OWN_RECORDS_MAX } from '../../../engine/core/own-records.ts';
 import { createPartitioner } from '../../../engine/core/partition-key.ts';
 import { RecordFlag, RecordSource } from '../../../engine/core/record.ts';
+import { RETRY_HEADER_BYTES, retriedLetter, retriedRecord } from '../../../engine/core/retried-record.ts';
 import { Admission } from '../../../ingress/admission.ts';
 import { Batcher } from '../../../ingress/batcher.ts';
 import { appendOwnRecords, type OwnRecordsDesk } from '../../../ingress/own-records.ts';
@@ -71,6 +72,24 @@ describe('records of the daemon\'s own', () => {
     });
     expect(log.records.map(({ flags }) => flags)).toEqual([RecordFlag.none, RecordFlag.malformed, RecordFlag.notObject, RecordFlag.tooLarge]);
     expect(log.records[3]?.bytes.byteLength).toBe(RECORD_BYTES_MAX);
+  });
+
+  it('that are dead letters go back to the partition that keeps them, behind their header, and nowhere else', async () => {
+    const log = new MemoryLog();
+    const partitioner = createPartitioner(appsflyerPipeline.partitionKey, PARTITIONS);
+    const bytes = row('a');
+    partitioner.locate(bytes, 0, bytes.byteLength);
+    const { partition } = partitioner;
+    const letters = [partition, (partition + 1) % PARTITIONS, partition].map((at, index) => retriedRecord({ partition: at, id: 7, attempt: index + 1, source: RecordSource.push }, bytes));
+    const large = retriedRecord({ partition, id: 8, attempt: 1, source: RecordSource.push }, row('a', `,"x":"${'y'.repeat(RECORD_BYTES_MAX - 42)}"`));
+    expect(large.byteLength).toBe(RECORD_BYTES_MAX + RETRY_HEADER_BYTES);
+    expect(await appendOwnRecords(desk(log), RecordSource.retry, [...letters, large])).toEqual({ accepted: 3, rejected: [{ index: 1, code: 'MOVED' }] });
+    expect(log.records.map((record) => [record.partition, record.source, record.flags, retriedLetter(record.bytes, 0, record.bytes.byteLength).attempt])).toEqual([
+      [partition, RecordSource.retry, RecordFlag.none, 1],
+      [partition, RecordSource.retry, RecordFlag.none, 3],
+      [partition, RecordSource.retry, RecordFlag.none, 1],
+    ]);
+    expect(log.records[0]?.bytes.subarray(RETRY_HEADER_BYTES).toString()).toBe(bytes.toString());
   });
 
   it('wait for room where the batch is full and the disk slow, and are all there in the end', async () => {

@@ -51,6 +51,8 @@ class TestCursor implements RecordCursor {
   index = -1;
   readonly source = 1;
   readonly flags = 0;
+  readonly letterId = 0;
+  readonly attempt = 0;
   #count = 0;
 
   reset(_batch: LogBatch, slice: LogSlice): void {

@@ -73,7 +73,7 @@ describe('checkpoints', () => {
     expect(codeOf(() => openToy(store, { instance: 'f'.repeat(32) }))).toBe('DATA_DIR_FOREIGN');
     expect(codeOf(() => openPartition({ ...toyPipeline, dimensions: toyPipeline.dimensions.slice(1) }, store))).toBe('DATA_DIR_FOREIGN');
     const newer = store.fork();
-    await newer.commit([{ table: 'meta', key: Buffer.from('state'), value: pack({ format: 2 }) }]);
+    await newer.commit([{ table: 'meta', key: Buffer.from('state'), value: pack({ format: 3 }) }]);
     expect(codeOf(() => openToy(newer))).toBe('DATA_VERSION');
     const torn = store.fork();
     await torn.commit([{ table: 'meta', key: Buffer.from('state'), value: Buffer.from([0xd9]) }]);

@@ -25,7 +25,6 @@ export function openPartition<Event, DomainRules>(pipeline: PipelineDefinition<E
     pipeline,
     store,
     dedupeMemoryBytesMax: 2 ** 20,
-    deadLetterBytesMax: 2 ** 20,
     current: new Float64Array(3),
     isPoison: () => false,
     ...changes,

@@ -1,5 +1,7 @@
 /** A log in memory: batches as the journal's reader hands them out, and a cursor over them. */
 import type { LogBatch, LogSlice, RecordCursor } from '../../../engine/core/log.ts';
+import { RecordSource } from '../../../engine/core/record.ts';
+import { RETRY_HEADER_BYTES, retriedLetter } from '../../../engine/core/retried-record.ts';
 import { encodeControl, type ControlRecord } from '../../../engine/core/rules.ts';
 import type { Offset, PartitionId } from '../../../engine/core/types.ts';
 
@@ -76,6 +78,8 @@ export class TestCursor implements RecordCursor {
   end = 0;
   source = 0;
   flags = 0;
+  letterId = 0;
+  attempt = 0;
   index = -1;
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
@@ -97,6 +101,11 @@ export class TestCursor implements RecordCursor {
     this.end = this.start + size;
     this.#at = this.end;
     this.index++;
+    this.letterId = 0;
+    if (this.source === RecordSource.retry) {
+      const { id, attempt, source } = retriedLetter(this.#bytes, this.start, this.end);
+      Object.assign(this, { letterId: id, attempt, source, start: this.start + RETRY_HEADER_BYTES });
+    }
     return true;
   }
 }

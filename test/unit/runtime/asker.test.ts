@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const LETTERS: Question = { what: 'dead-letters', limit: 1 };
+const LETTERS: Question = { what: 'letter-outcomes', names: [] };
 const TAIL: Question = { what: 'tail', limit: 1, after: null, verdict: null };
 const turn = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 const answerAll = async (value: (ask: Ask) => unknown): Promise<void> => {
@@ -37,9 +37,9 @@ describe('a question to the actor threads', () => {
   it('waits for one of its kind that is under way, so that a thread has one at a time, but for no other kind', async () => {
     const answers = [asker.ask(LETTERS), asker.ask(LETTERS), asker.ask(TAIL)];
     await turn();
-    expect(asked.map(({ question }) => question.what).sort()).toEqual(['dead-letters', 'dead-letters', 'tail', 'tail']);
+    expect(asked.map(({ question }) => question.what).sort()).toEqual(['letter-outcomes', 'letter-outcomes', 'tail', 'tail']);
     await answerAll(() => 1);
-    expect(asked.map(({ question }) => question.what)).toEqual(['dead-letters', 'dead-letters']);
+    expect(asked.map(({ question }) => question.what)).toEqual(['letter-outcomes', 'letter-outcomes']);
     await answerAll(() => 2);
     expect(await Promise.all(answers)).toEqual([[1, 1], [2, 2], [1, 1]]);
   });
