@@ -12,10 +12,10 @@ const LAST_REJECTS_MS = 500;
 
 export async function deadLetters(view: Daemon, limit: number): Promise<{ letters: object[] }> {
   const answers = await view.engine.asker.ask<ShownLetter[]>({ what: 'dead-letters', limit });
-  return { letters: mergeLetters(answers, limit).map(described) };
+  return { letters: mergeLetters(answers, limit).map((letter) => described(view, letter)) };
 }
 
-function described(letter: ShownLetter): object {
+function described({ shownBytes }: Daemon, letter: ShownLetter): object {
   const bytes = Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength);
   return {
     code: letter.code,
@@ -26,9 +26,9 @@ function described(letter: ShownLetter): object {
     batch: letter.batchSequence,
     index: letter.index,
     size: letter.size,
-    bytes: bytes.toString('utf8'),
-    // What is no UTF-8 would not survive as text.
-    ...(letter.isUtf8 ? {} : { base64: bytes.toString('base64') }),
+    bytes: shownBytes(bytes, bytes.byteLength, letter.receivedAtMs),
+    // What is no UTF-8 would not survive as text; and nobody could find the personal parts in it.
+    ...(letter.isUtf8 || shownBytes.hides ? {} : { base64: bytes.toString('base64') }),
   };
 }
 

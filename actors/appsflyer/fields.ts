@@ -46,6 +46,12 @@ export const Field = {
   skadVersion: 36,
   skadRedownload: 37,
   skadRevenue: 38,
+  ip: 39,
+  userAgent: 40,
+  region: 41,
+  state: 42,
+  city: 43,
+  osVersion: 44,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -90,6 +96,12 @@ export const FIELD_NAMES = [
   'skad_version',
   'skad_redownload',
   'skad_revenue',
+  'ip',
+  'user_agent',
+  'region',
+  'state',
+  'city',
+  'os_version',
 ] as const;
 
 export const FIELD_COUNT = FIELD_NAMES.length;

@@ -1,12 +1,23 @@
 /**
  * The domain's own rules, journaled by the engine as `rules.domain` and effective at their offset.
+ *
+ * A key that is absent means the default, so that a journal of an older program replays as it was, and what is stored of a default configuration
+ * stays the same.
  */
 
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
+import type { RuleResources } from '../../engine/core/rule-resources.ts';
+import { Enrichment } from './enrich/enrichment.ts';
+import { parsePolicy, type PrivacyData } from './privacy/policy.ts';
+import { Shield } from './privacy/shield.ts';
 
 export interface AppsflyerRules {
   /** In-app event names that count as conversions, as an event has them: made fit to be dimension values. */
   readonly conversionEvents: ReadonlySet<string>;
+  /** Null: nothing is filled in. */
+  readonly enrichment: Enrichment | null;
+  /** Null: everything may be shown. */
+  readonly shield: Shield | null;
 }
 
 /** Default of `metrics.conversion_events`. */
@@ -15,23 +26,67 @@ export const DEFAULT_CONVERSION_EVENTS = ['af_purchase', 'af_subscribe', 'af_sta
 export const CONVERSION_EVENTS_MAX = 200;
 /** AppsFlyer's own limit of an event name, in characters. */
 const EVENT_NAME_LENGTH_MAX = 100;
+const FILE_HASH = /^[0-9a-f]{64}$/;
 
 /** What `rules.domain` holds: plain JSON. */
 export interface AppsflyerRulesData {
   readonly conversionEvents: readonly string[];
+  readonly enrichment?: EnrichmentData;
+  readonly privacy?: PrivacyData;
 }
 
+export interface EnrichmentData {
+  /** SHA-256 of the GeoIP file, in hex; absent for none. */
+  readonly geoFileHash?: string;
+  /** Absent for false. */
+  readonly userAgent?: boolean;
+}
+
+const KEYS: readonly string[] = ['conversionEvents', 'enrichment', 'privacy'] satisfies readonly (keyof AppsflyerRulesData)[];
+
 /** Reads `rules.domain`; raises on what it does not know. `null` or nothing gives the defaults. */
-export function parseAppsflyerRules(raw: unknown): AppsflyerRules {
-  if (raw === null || raw === undefined) return { conversionEvents: new Set(DEFAULT_CONVERSION_EVENTS) };
-  if (typeof raw !== 'object' || Array.isArray(raw)) throw new TypeError('domain rules are not an object');
-  const unknown = Object.keys(raw).filter((key) => key !== 'conversionEvents');
+export function parseAppsflyerRules(raw: unknown, resources?: RuleResources): AppsflyerRules {
+  const data = raw ?? {};
+  if (typeof data !== 'object' || Array.isArray(data)) throw new TypeError('domain rules are not an object');
+  const unknown = Object.keys(data).filter((key) => !KEYS.includes(key));
   if (unknown.length > 0) throw new TypeError(`unknown domain rules: ${unknown.join(', ')}`);
-  const names = (raw as Partial<AppsflyerRulesData>).conversionEvents ?? DEFAULT_CONVERSION_EVENTS;
+  const { conversionEvents, enrichment, privacy } = data as Partial<AppsflyerRulesData>;
+  return { conversionEvents: readConversionEvents(conversionEvents), enrichment: readEnrichment(enrichment, resources), shield: readShield(privacy, resources) };
+}
+
+/** The part that the lake's columns obey, as JSON text; '' for none. */
+export function lakeRules(raw: unknown): string {
+  const { enrichment, privacy } = (raw ?? {}) as Partial<AppsflyerRulesData>;
+  if (enrichment === undefined && privacy === undefined) return '';
+  return JSON.stringify({ enrichment, privacy });
+}
+
+function readConversionEvents(raw: unknown): ReadonlySet<string> {
+  const names = raw ?? DEFAULT_CONVERSION_EVENTS;
   if (!Array.isArray(names) || names.length > CONVERSION_EVENTS_MAX || !names.every(isEventName)) {
     throw new TypeError(`conversionEvents must be at most ${CONVERSION_EVENTS_MAX} event names of 1 to ${EVENT_NAME_LENGTH_MAX} characters`);
   }
-  return { conversionEvents: new Set(names.map(dimensionValue)) };
+  return new Set(names.map(dimensionValue));
 }
 
 const isEventName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= EVENT_NAME_LENGTH_MAX;
+
+function readEnrichment(raw: unknown, resources: RuleResources | undefined): Enrichment | null {
+  if (raw === undefined) return null;
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new TypeError('enrichment is not an object');
+  const { geoFileHash, userAgent = false, ...others } = raw as EnrichmentData & Record<string, unknown>;
+  if (Object.keys(others).length > 0) throw new TypeError(`unknown enrichment rules: ${Object.keys(others).join(', ')}`);
+  if (typeof userAgent !== 'boolean') throw new TypeError('userAgent is no boolean');
+  if (geoFileHash === undefined) return userAgent ? new Enrichment({ places: null, readsUserAgent: true }) : null;
+  if (typeof geoFileHash !== 'string' || !FILE_HASH.test(geoFileHash)) throw new TypeError('geoFileHash is no SHA-256 in hex');
+  return new Enrichment({ places: required(resources).places(geoFileHash), readsUserAgent: userAgent });
+}
+
+function readShield(raw: unknown, resources: RuleResources | undefined): Shield | null {
+  return raw === undefined ? null : new Shield(parsePolicy(raw), (id) => required(resources).secret(id));
+}
+
+function required(resources: RuleResources | undefined): RuleResources {
+  if (resources === undefined) throw new Error('bug: rules name a resource where none were brought along');
+  return resources;
+}

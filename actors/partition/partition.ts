@@ -67,6 +67,8 @@ export class Partition<Event, DomainRules> {
   readonly #judge: Judge<Event, DomainRules>;
   #verdicts = new Uint8Array(256);
   #rules: Rules | null = null;
+  /** What of them the lake obeys. */
+  #lakeRules = '';
   #areRulesDirty = false;
   #generation = 0;
   /** By journal, as far as any batch of it was folded. */
@@ -343,14 +345,18 @@ export class Partition<Event, DomainRules> {
   #obey(rules: Rules): void {
     this.#rules = rules;
     this.#time.rules = rules;
-    this.#counter.setRules(rules, this.#options.pipeline.domainRules(rules.domain));
+    const { pipeline, resources } = this.#options;
+    const domainRules = pipeline.domainRules(rules.domain, resources);
+    this.#lakeRules = pipeline.lakeRules?.(rules.domain) ?? '';
+    this.#counter.setRules(rules, domainRules);
+    this.#judge.domainRules = domainRules;
   }
 
   #tick(batch: LogBatch): void {
     this.#sequence++;
     this.#time.tick(batch.receivedAtMs, batch.runningTimeMs);
     if (this.#rules === null) return;
-    this.#outbox.tick(batch, this.#rules);
+    this.#outbox.tick(batch, this.#rules, this.#lakeRules);
     if (this.#time.isStepDue) this.#stepTime();
   }
 

@@ -6,6 +6,7 @@
  */
 
 import type { RejectCode } from './record.ts';
+import type { RuleResources } from './rule-resources.ts';
 import type { DedupeMode } from './rules.ts';
 
 /** What a person needs to know of a dimension or measure. */
@@ -107,8 +108,10 @@ export interface PipelineDefinition<Event, DomainRules> {
   readonly breakdown: BreakdownDefinition<Event, DomainRules>;
   readonly labels: readonly LabelDefinition<Event>[];
   readonly lakeColumns: readonly LakeColumn<Event>[];
-  /** Parses `rules.domain`; raises on what it does not know. */
-  readonly domainRules: (raw: unknown) => DomainRules;
+  /** Parses `rules.domain`; raises on what it does not know, and RULE_RESOURCE_MISSING for what it names and `resources` do not have. */
+  readonly domainRules: (raw: unknown, resources?: RuleResources) => DomainRules;
+  /** The part of `rules.domain` that the lake's columns obey, as JSON text, readable by `domainRules`; '' for none. Where it changes a lake slot ends. */
+  readonly lakeRules?: (raw: unknown) => string;
   /**
    * Decodes and validates one record; `source`, one of RecordSource, says whose words it holds. The event may be one reused object: it is
    * valid until the next call. Never raises, whatever the bytes.
@@ -118,6 +121,13 @@ export interface PipelineDefinition<Event, DomainRules> {
   readonly eventTimeMs: (event: Event) => number;
   /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */
   readonly fingerprint: (event: Event, mode: DedupeMode, out: Uint32Array) => boolean;
+  /**
+   * Fills in what the message lacks and its other fields tell. Called for an event that counts, between its identity and its dimensions, and by
+   * the lake before its columns are read. Never changes what was sent, never raises.
+   */
+  readonly enrich?: (event: Event, rules: DomainRules) => void;
+  /** From now on the event's lake columns show personal fields as the rules allow. Called by the lake before columns are read. */
+  readonly shield?: (event: Event, rules: DomainRules, receivedAtMs: number) => void;
   /** A few words on an event for `tail` and the live page. */
   readonly describe: (event: Event) => Readonly<Record<string, string>>;
 }

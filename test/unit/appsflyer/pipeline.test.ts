@@ -257,6 +257,12 @@ describe('lake columns', () => {
       event_source: 'SDK',
       conversion_type: 'install',
       event_properties: PURCHASE.event_value,
+      region: null,
+      state: null,
+      city: 'Lyon',
+      os_version: '11',
+      browser: null,
+      enriched: null,
     });
   });
 
