@@ -1,8 +1,7 @@
 /**
  * The verdict on one record, and all that follows from it at once: counters, fingerprint, cells, dead letter, tail, event time.
  *
- * Order of judgement: poison (decoding may be what kills), malformed at the door, decoding, event time, identity and repeats, lateness. Only what
- * counts is enriched: identity and verdict are those of the message as it was sent.
+ * Order of judgement: poison (decoding may be what kills), malformed at the door, decoding, event time, identity and repeats, lateness.
  * A rejected record takes no fingerprint and moves no watermark; a late repeat is a repeat.
  *
  * Hot path: 100 K records a second, at most 3 µs a record, all that it calls included; bench/micro/partition.ts. {@link Judge.fold}. Owned by the partition.
@@ -41,8 +40,6 @@ export class Judge<Event, DomainRules> {
   readonly conservation: Conservation = emptyConservation();
   /** By reject code. */
   readonly rejects: number[] = REJECT_CODES.map(() => 0);
-  /** Set by the partition with each rules record, before any record. */
-  domainRules: DomainRules | null = null;
   /** Fingerprints since the caller last set it to 0. */
   freshFingerprints = 0;
 
@@ -80,18 +77,14 @@ export class Judge<Event, DomainRules> {
   }
 
   #count(batch: LogBatch, cursor: RecordCursor, event: Event, timeMs: number, sequence: number): Verdict {
-    const { pipeline, hourMs, dayMs, time, counter, tail } = this.#options;
+    const { hourMs, dayMs, time, counter, tail } = this.#options;
     const hourStartMs = timeMs - (timeMs % hourMs);
     const dayStartMs = timeMs - (timeMs % dayMs);
     const isLate = hourStartMs + hourMs <= time.closedUpToMs;
     if (isLate) this.conservation.late++;
     else this.conservation.accepted++;
     // Of days that have expired, late records are in the lake alone.
-    let dimensions = '';
-    if (dayStartMs + dayMs > time.expiredUpToMs) {
-      if (pipeline.enrich !== undefined) pipeline.enrich(event, this.domainRules as DomainRules);
-      dimensions = counter.count(event, timeMs, hourStartMs, dayStartMs, isLate, sequence);
-    }
+    const dimensions = dayStartMs + dayMs > time.expiredUpToMs ? counter.count(event, timeMs, hourStartMs, dayStartMs, isLate, sequence) : '';
     const verdict = isLate ? Verdict.late : Verdict.accepted;
     tail.add(batch, cursor.index, verdict, NOT_REJECTED, hourStartMs, dimensions);
     time.see(timeMs, batch.receivedAtMs);

@@ -55,6 +55,8 @@ export class Outbox {
   /** In order; the last one is open unless the outbox is new. */
   #slots: Slot[] = [];
   #writer = new VerdictLogWriter();
+  /** What of the rules in use the lake obeys; '' for nothing. Set by the partition with each rules record. */
+  lakeRules = '';
   #freshBytes = 0;
   #untaken = 0;
 
@@ -70,7 +72,8 @@ export class Outbox {
   }
 
   /** Every batch, before its records. */
-  tick(batch: BatchHeader, rules: Rules, lakeRules = ''): void {
+  tick(batch: BatchHeader, rules: Rules): void {
+    const { lakeRules } = this;
     const stretchMs = Math.floor(batch.receivedAtMs / rules.slotMs) * rules.slotMs;
     let open = this.#slots[this.#slots.length - 1];
     if (open === undefined || open.stretchMs !== stretchMs || open.journalBytes >= rules.slotBytesMax || open.dedupe !== rules.dedupe || open.lakeRules !== lakeRules) {

@@ -67,8 +67,6 @@ export class Partition<Event, DomainRules> {
   readonly #judge: Judge<Event, DomainRules>;
   #verdicts = new Uint8Array(256);
   #rules: Rules | null = null;
-  /** What of them the lake obeys. */
-  #lakeRules = '';
   #areRulesDirty = false;
   #generation = 0;
   /** By journal, as far as any batch of it was folded. */
@@ -346,17 +344,15 @@ export class Partition<Event, DomainRules> {
     this.#rules = rules;
     this.#time.rules = rules;
     const { pipeline, resources } = this.#options;
-    const domainRules = pipeline.domainRules(rules.domain, resources);
-    this.#lakeRules = pipeline.lakeRules?.(rules.domain) ?? '';
-    this.#counter.setRules(rules, domainRules);
-    this.#judge.domainRules = domainRules;
+    this.#outbox.lakeRules = pipeline.lakeRules?.(rules.domain) ?? '';
+    this.#counter.setRules(rules, pipeline.domainRules(rules.domain, resources));
   }
 
   #tick(batch: LogBatch): void {
     this.#sequence++;
     this.#time.tick(batch.receivedAtMs, batch.runningTimeMs);
     if (this.#rules === null) return;
-    this.#outbox.tick(batch, this.#rules, this.#lakeRules);
+    this.#outbox.tick(batch, this.#rules);
     if (this.#time.isStepDue) this.#stepTime();
   }
 
