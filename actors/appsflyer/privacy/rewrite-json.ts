@@ -5,6 +5,8 @@
  * cut, becomes null when it mentions a key: nobody can tell what it holds.
  */
 
+import { assert } from '../../../engine/core/types.ts';
+
 export interface RewriteOptions<Action> {
   /** By key. */
   readonly actions: ReadonlyMap<string, Action>;
@@ -114,6 +116,7 @@ function stringEnd(text: string, start: number): number {
   let at = start + 1;
   for (;;) {
     const quote = text.indexOf('"', at);
+    assert(quote >= 0, 'what is rewritten is JSON');
     let backslashes = 0;
     while (text[quote - 1 - backslashes] === '\\') backslashes++;
     at = quote + 1;
@@ -131,6 +134,7 @@ function valueEndOf(text: string, start: number): number {
   let depth = 0;
   for (let at = start; ; ) {
     const character = text[at];
+    assert(character !== undefined, 'what is rewritten is JSON');
     if (character === '"') {
       at = stringEnd(text, at);
       continue;

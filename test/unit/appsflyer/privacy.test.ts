@@ -65,7 +65,10 @@ describe('a privacy policy in the lake', () => {
 
   it('is off for the event after one that was hidden', () => {
     row({}, { user_id: 'hash' });
-    expect(row({}, {}).user_id).toBe(PURCHASE['appsflyer_id']);
+    const bytes = Buffer.from(JSON.stringify(PURCHASE));
+    const next = pipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push) as AppsflyerEvent;
+    const column = pipeline.lakeColumns.find(({ name }) => name === 'user_id');
+    expect(textOf(column?.of(next, { eventId: 'e', late: false, receivedAtMs: 5 }))).toBe(PURCHASE['appsflyer_id']);
   });
 
   it('leaves identity and partition to what was sent', () => {
