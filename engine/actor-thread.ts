@@ -8,6 +8,7 @@ import { EngineError } from './core/errors.ts';
 import type { OrderedStore } from './core/store.ts';
 import { partitionId } from './core/types.ts';
 import { createRecordCursor, openMergedLog } from './log/index.ts';
+import { resourcesFrom, type RuleSources } from './rule-sources.ts';
 import { ActorLoop, partitionFile } from './runtime/actor-loop.ts';
 import { beatingStore } from './runtime/beating-store.ts';
 import { openStore } from './state/index.ts';
@@ -26,6 +27,7 @@ export interface ActorSettings {
   readonly partitionCount: number;
   readonly emitIntervalMs: number;
   readonly checkpointIntervalMs: number;
+  readonly ruleSources: RuleSources;
   /** Per partition. */
   readonly dedupeMemoryBytesMax: number;
 }
@@ -43,6 +45,7 @@ async function run(): Promise<void> {
   const progress = words.progress(start.thread);
   const dedupePages = new PagePool();
   const values = new ValueTable();
+  const resources = resourcesFrom(settings.ruleSources);
   const partitions = Array.from({ length: lane.count }, (_, at) => {
     const id = partitionId(lane.first + at);
     progress.enter(Stage.opening);
@@ -53,6 +56,7 @@ async function run(): Promise<void> {
       partitionCount: settings.partitionCount,
       instance: settings.instance,
       pipeline: appsflyerPipeline,
+      resources,
       store: beatingStore(store, progress),
       dedupeMemoryBytesMax: settings.dedupeMemoryBytesMax,
       dedupePages,

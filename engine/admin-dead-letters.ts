@@ -32,10 +32,10 @@ export async function deadLetters(view: Daemon, { limit, filter = EVERY_LETTER, 
     bytesMax: whole ? WHOLE_BYTES_MAX : LETTERS_BYTES_MAX,
   });
   const { letters, lookedTo } = mergePages(pages, limit);
-  return { letters: letters.map(described), next_cursor: cursorOf(lookedTo) };
+  return { letters: letters.map((letter) => described(view, letter)), next_cursor: cursorOf(lookedTo) };
 }
 
-function described(letter: ShownLetter): object {
+function described({ shownBytes }: Daemon, letter: ShownLetter): object {
   const bytes = Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength);
   return {
     code: letter.code,
@@ -49,9 +49,9 @@ function described(letter: ShownLetter): object {
     app_id: letter.scope,
     state: letterState(letter),
     retry: letter.retry === null ? null : { attempts: letter.retry.attempts, outcome: VERDICT_NAMES[letter.retry.verdict], code: letter.retry.code, at: new Date(letter.retry.atMs).toISOString() },
-    bytes: bytes.toString('utf8'),
-    // What is no UTF-8 would not survive as text.
-    ...(letter.isUtf8 ? {} : { base64: bytes.toString('base64') }),
+    bytes: shownBytes(bytes, bytes.byteLength, letter.receivedAtMs),
+    // What is no UTF-8 would not survive as text; and nobody could find the personal parts in it.
+    ...(letter.isUtf8 || shownBytes.hides ? {} : { base64: bytes.toString('base64') }),
   };
 }
 

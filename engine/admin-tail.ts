@@ -14,6 +14,7 @@ import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
 import { createRecordCursor, openMergedLookup, type LogLookup } from './log/index.ts';
 import type { Daemon } from './main.ts';
+import type { ShownBytes } from './shown-bytes.ts';
 import { comparePlaces } from './runtime/answers.ts';
 import type { Question, RecordPlace, TailAnswer, TailEntry } from './threads/messages.ts';
 
@@ -39,6 +40,8 @@ export interface TailSource {
   readonly dimensions: readonly string[];
   readonly ask: (question: Extract<Question, { what: 'tail' }>) => Promise<readonly TailAnswer[]>;
   readonly openLookup: () => LogLookup;
+  /** What the privacy policy lets be shown of a record. */
+  readonly shown: ShownBytes;
 }
 
 /** Chosen: what an app with a hundredth of the traffic is found in, read in some 100 ms. */
@@ -53,6 +56,7 @@ export const tailSourceOf = (view: Daemon): TailSource => ({
   dimensions: view.engine.live.schema.dimensions,
   ask: (question) => view.engine.asker.ask<TailAnswer>(question),
   openLookup: () => openMergedLookup({ directories: view.directory.journals }),
+  shown: view.shownBytes,
 });
 
 /** Raises QUERY_INVALID for a cursor that is none. */
@@ -111,7 +115,7 @@ function described(source: TailSource, entry: TailEntry, event: Readonly<Record<
     index: entry.index,
     cell: cellOf(source, entry),
     event,
-    bytes: payload === null ? '' : payload.bytes.toString('utf8', 0, SHOWN_BYTES_MAX),
+    bytes: payload === null ? '' : source.shown(payload.bytes, SHOWN_BYTES_MAX, entry.receivedAtMs),
   };
 }
 

@@ -10,6 +10,7 @@ import type { FoldEngine } from './fold-engine.ts';
 import type { PoolResult, PoolTask } from './pool-thread.ts';
 import type { DataDirectory } from './runtime/data-directory.ts';
 import type { Logger } from './runtime/logger.ts';
+import { secretsOf } from './rule-sources.ts';
 import { poolThreadsOf, type Settings } from './settings.ts';
 import { createPool } from './threads/pool.ts';
 
@@ -36,6 +37,7 @@ export interface DaemonSinksOptions {
 export async function openDaemonSinks(options: DaemonSinksOptions): Promise<DaemonSinks> {
   const { settings, directory, engine, log } = options;
   const { instance } = directory;
+  const ruleSources = { geoDirectory: directory.geoip, secrets: secretsOf(settings) };
   const warn = (message: string, details: Record<string, string | number>): void => {
     log.warn(details, message);
   };
@@ -57,7 +59,7 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
     spoolDirectory: directory.spool,
     spoolBytesMax: settings.lake.spool_bytes_max,
     target,
-    encode: async (job) => (await pool.run({ ...job, type: 'slot', journalDirectories: directory.journals, rowsPerFile: settings.lake.rows_per_file })) as SlotFiles,
+    encode: async (job) => (await pool.run({ ...job, type: 'slot', journalDirectories: directory.journals, rowsPerFile: settings.lake.rows_per_file, ruleSources })) as SlotFiles,
     onSpooled: (slot) => {
       engine.spooled(slot);
     },

@@ -34,6 +34,8 @@ export interface FoldEngineOptions {
   readonly directory: DataDirectory;
   /** Where the log is read, by journal; the data directory's own, or another one's in a replay. */
   readonly journalDirectories: readonly string[];
+  /** Where the log's rules find their files. */
+  readonly geoDirectory: string;
   readonly sinkNames: readonly string[];
   readonly log: Logger;
   /** Lives in a row that ended before this one because a thread was stuck. */
@@ -228,12 +230,14 @@ export class FoldEngine {
   }
 }
 
-function actorSettings({ settings, directory, journalDirectories }: FoldEngineOptions): ActorSettings {
+function actorSettings({ settings, directory, journalDirectories, geoDirectory }: FoldEngineOptions): ActorSettings {
   return {
     journalDirectories,
     stateDirectory: directory.state,
     instance: directory.instance,
     partitionCount: settings.partitions,
+    // Secrets hide what goes to the lake, which actors have no part in.
+    ruleSources: { geoDirectory, secrets: [] },
     emitIntervalMs: settings.emit.interval_ms,
     checkpointIntervalMs: settings.checkpoint.interval_ms,
     dedupeMemoryBytesMax: Math.floor(settings.dedupe.memory_bytes_max / settings.partitions),

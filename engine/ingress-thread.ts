@@ -130,6 +130,7 @@ function receive(message: MainToIngress): void {
       break;
     case 'control':
       if (ingress !== null) void control(ingress, message.id, message.bytes);
+      else post({ type: 'controlled', id: message.id, error: new EngineError('NOT_READY', 'the journal is being opened').toRecord() });
       break;
     case 'append-records':
       void appendRecords(ingress, message);

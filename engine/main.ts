@@ -16,8 +16,9 @@ import type { SinkHealth } from './core/feed.ts';
 import { sumOfOffsets } from './core/log.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
-import { MS_PER_HOUR } from './core/types.ts';
+import { MS_PER_HOUR, MS_PER_SECOND } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
+import { GeoWatch } from './geo-watch.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import { SCOPE_KEY } from './letter-query.ts';
@@ -31,12 +32,16 @@ import { LetterWork } from './runtime/letter-work.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
 import { writeSavepoint } from './runtime/savepoint.ts';
+import { resourcesFrom, secretsOf } from './rule-sources.ts';
+import { shownBytesOf, type ShownBytes } from './shown-bytes.ts';
 import { ingressThreadsOf, journalBytesMax, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
 import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
 
 const DISK_CHECK_INTERVAL_MS = 1_000;
+/** Journals count their time each by themselves: no batch that is durable now is later than this. Chosen, generously: a copy is kept a little longer. */
+const LOG_TIME_SLACK_MS = 60_000;
 /** The drain in parts: door, actors, sinks; together within the 10 s that SIGTERM is given. */
 const DRAIN_DOOR_MS = 2_000;
 const DRAIN_ACTORS_MS = 4_000;
@@ -52,6 +57,15 @@ export interface DaemonState {
   door: { kind: string; fallbackReason: string | null; port: number; host: string } | null;
   /** Of all ingress threads together. */
   ingress: IngressFigures | null;
+}
+
+interface DaemonParts {
+  readonly settings: Settings;
+  readonly directory: DataDirectory;
+  readonly geo: GeoWatch;
+  readonly log: Logger;
+  readonly onFatal: (error: EngineError) => void;
+  readonly stallsBefore: number;
 }
 
 /** The running daemon, as the admin routes see it. */
@@ -70,20 +84,26 @@ export class Daemon {
   /** By thread. */
   readonly #ingressStats = new Map<number, IngressThreadStats>();
   readonly #doors = new Set<number>();
+  readonly #geo: GeoWatch;
+  /** What the admin port may show of records. */
+  readonly shownBytes: ShownBytes;
   #admin: AdminServer | null = null;
   #diskTimer: NodeJS.Timeout | null = null;
   #listening: { resolve: () => void; reject: (error: EngineError) => void } | null = null;
 
-  private constructor(settings: Settings, directory: DataDirectory, log: Logger, onFatal: (error: EngineError) => void, stallsBefore: number) {
+  private constructor({ settings, directory, geo, log, onFatal, stallsBefore }: DaemonParts) {
     this.settings = settings;
     this.directory = directory;
     this.#log = log;
     this.#onFatal = onFatal;
+    this.#geo = geo;
+    this.shownBytes = shownBytesOf(rulesOf(settings).domain, resourcesFrom({ geoDirectory: directory.geoip, secrets: secretsOf(settings) }));
     this.state = { ready: false, draining: false, diskFreeBytes: freeBytes(directory.path), diskReserveExhausted: false, door: null, ingress: null };
     this.engine = new FoldEngine({
       settings,
       directory,
       journalDirectories: directory.journals,
+      geoDirectory: directory.geoip,
       sinkNames: settings.redis === undefined ? ['lake-hourly'] : ['redis', 'lake-hourly'],
       log,
       stallsBefore,
@@ -109,7 +129,8 @@ export class Daemon {
     let daemon: Daemon | null = null;
     if (!directory.lockedAcrossContainers) log.warn({ path: directory.path }, 'the file system of data_dir has no sockets: a daemon in another container would not be kept out of it');
     try {
-      daemon = new Daemon(settings, directory, log, onFatal, stallsBefore);
+      const geo = await GeoWatch.open({ file: settings.enrichment.geoip_file, directory: directory.geoip, log });
+      daemon = new Daemon({ settings, directory, geo, log, onFatal, stallsBefore });
       await daemon.#start();
       return daemon;
     } catch (error) {
@@ -175,6 +196,7 @@ export class Daemon {
   async stop(): Promise<boolean> {
     this.state.draining = true;
     if (this.#diskTimer !== null) clearInterval(this.#diskTimer);
+    this.#geo.stop();
     const doorClosed = await this.#ingress.drain(DRAIN_DOOR_MS);
     const actorsLeft = await this.engine.stop(DRAIN_ACTORS_MS);
     await this.#sinks?.close(DRAIN_SINKS_MS);
@@ -213,16 +235,14 @@ export class Daemon {
   #ingressThreads(stallsBefore: number): IngressThreads<IngressSettings, IngressThreadStats, JournalRecovery> {
     const { settings, directory } = this;
     const threads = ingressThreadsOf(settings);
-    const controls = [
-      encodeControl({ type: 'generation', generation: directory.generation, instance: directory.instance, partitionCount: settings.partitions }),
-      encodeControl({ type: 'rules', rules: rulesOf(settings) }),
-    ];
+    const generation = encodeControl({ type: 'generation', generation: directory.generation, instance: directory.instance, partitionCount: settings.partitions });
+    const rules = (geoFileHash: string | null): Uint8Array => encodeControl({ type: 'rules', rules: rulesOf(settings, geoFileHash) });
     return new IngressThreads({
       module: new URL('./ingress-thread.js', import.meta.url),
       threads,
       settings: ingressSettings(settings, directory, { threads, connections: this.#connectionsMax() }),
       words: this.engine.words,
-      controls: () => controls,
+      controls: () => [generation, rules(this.#geo.hash)],
       clock: systemClock,
       stallTimeoutMs: settings.threads.stall_timeout_ms,
       stallsBefore,
@@ -235,6 +255,14 @@ export class Daemon {
       },
       onBegun: () => {
         this.engine.go(this.engine.words.durableOffsets);
+        this.#geo.start(
+          {
+            change: (hash) => this.#ingress.control(rules(hash)),
+            oldestReceivedAtMs: () => this.state.ingress?.journal.oldestReceivedAtMs ?? null,
+            logTimeMs: () => systemClock.nowMs() + (this.state.ingress?.journal.aheadMs ?? 0) + LOG_TIME_SLACK_MS,
+          },
+          settings.enrichment.reload_interval_seconds * MS_PER_SECOND,
+        );
       },
       onListening: (thread, message) => {
         this.#doors.add(thread);

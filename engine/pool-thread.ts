@@ -3,6 +3,8 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { encodeSlotToSpool, encodeTable, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { openMergedLookup, createRecordCursor } from './log/index.ts';
+import type { RuleResources } from './core/rule-resources.ts';
+import { resourcesFrom, type RuleSources } from './rule-sources.ts';
 import { giveWay, Niceness } from './threads/niceness.ts';
 
 /** Plain data: crosses to a pool thread. */
@@ -11,6 +13,7 @@ export interface SlotTask extends EncodeSlotJob {
   /** By journal. */
   readonly journalDirectories: readonly string[];
   readonly rowsPerFile: number;
+  readonly ruleSources: RuleSources;
 }
 
 export interface TableTask {
@@ -22,6 +25,9 @@ export type PoolTask = SlotTask | TableTask;
 export type PoolResult = SlotFiles | Uint8Array;
 
 giveWay(Niceness.pool);
+
+/** Kept from task to task: they all name the same sources, and a file is read once. */
+let resources: RuleResources | null = null;
 
 export default function run(task: PoolTask): Promise<PoolResult> {
   switch (task.type) {
@@ -35,7 +41,8 @@ export default function run(task: PoolTask): Promise<PoolResult> {
 async function encodeSlotTask(task: SlotTask): Promise<SlotFiles> {
   const lookup = openMergedLookup({ directories: task.journalDirectories });
   try {
-    return await encodeSlotToSpool({ ...task, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor() });
+    resources ??= resourcesFrom(task.ruleSources);
+    return await encodeSlotToSpool({ ...task, resources, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor() });
   } finally {
     lookup.close();
   }

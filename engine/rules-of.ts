@@ -2,12 +2,17 @@
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import type { AppsData } from '../actors/appsflyer/apps.ts';
-import { EngineError } from './core/errors.ts';
+import { requirePossible, type PrivacyData } from '../actors/appsflyer/privacy/policy.ts';
+import type { AppsflyerRulesData } from '../actors/appsflyer/rules.ts';
+import { EngineError, messageOf } from './core/errors.ts';
 import { deadLetterDefaults, type Rules } from './core/rules.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { secretId } from './core/secret-id.ts';
+import { secretsOf } from './rule-sources.ts';
 import type { Settings } from './settings.ts';
 
-export function rulesOf(settings: Settings): Rules {
+/** Raises CONFIG_INVALID for what the schema cannot see. `geoFileHash`: of enrichment.geoip_file; null for none, and where nothing is folded. */
+export function rulesOf(settings: Settings, geoFileHash: string | null = null): Rules {
   const known = appsflyerPipeline.dimensions.map((dimension) => dimension.name);
   const unknown = Object.keys(settings.cells.dimension_limits).find((name) => !known.includes(name));
   if (unknown !== undefined) {
@@ -26,13 +31,39 @@ export function rulesOf(settings: Settings): Rules {
     slotMs: settings.lake.slot_minutes * MS_PER_MINUTE,
     slotBytesMax: settings.lake.slot_bytes_max,
     ...deadLetterRules(settings),
-    // Rules with defaults are not written: a default configuration is journaled as it always was.
-    domain: {
-      conversionEvents: settings.metrics.conversion_events,
-      ...(settings.apps.s2s_authoritative.length > 0 && { s2sAuthoritativeApps: settings.apps.s2s_authoritative }),
-      ...appsOf(settings),
-    },
+    domain: domainOf(settings, geoFileHash),
   };
+}
+
+/** What is at its default has no key: the journal of a default configuration stays readable by programs that do not know it. */
+function domainOf(settings: Settings, geoFileHash: string | null): AppsflyerRulesData {
+  const userAgent = settings.enrichment.user_agent;
+  const enrichment = { ...(geoFileHash !== null && { geoFileHash }), ...(userAgent && { userAgent }) };
+  const privacy = privacyOf(settings);
+  return {
+    conversionEvents: settings.metrics.conversion_events,
+    ...(settings.apps.s2s_authoritative.length > 0 && { s2sAuthoritativeApps: settings.apps.s2s_authoritative }),
+    ...appsOf(settings),
+    ...((geoFileHash !== null || userAgent) && { enrichment }),
+    ...(privacy !== null && { privacy }),
+  };
+}
+
+function privacyOf(settings: Settings): PrivacyData | null {
+  const { fields, rotation_days: rotationDays } = settings.privacy;
+  for (const [name, action] of Object.entries(fields)) {
+    try {
+      requirePossible(name, action);
+    } catch (error) {
+      throw new EngineError('CONFIG_INVALID', `privacy.fields.${messageOf(error)}`);
+    }
+  }
+  const secrets = secretsOf(settings);
+  const actions = Object.values(fields);
+  if (actions.every((action) => action === 'keep')) return null;
+  if (!actions.includes('hash')) return { fields };
+  if (secrets[0] === undefined) throw new EngineError('CONFIG_INVALID', 'privacy.secrets: empty, and privacy.fields hashes: make a secret with openssl rand -hex 32 and set MILLRACE_PRIVACY_SECRETS or privacy.secret_file');
+  return { fields, secret: secretId(secrets[0]), ...(rotationDays > 0 && { rotationDays }) };
 }
 
 function appsOf({ apps: { known, test } }: Settings): { apps?: AppsData } {

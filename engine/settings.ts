@@ -2,6 +2,7 @@
  * Every setting of the daemon, in one schema: names, units, bounds and defaults. The sections of ingress and sinks are theirs.
  */
 
+import { PRIVACY_ACTIONS, ROTATION_DAYS_MAX } from '../actors/appsflyer/privacy/policy.ts';
 import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
 import { actorThreadCount, ingressThreadCount, poolThreadCount } from './runtime/lanes.ts';
@@ -51,6 +52,17 @@ export const settingsSchema = z.strictObject({
     known: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids that are taken; records of others are rejected as `UNKNOWN_APP` and kept as dead letters; empty: all'),
     test: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids whose records count in `test_records` alone'),
     s2s_authoritative: z.array(z.string().min(1).max(255)).max(1_000).default([]).describe('app ids whose copies on the S2S route count as events, and whose AppsFlyer rows with event_source S2S go to the lake alone'),
+  }).prefault({}),
+  enrichment: z.strictObject({
+    geoip_file: z.string().default('').describe('file in MaxMind\'s format (.mmdb); country, region, state and city by ip where AppsFlyer sent none; read again when it changes'),
+    user_agent: flag().default(false).describe('device class, platform, OS version and browser by user_agent where AppsFlyer sent none'),
+    reload_interval_seconds: wholeNumber(1, 86_400).default(60).describe('how often geoip_file is looked at'),
+  }).prefault({}),
+  privacy: z.strictObject({
+    fields: z.record(z.string(), z.enum(PRIVACY_ACTIONS)).default({}).describe('what becomes of personal fields on their way to the lake'),
+    secrets: z.array(z.string()).max(100).default([]).describe('for hashes; the first is in use, former ones follow it until what they hashed is in the lake'),
+    secret_file: z.string().default('').describe('the same, one to a line'),
+    rotation_days: wholeNumber(0, ROTATION_DAYS_MAX).default(90).describe('hashes begin anew after this; 0: never'),
   }).prefault({}),
   cells: z.strictObject({
     retention_days: wholeNumber(1, 3_650).default(40),

@@ -49,6 +49,8 @@ export class EventDerivation {
     this.#deriveType(skan, source);
     this.#deriveDimensions(skan);
     this.#deriveMoney(skan);
+    event.enrichment = null;
+    event.shield = null;
     return event;
   }
 

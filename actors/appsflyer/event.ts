@@ -5,8 +5,10 @@
  */
 
 import type { TextBytes } from '../../engine/core/pipeline.ts';
+import type { Enrichment } from './enrich/enrichment.ts';
 import type { FieldTable } from './field-table.ts';
 import { type AnyField, Field } from './fields.ts';
+import type { Shield } from './privacy/shield.ts';
 
 const CAPITAL_D = 0x44;
 const CAPITAL_K = 0x4b;
@@ -77,6 +79,10 @@ export class AppsflyerEvent {
   isPriced = false;
   /** An amount was there, but none that could be counted in US dollars. */
   isUnpriced = false;
+  /** What fills in the columns that the message lacks; null for nothing. */
+  enrichment: Enrichment | null = null;
+  /** What the lake may show of personal fields; null for all. */
+  shield: Shield | null = null;
 
   constructor(fields: FieldTable) {
     this.fields = fields;

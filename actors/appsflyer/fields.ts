@@ -53,6 +53,12 @@ export const Field = {
   currency: 42,
   fbCampaignId: 43,
   reTargetingConversionType: 44,
+  ip: 45,
+  userAgent: 46,
+  region: 47,
+  state: 48,
+  city: 49,
+  osVersion: 50,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -113,6 +119,12 @@ export const FIELD_NAMES = [
   'currency',
   'fb_campaign_id',
   're_targeting_conversion_type',
+  'ip',
+  'user_agent',
+  'region',
+  'state',
+  'city',
+  'os_version',
 ] as const;
 
 export const FIELD_COUNT = FIELD_NAMES.length;

@@ -13,12 +13,12 @@ import { markTestApp, refuseUnknownApp } from './apps.ts';
 import { applyAuthority } from './authority.ts';
 import { createDecoder } from './decode.ts';
 import type { Action, AppsflyerEvent } from './event.ts';
-import { eventProperties } from './event-properties.ts';
 import { userOfEventValue } from './event-value.ts';
 import { EVENT_VALUE_NAMES, Field, fieldName, USER_FIELDS } from './fields.ts';
 import { IdentityWriter } from './identity.ts';
 import { isPlaceholder } from './placeholders.ts';
-import { parseAppsflyerRules, type AppsflyerRules } from './rules.ts';
+import * as lake from './lake-values.ts';
+import { lakeRules, parseAppsflyerRules, type AppsflyerRules } from './rules.ts';
 
 type Event = AppsflyerEvent;
 
@@ -46,8 +46,8 @@ const dimensions: readonly DimensionDefinition<Event>[] = [
     valuesMax: 50,
     meaning: {
       title: 'Platform',
-      formula: 'platform; else from app_id: `ios` for id and digits, a store prefix such as `steam`, `android` for a package name, else `unknown`',
-      sourceFields: ['platform', 'app_id'],
+      formula: 'platform; else from app_id: `ios` for id and digits, a store prefix such as `steam`, `android` for a package name; else by user_agent with enrichment.user_agent; else `unknown`',
+      sourceFields: ['platform', 'app_id', 'user_agent'],
       externalName: 'Platform',
     },
   },
@@ -66,13 +66,13 @@ const dimensions: readonly DimensionDefinition<Event>[] = [
     name: 'country',
     of: (event) => event.country,
     valuesMax: 300,
-    meaning: { title: 'Country', formula: 'country_code in upper case; else `unknown`', sourceFields: ['country_code'], externalName: 'Country Code' },
+    meaning: { title: 'Country', formula: 'country_code in upper case; else by ip with enrichment.geoip_file; else `unknown`', sourceFields: ['country_code', 'ip'], externalName: 'Country Code' },
   },
   {
     name: 'device',
     of: (event) => event.device,
     valuesMax: 50,
-    meaning: { title: 'Device category', formula: 'device_category; else `unknown`', sourceFields: ['device_category'], externalName: 'Device Category' },
+    meaning: { title: 'Device category', formula: 'device_category; else by user_agent with enrichment.user_agent; else `unknown`', sourceFields: ['device_category', 'user_agent'], externalName: 'Device Category' },
   },
   {
     name: 'attribution',
@@ -244,7 +244,7 @@ const textOrNull = (text: string): string | null => (text === '' ? null : text);
 const lakeColumns: readonly LakeColumn<Event>[] = [
   { name: 'event_id', type: 'text', of: (_event, context) => context.eventId },
   { name: 'campaign_id', type: 'dictionary', of: (event) => event.campaignId },
-  { name: 'user_id', type: 'text', of: (event) => event.userId() },
+  { name: 'user_id', type: 'text', of: lake.userId },
   { name: 'event_type', type: 'dictionary', of: (event) => event.eventType },
   { name: 'timestamp', type: 'timestamp_micros', of: (event) => event.timeMs },
   { name: 'revenue', type: 'decimal_micros', of: (event) => (event.isPriced ? event.revenueMicros : null) },
@@ -257,16 +257,23 @@ const lakeColumns: readonly LakeColumn<Event>[] = [
   { name: 'received_at', type: 'timestamp_micros', of: (_event, context) => context.receivedAtMs },
   { name: 'event_source', type: 'dictionary', of: (event) => textOrNull(event.eventSource()) },
   { name: 'conversion_type', type: 'dictionary', of: (event) => textOrNull(event.conversionType) },
-  { name: 'event_properties', type: 'text', of: eventProperties },
+  { name: 'event_properties', type: 'text', of: lake.properties },
   { name: 'is_test', type: 'boolean', of: (event) => event.isTest },
+  { name: 'region', type: 'dictionary', of: lake.region },
+  { name: 'state', type: 'dictionary', of: lake.state },
+  { name: 'city', type: 'dictionary', of: lake.city },
+  { name: 'os_version', type: 'dictionary', of: lake.osVersion },
+  { name: 'browser', type: 'dictionary', of: lake.browser },
+  { name: 'enriched', type: 'dictionary', of: lake.enriched },
 ];
 
 const identity = new IdentityWriter();
 
-/** A test app stays one, whoever's word counts for it. */
+/** A test app stays one, whoever's word counts for it; what is filled in depends on neither. */
 function applyRules(event: AppsflyerEvent, rules: AppsflyerRules): void {
   applyAuthority(event, rules);
   markTestApp(event, rules);
+  if (rules.enrichment !== null) rules.enrichment.enrich(event);
 }
 
 export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRules> = {
@@ -291,11 +298,15 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   labels,
   lakeColumns,
   domainRules: parseAppsflyerRules,
+  lakeRules,
   decode: createDecoder(),
   refuse: refuseUnknownApp,
   eventTimeMs: (event) => event.timeMs,
   fingerprint: (event, mode, out) => identity.fingerprint(event, mode, out),
   enrich: applyRules,
+  shield: (event, rules, receivedAtMs) => {
+    if (rules.shield !== null) rules.shield.begin(event, receivedAtMs);
+  },
   describe: (event) => ({
     type: event.eventType,
     event_name: event.eventName,

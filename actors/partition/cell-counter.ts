@@ -1,5 +1,6 @@
 /**
- * Counts one event in its cells: what it adds, under which dimensions, without passing any bound.
+ * Counts one event in its cells: what it adds, under which dimensions, without passing any bound. Only what counts is enriched: identity and
+ * verdict are those of the message as it was sent.
  *
  * An accepted event counts in its hour and its day, a late one in the `late` cell of its hour and its day, each with the same
  * dimensions and amounts, so that a day is its hours plus their late cells to the unit and the micro. An amount that would carry a
@@ -81,7 +82,8 @@ export class CellCounter<Event, DomainRules> {
   /** Counts the event in the day and in its hour or, when late, beside it. Returns the dimensions it counted under. */
   count(event: Event, timeMs: number, hourStartMs: number, dayStartMs: number, isLate: boolean, revision: number): string {
     const table = this.#table;
-    const { dimensions } = this.#pipeline;
+    const { dimensions, enrich } = this.#pipeline;
+    if (enrich !== undefined) enrich(event, this.#domainRules as DomainRules);
     const values = this.#values;
     for (let index = 0; index < dimensions.length; index++) values[index] = (dimensions[index] as (typeof dimensions)[number]).of(event);
     let series = this.#series.find(values);

@@ -77,7 +77,6 @@ export class Judge<Event, DomainRules> {
       if (!this.#options.dedupe.admit(this.#fingerprint, this.#options.time.runningTimeMs, rules.dedupeHorizonMs)) return this.#repeat(batch, cursor, timeMs);
       this.freshFingerprints++;
     }
-    if (pipeline.enrich !== undefined) pipeline.enrich(event, this.domainRules as DomainRules);
     return this.#count(batch, cursor, event, timeMs, sequence);
   }
 

@@ -1,6 +1,7 @@
 /** What a partition is given, and the tables it keeps in its store. */
 
 import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
+import type { RuleResources } from '../../engine/core/rule-resources.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
 import type { PagePool } from './dedupe-pages.ts';
@@ -18,6 +19,8 @@ export interface PartitionOptions<Event, DomainRules> {
   /** Names the data directory; a store of another one is refused. */
   readonly instance: string;
   readonly pipeline: PipelineDefinition<Event, DomainRules>;
+  /** What the pipeline's rules may name. */
+  readonly resources?: RuleResources;
   /** Holds {@link PARTITION_TABLES}. The partition reads it; its checkpoints are committed by whoever drives it. */
   readonly store: OrderedStore;
   readonly dedupeMemoryBytesMax: number;

@@ -31,6 +31,7 @@ interface Slot {
   /** Multiple of `slotMs` in which it began; by it the next one is told. */
   readonly stretchMs: number;
   readonly dedupe: DedupeMode;
+  readonly lakeRules: string;
   readonly chunks: Chunk[];
   journalBytes: number;
   rowCount: number;
@@ -44,7 +45,9 @@ interface Slot {
   isLeaving: boolean;
 }
 
-type StoredHead = [stretchMs: number, dedupe: DedupeMode, journalBytes: number, rowCount: number, firstOffset: number, isPassed: boolean, ...ofOtherJournals: number[]];
+/** The rules stand in it only where there are any, so that what was stored without them reads the same. */
+type StoredModes = DedupeMode | readonly [dedupe: DedupeMode, lakeRules: string];
+type StoredHead = [stretchMs: number, modes: StoredModes, journalBytes: number, rowCount: number, firstOffset: number, isPassed: boolean, ...ofOtherJournals: number[]];
 
 export class Outbox {
   readonly #partition: number;
@@ -52,6 +55,8 @@ export class Outbox {
   /** In order; the last one is open unless the outbox is new. */
   #slots: Slot[] = [];
   #writer = new VerdictLogWriter();
+  /** What of the rules in use the lake obeys; '' for nothing. Set by the partition with each rules record. */
+  lakeRules = '';
   #freshBytes = 0;
   #untaken = 0;
 
@@ -68,11 +73,12 @@ export class Outbox {
 
   /** Every batch, before its records. */
   tick(batch: BatchHeader, rules: Rules): void {
+    const { lakeRules } = this;
     const stretchMs = Math.floor(batch.receivedAtMs / rules.slotMs) * rules.slotMs;
     let open = this.#slots[this.#slots.length - 1];
-    if (open === undefined || open.stretchMs !== stretchMs || open.journalBytes >= rules.slotBytesMax || open.dedupe !== rules.dedupe) {
+    if (open === undefined || open.stretchMs !== stretchMs || open.journalBytes >= rules.slotBytesMax || open.dedupe !== rules.dedupe || open.lakeRules !== lakeRules) {
       if (open !== undefined) this.#pass(open);
-      open = nextSlot(open?.id, stretchMs, rules.dedupe);
+      open = { ...emptySlot, id: nextSlotId(open?.id, stretchMs), stretchMs, dedupe: rules.dedupe, lakeRules, chunks: [], firstOffsets: [] };
       this.#slots.push(open);
     }
     open.journalBytes += batch.endOffset - batch.offset;
@@ -96,7 +102,7 @@ export class Outbox {
       .filter((slot) => slot.isPassed && !slot.isTaken && !slot.isSpooled)
       .map((slot) => {
         slot.isTaken = true;
-        return { partition: this.#partition, slot: slot.id, dedupe: slot.dedupe, rowCount: slot.rowCount, entries: this.#entriesOf(slot) };
+        return { partition: this.#partition, slot: slot.id, dedupe: slot.dedupe, ...(slot.lakeRules !== '' && { lakeRules: slot.lakeRules }), rowCount: slot.rowCount, entries: this.#entriesOf(slot) };
       });
   }
 
@@ -218,25 +224,26 @@ export class Outbox {
 const compareSlots = (left: SlotId, right: SlotId): number => left.startMs - right.startMs || left.part - right.part;
 
 /** Starts never go back, also when a new `slotMs` would say so: then the slot is a further part of the last start. */
-function nextSlot(last: SlotId | undefined, stretchMs: number, dedupe: DedupeMode): Slot {
+function nextSlotId(last: SlotId | undefined, stretchMs: number): SlotId {
   const startMs = Math.max(stretchMs, last?.startMs ?? 0);
   const part = last !== undefined && startMs === last.startMs ? last.part + 1 : 0;
-  return { ...emptySlot, id: { startMs, part }, stretchMs, dedupe, chunks: [], firstOffsets: [] };
+  return { startMs, part };
 }
 
 const emptySlot = { journalBytes: 0, rowCount: 0, isPassed: false, isTaken: false, isSpooled: false, isHeadDirty: true, isLeaving: false } as const;
 
 function encodeHead(slot: Slot): Uint8Array {
   const [first = Infinity, ...others] = slot.firstOffsets;
-  const head: StoredHead = [slot.stretchMs, slot.dedupe, slot.journalBytes, slot.rowCount, first, slot.isPassed, ...others];
+  const head: StoredHead = [slot.stretchMs, slot.lakeRules === '' ? slot.dedupe : [slot.dedupe, slot.lakeRules], slot.journalBytes, slot.rowCount, first, slot.isPassed, ...others];
   return pack(head);
 }
 
 function decodeHead(id: SlotId, value: Uint8Array): Slot {
   return decodeStored('the head of a lake slot', () => {
-    const [stretchMs, dedupe, journalBytes, rowCount, firstOffset, isPassed, ...others] = unpack<StoredHead>(value);
+    const [stretchMs, modes, journalBytes, rowCount, firstOffset, isPassed, ...others] = unpack<StoredHead>(value);
     if (![stretchMs, journalBytes, rowCount, firstOffset, ...others].every((figure) => typeof figure === 'number')) throw new TypeError('a figure is no number');
-    return { ...emptySlot, id, stretchMs, dedupe, chunks: [], journalBytes, rowCount, firstOffsets: [firstOffset, ...others], isPassed, isHeadDirty: false };
+    const [dedupe, lakeRules] = typeof modes === 'string' ? [modes, ''] : modes;
+    return { ...emptySlot, id, stretchMs, dedupe, lakeRules, chunks: [], journalBytes, rowCount, firstOffsets: [firstOffset, ...others], isPassed, isHeadDirty: false };
   });
 }
 

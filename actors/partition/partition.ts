@@ -346,8 +346,10 @@ export class Partition<Event, DomainRules> {
   #obey(rules: Rules): void {
     this.#rules = rules;
     this.#time.rules = rules;
+    const { pipeline, resources } = this.#options;
     this.#deadLetters.limits = rules.deadLetters ?? deadLetterDefaults(this.#options.partitionCount);
-    const domainRules = this.#options.pipeline.domainRules(rules.domain);
+    this.#outbox.lakeRules = pipeline.lakeRules?.(rules.domain) ?? '';
+    const domainRules = pipeline.domainRules(rules.domain, resources);
     this.#judge.domainRules = domainRules;
     this.#counter.setRules(rules, domainRules);
   }

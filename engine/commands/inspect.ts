@@ -8,6 +8,7 @@ import { PARTITION_TABLES, Partition } from '../../actors/partition/index.ts';
 import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
 import { EngineError } from '../core/errors.ts';
 import { resultSchema } from '../core/pipeline.ts';
+import { NO_RESOURCES } from '../core/rule-resources.ts';
 import { MS_PER_DAY, partitionId } from '../core/types.ts';
 import { inspectJournal, type JournalReport } from '../log/index.ts';
 import { partitionFile } from '../runtime/actor-loop.ts';
@@ -79,6 +80,7 @@ async function eachPartition(path: string, facts: InstanceFacts, visit: (partiti
       partitionCount: facts.partitionCount,
       instance: facts.instance,
       pipeline: appsflyerPipeline,
+      resources: NO_RESOURCES,
       store,
       dedupeMemoryBytesMax: 1024 ** 3,
       current: new Float64Array(3),

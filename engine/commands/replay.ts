@@ -12,7 +12,7 @@ import { systemClock } from '../core/clock.ts';
 import { offset } from '../core/types.ts';
 import { FoldEngine } from '../fold-engine.ts';
 import { inspectJournal } from '../log/index.ts';
-import { journalsOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
+import { directoriesOf, journalsOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { startProgress } from './progress.ts';
@@ -43,6 +43,7 @@ export async function replay(options: { readonly config?: string; readonly from:
     settings,
     directory,
     journalDirectories,
+    geoDirectory: directoriesOf(source).geoip,
     sinkNames: [],
     log,
     onReady: () => undefined,

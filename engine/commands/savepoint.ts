@@ -49,7 +49,7 @@ export async function restoreSavepoint(directory: string, into: string): Promise
   if (facts === null) throw new EngineError('DATA_DIR_FOREIGN', `${source} holds no instance.json`);
   const spooledUpTo = await readSpoolProgress(join(source, 'spool'));
   makeDirectory(target);
-  for (const part of [...journalsOf(source).map((journal) => basename(journal)), 'state', 'live', 'spool']) {
+  for (const part of [...journalsOf(source).map((journal) => basename(journal)), 'state', 'live', 'spool', 'geoip']) {
     if (!existsSync(join(source, part))) continue;
     mkdirSync(join(target, part));
     await copyFolder(join(source, part), join(target, part));

@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   STATE_WRITE_FAILED: { domain: 'external', retryable: true, meaning: 'a state store refused a transaction' },
   STATE_STUCK: { domain: 'external', retryable: false, meaning: 'a state store takes no transaction any more until the process is started again' },
   STATE_CORRUPT: { domain: 'external', retryable: false, meaning: 'a stored value cannot be read back' },
+  RULE_RESOURCE_MISSING: { domain: 'external', retryable: false, meaning: 'a GeoIP file or a secret that journaled rules name is not there' },
   THREAD_DIED: { domain: 'internal', retryable: true, meaning: 'a worker thread ended without being asked to' },
   THREAD_STUCK: { domain: 'internal', retryable: true, meaning: 'a worker thread makes no progress and cannot be ended' },
   SINK_UNAVAILABLE: { domain: 'external', retryable: true, meaning: 'a sink does not answer' },

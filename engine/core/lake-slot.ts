@@ -18,6 +18,8 @@ export interface SlotShare {
   readonly partition: number;
   readonly slot: SlotId;
   readonly dedupe: DedupeMode;
+  /** What the pipeline's `lakeRules` made of the rules that all of its records obey; absent for ''. */
+  readonly lakeRules?: string;
   /** Rows in this share: accepted and late records. */
   readonly rowCount: number;
   /** Positions and verdicts, as core/verdict-log.ts packs them. */

@@ -6,6 +6,7 @@
  */
 
 import type { RejectCode } from './record.ts';
+import type { RuleResources } from './rule-resources.ts';
 import type { DedupeMode } from './rules.ts';
 
 /** What a person needs to know of a dimension or measure. */
@@ -116,8 +117,10 @@ export interface PipelineDefinition<Event, DomainRules> {
   readonly breakdown: BreakdownDefinition<Event, DomainRules>;
   readonly labels: readonly LabelDefinition<Event>[];
   readonly lakeColumns: readonly LakeColumn<Event>[];
-  /** Parses `rules.domain`; raises on what it does not know. */
-  readonly domainRules: (raw: unknown) => DomainRules;
+  /** Parses `rules.domain`; raises on what it does not know, and RULE_RESOURCE_MISSING for what it names and `resources` do not have. */
+  readonly domainRules: (raw: unknown, resources?: RuleResources) => DomainRules;
+  /** The part of `rules.domain` that the lake's columns obey, as JSON text, readable by `domainRules`; '' for none. Where it changes a lake slot ends. */
+  readonly lakeRules?: (raw: unknown) => string;
   /**
    * Decodes and validates one record; `source`, one of RecordSource, says whose words it holds, `receivedAtMs` when its batch was received: the
    * time of an event that names none. The event may be one reused object: it is valid until the next call. Never raises, whatever the bytes.
@@ -129,8 +132,13 @@ export interface PipelineDefinition<Event, DomainRules> {
   readonly eventTimeMs: (event: Event) => number;
   /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */
   readonly fingerprint: (event: Event, mode: DedupeMode, out: Uint32Array) => boolean;
-  /** Changes an event by what the rules of its offset say of it, after its identity was taken and before it is counted or becomes a row. */
+  /**
+   * Changes an event by what the rules of its offset say of it: whether and as what it counts, and what its other fields tell of those that were not
+   * sent. Called for an event that counts, between its identity and its dimensions, and by the lake before its columns are read. Never raises.
+   */
   readonly enrich?: (event: Event, rules: DomainRules) => void;
+  /** From now on the event's lake columns show personal fields as the rules allow. Called by the lake before columns are read. */
+  readonly shield?: (event: Event, rules: DomainRules, receivedAtMs: number) => void;
   /** A few words on an event for `tail` and the live page. */
   readonly describe: (event: Event) => Readonly<Record<string, string>>;
 }

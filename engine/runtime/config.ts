@@ -164,7 +164,10 @@ function describe(issue: z.core.$ZodIssue, tree: Tree, paths: readonly SettingPa
   const value = issue.path.reduce<unknown>((at, step) => (typeof at === 'object' && at !== null ? (at as Tree)[String(step)] : undefined), tree);
   const variable = paths.find((setting) => setting.path.join('.') === key)?.variable;
   const inside = paths.find((setting) => setting.path.join('.').startsWith(`${key}.`))?.path.slice(issue.path.length).join('.');
-  const fix = variable !== undefined ? ` (set ${key} in millrace.yaml or ${variable})` : inside === undefined ? '' : `: write its settings below it, such as ${inside}`;
+  // An entry of a mapping has no variable of its own: the mapping has.
+  const around = paths.find((setting) => key.startsWith(`${setting.path.join('.')}.`));
+  const named = variable !== undefined ? { key, variable } : around === undefined ? null : { key: around.path.join('.'), variable: around.variable };
+  const fix = named !== null ? ` (set ${named.key} in millrace.yaml or ${named.variable})` : inside === undefined ? '' : `: write its settings below it, such as ${inside}`;
   if (value === undefined) return `${key}: missing${fix}`;
   const quotes = issue.code === 'invalid_type' && issue.expected === 'string' && typeof value !== 'object' ? ': write it in quotes' : '';
   const message = `${issue.message.replace(/\/\/\S*@/g, '//***@')}${quotes}`;

@@ -53,6 +53,8 @@ export interface DataDirectory extends InstanceFacts {
   readonly state: string;
   readonly live: string;
   readonly spool: string;
+  /** Copies of GeoIP files (geo-files.ts). */
+  readonly geoip: string;
   readonly created: boolean;
   /** False where only processes of this network namespace are kept out. */
   readonly lockedAcrossContainers: boolean;
@@ -109,11 +111,12 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   }
 }
 
-export const directoriesOf = (path: string): { journal: string; state: string; live: string; spool: string } => ({
+export const directoriesOf = (path: string): { journal: string; state: string; live: string; spool: string; geoip: string } => ({
   journal: join(path, 'journal'),
   state: join(path, 'state'),
   live: join(path, 'live'),
   spool: join(path, 'spool'),
+  geoip: join(path, 'geoip'),
 });
 
 /** Directories of the journals by number: at least so many, and all that are there up to the highest. */
@@ -185,13 +188,13 @@ export function totalBytes(path: string): number {
   return stats.blocks * stats.bsize;
 }
 
-/** Writes a small file so that it is there whole or not at all, whatever fails. */
-export function writeFileAtomically(file: string, text: string): void {
+/** Writes a file so that it is there whole or not at all, whatever fails. */
+export function writeFileAtomically(file: string, content: string | Uint8Array): void {
   const temporary = `${file}.tmp`;
   const handle = openSync(temporary, 'w');
   try {
     // Not writeSync, which may stop short on a full disk without a word.
-    writeFileSync(handle, text);
+    writeFileSync(handle, content);
     fsyncSync(handle);
   } finally {
     closeSync(handle);

@@ -38,6 +38,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CHECKPOINT_BEYOND_LOG: exitCodes.corrupt,
   CHECKPOINT_BEFORE_LOG: exitCodes.corrupt,
   STATE_CORRUPT: exitCodes.corrupt,
+  RULE_RESOURCE_MISSING: exitCodes.corrupt,
   THREAD_STUCK: exitCodes.stuck,
   STATE_STUCK: exitCodes.stuck,
 };

@@ -49,6 +49,18 @@ export class IngressThreads<Settings, Stats, Recovery> {
     for (const thread of this.#threads) thread.start(provenOffsets);
   }
 
+  /** Journals a control record in the first journal whose thread takes it; resolves once it is durable. Rejects what the last one says. */
+  async control(bytes: Uint8Array): Promise<void> {
+    for (const [index, thread] of this.#threads.entries()) {
+      try {
+        await thread.control(bytes);
+        return;
+      } catch (error) {
+        if (index === this.#threads.length - 1) throw error;
+      }
+    }
+  }
+
   /** False when a thread did not leave in time. */
   async drain(deadlineMs: number): Promise<boolean> {
     const left = await Promise.all(this.#threads.map((thread) => thread.drain(deadlineMs)));

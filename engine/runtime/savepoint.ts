@@ -39,10 +39,12 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
   try {
     // Never recursive: on some file systems (procfs) Node tries that for ever.
     await mkdir(target);
-    for (const part of ['state', 'live', 'spool', ...parts.directory.journals.map((journal) => basename(journal))]) await mkdir(join(target, part));
+    for (const part of ['state', 'live', 'spool', 'geoip', ...parts.directory.journals.map((journal) => basename(journal))]) await mkdir(join(target, part));
     await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state') }, STATE_MS_MAX);
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
     await copyFolder(parts.directory.spool, join(target, 'spool'), parts.spoolScratch);
+    // The state is older than what is there now, and what it needs stays as long as the journal is held.
+    await copyFolder(parts.directory.geoip, join(target, 'geoip'));
     // What one journal has and another not yet is no matter: the state is older than all of them.
     const durable = parts.durableOffsets();
     for (const [number, from] of parts.directory.journals.entries()) {

@@ -13,6 +13,7 @@ import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-sl
 import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
 import type { PipelineDefinition, TextBytes } from '../../engine/core/pipeline.ts';
 import { Verdict } from '../../engine/core/record.ts';
+import type { RuleResources } from '../../engine/core/rule-resources.ts';
 import { assert, partitionId, type Offset, type PartitionId } from '../../engine/core/types.ts';
 import { readVerdictLog } from '../../engine/core/verdict-log.ts';
 import type { TableData } from './column-builder.ts';
@@ -27,10 +28,15 @@ export interface BatchLookup {
   batchAt(position: Offset, lane: { readonly first: PartitionId; readonly count: number }, journal: number): LogBatch;
 }
 
+type LakePipeline<Event, DomainRules> = Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns' | 'enrich' | 'shield'> &
+  Partial<Pick<PipelineDefinition<Event, DomainRules>, 'domainRules'>>;
+
 export interface EncodeSlotOptions<Event, DomainRules> {
   readonly slot: SlotId;
   readonly shares: readonly SlotShare[];
-  readonly pipeline: Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns'>;
+  readonly pipeline: LakePipeline<Event, DomainRules>;
+  /** What the rules of a share may name. */
+  readonly resources?: RuleResources;
   readonly lookup: BatchLookup;
   readonly cursor: RecordCursor;
   readonly bounds: EventsEncoderBounds;
@@ -60,11 +66,13 @@ export function encodeSlot<Event, DomainRules>(options: EncodeSlotOptions<Event,
   let rows = 0;
   let undecodable = 0;
   let lastPartition = -1;
+  const rules = rulesOfSlot(options);
   for (const share of shares) {
     assert(share.partition > lastPartition, 'shares come by rising partition');
     assert(slotName(share.slot) === slotName(slot), 'shares are of one slot');
     lastPartition = share.partition;
-    const taken = encodeShare(share, options, encoder);
+    assert((share.lakeRules ?? '') === (shares[0]?.lakeRules ?? ''), 'the records of a slot obey the same rules');
+    const taken = encodeShare(share, { ...options, rules }, encoder);
     assert(taken.rows + taken.undecodable === share.rowCount, `partition ${share.partition} of slot ${slotName(slot)} has ${share.rowCount} rows`);
     rows += taken.rows;
     undecodable += taken.undecodable;
@@ -73,8 +81,8 @@ export function encodeSlot<Event, DomainRules>(options: EncodeSlotOptions<Event,
   return { files, bytes, rows, undecodable };
 }
 
-function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOptions<Event, DomainRules>, encoder: EventsEncoder<Event>): { rows: number; undecodable: number } {
-  const { pipeline, lookup, cursor } = options;
+function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOptions<Event, DomainRules> & { readonly rules: DomainRules | null }, encoder: EventsEncoder<Event>): { rows: number; undecodable: number } {
+  const { pipeline, lookup, cursor, rules } = options;
   const partition = partitionId(share.partition);
   const lane = { first: partition, count: 1 };
   const fingerprint = new Uint32Array(4);
@@ -103,11 +111,23 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
       } else context.eventId = `p${partition}-${firstSequence + index}`;
       context.late = verdict === Verdict.late;
       context.receivedAtMs = batch.receivedAtMs;
+      if (rules !== null) {
+        pipeline.enrich?.(event, rules);
+        pipeline.shield?.(event, rules, batch.receivedAtMs);
+      }
       encoder.append(event, context, pipeline.eventTimeMs(event));
       rows++;
     }
   }
   return { rows, undecodable };
+}
+
+/** Null where the lake obeys none. Raises RULE_RESOURCE_MISSING. */
+function rulesOfSlot<Event, DomainRules>({ shares, pipeline, resources }: EncodeSlotOptions<Event, DomainRules>): DomainRules | null {
+  const lakeRules = shares[0]?.lakeRules ?? '';
+  if (lakeRules === '') return null;
+  assert(pipeline.domainRules !== undefined, 'rules are read by the pipeline that wrote them');
+  return pipeline.domainRules(JSON.parse(lakeRules), resources);
 }
 
 export interface EncodeSlotToSpoolOptions<Event, DomainRules> extends Omit<EncodeSlotOptions<Event, DomainRules>, 'bounds' | 'encodeTable' | 'emit'> {

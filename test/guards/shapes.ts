@@ -46,8 +46,8 @@ export const SHAPES: readonly Guard[] = [
   {
     section: 'fold',
     rule: 'what rules change in an event they change after its identity, before it counts',
-    file: 'actors/partition/judge.ts',
-    find: 'if (pipeline.enrich !== undefined) pipeline.enrich(event, this.domainRules as DomainRules);',
+    file: 'actors/partition/cell-counter.ts',
+    find: 'if (enrich !== undefined) enrich(event, this.#domainRules as DomainRules);',
     replace: '',
     test: { file: 'unit/partition/verdicts.test.ts', name: 'comes before what the rules change in an event: by the rules of its day, once, after its identity and before it counts' },
   },

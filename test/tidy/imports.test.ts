@@ -43,6 +43,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   '@fastify/swagger': ['engine/runtime/admin-server.ts'],
   pino: ['engine/runtime/logger.ts'],
   'prom-client': ['engine/runtime/metrics.ts'],
+  maxmind: ['engine/runtime/geo-file.ts'],
+  'ua-parser-js': ['actors/appsflyer/enrich/user-agent.ts'],
   yaml: ['engine/runtime/config.ts'],
   commander: ['engine/cli.ts'],
   'cli-progress': ['engine/commands/progress.ts'],

@@ -6,6 +6,8 @@ import { tailOf } from '../../engine/runtime/answers.ts';
 import type { TailEntry } from '../../engine/threads/messages.ts';
 import { FaultyDisk } from './log/faulty-disk.ts';
 import { appendText, DIRECTORY, open, PARTITIONS, type OpenedTestJournal } from './log/journal-fixture.ts';
+import { NO_RESOURCES } from '../../engine/core/rule-resources.ts';
+import { shownBytesOf } from '../../engine/shown-bytes.ts';
 
 let disk: FaultyDisk;
 let journal: OpenedTestJournal;
@@ -29,6 +31,7 @@ const source: TailSource = {
   partitions: PARTITIONS,
   dimensions: ['campaign_id'],
   ask: (question) => Promise.resolve([tailOf(lane(0, 4), question), tailOf(lane(4, PARTITIONS - 4), question)]),
+  shown: shownBytesOf(null, NO_RESOURCES),
   openLookup: () => {
     const lookup = openLogLookup({ directory: DIRECTORY, disk });
     return {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
+import { secretId } from '../../engine/core/secret-id.ts';
 import { rulesOf } from '../../engine/rules-of.ts';
 import { settingsSchema } from '../../engine/settings.ts';
 
+const SECRET = '0123456789abcdef0123456789abcdef';
 const rules = (settings: Record<string, unknown>) => rulesOf(settingsSchema.parse(settings));
 
 describe('the journaled rules', () => {
@@ -45,6 +47,29 @@ describe('the journaled rules', () => {
     const declared = rules({ apps: { s2s_authoritative: ['id1'] } }).domain;
     expect(declared).toMatchObject({ s2sAuthoritativeApps: ['id1'] });
     expect([...appsflyerPipeline.domainRules(declared).s2sAuthoritativeApps]).toEqual(['id1']);
+  });
+
+  it('have no key for enrichment and privacy while these are off', () => {
+    expect(rules({ privacy: { fields: { user_id: 'keep' }, secrets: [SECRET] } }).domain).toEqual(rules({}).domain);
+    expect(Object.keys(rules({}).domain as object)).toEqual(['conversionEvents']);
+  });
+
+  it('name a GeoIP file by its hash and a secret by its id, never as it is', () => {
+    const settings = settingsSchema.parse({ enrichment: { geoip_file: '/geo.mmdb', user_agent: true }, privacy: { fields: { user_id: 'hash', ip: 'truncate' }, secrets: [SECRET, `old-${SECRET}`], rotation_days: 30 } });
+    const { domain } = rulesOf(settings, 'a'.repeat(64));
+    expect(domain).toMatchObject({ enrichment: { geoFileHash: 'a'.repeat(64), userAgent: true }, privacy: { fields: { user_id: 'hash', ip: 'truncate' }, secret: secretId(SECRET), rotationDays: 30 } });
+    expect(JSON.stringify(domain)).not.toContain(SECRET);
+  });
+
+  it.each([
+    [{ fields: { user_id: 'hash' } }, /privacy\.secrets.*openssl/],
+    [{ fields: { userid: 'drop' } }, /privacy\.fields\.userid: no such personal field/],
+    [{ fields: { user_id: 'truncate' } }, /privacy\.fields\.user_id.*only addresses/],
+    [{ secrets: ['too short'] }, /privacy\.secrets: secret 1 has fewer than 32/],
+    [{ secret_file: '/nowhere/secrets' }, /privacy\.secret_file.*cannot be read/],
+    [{ secret_file: '/nowhere/secrets', secrets: [SECRET] }, /leave one of them empty/],
+  ])('are refused with %j, by name and with the fix', (privacy, problem) => {
+    expect(() => rules({ privacy })).toThrow(problem);
   });
 
   it('name a dimension that there is not', () => {

@@ -29,6 +29,7 @@ interface ScanExports {
   readonly MEMORY_BYTES: WasmConstant;
   setMultiplier(value: number): void;
   setRepeatingCount(count: number): void;
+  setShortName(name: number, field: number): void;
   slotOfName(length: number, multiplier: number): number;
   scan(length: number): number;
   isJson(start: number, end: number): number;

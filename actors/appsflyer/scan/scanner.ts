@@ -75,15 +75,19 @@ export class Scanner {
 
 /** A multiplier for which none of the names share a slot is searched, so that the table has no collisions. */
 function setNames({ exports, memory, words }: ScanModule): void {
-  const names = FIELD_NAMES.map((name) => Buffer.from(name));
+  const all = FIELD_NAMES.map((text, field) => ({ name: Buffer.from(text), field }));
+  const [short, ...others] = all.filter(({ name }) => name.byteLength < NAME_BYTES_MIN);
+  const names = all.filter(({ name }) => name.byteLength >= NAME_BYTES_MIN);
   const slots = memory.subarray(exports.SLOTS.value, exports.LENGTHS.value);
-  assert(names.length <= exports.FIELDS_MAX.value && names.every(({ byteLength }) => byteLength >= NAME_BYTES_MIN && byteLength <= exports.NAME_BYTES_MAX.value), 'the scanner has room for all field names');
+  assert(all.length <= exports.FIELDS_MAX.value && names.every(({ name }) => name.byteLength <= exports.NAME_BYTES_MAX.value), 'the scanner has room for all field names');
+  assert(short?.name.byteLength === SHORT_NAME_BYTES && others.length === 0, 'one field name has two bytes, all others have four or more');
+  exports.setShortName(short.name.readUInt16LE(), short.field);
   // Odd numbers in a fixed pseudo-random order (Knuth's MMIX constants, low half), so that every run finds the same one.
   let candidate = 0x9e3779b1 | 0;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const multiplier = candidate | 1;
     slots.fill(NO_FIELD);
-    const isFree = names.every((name, field) => {
+    const isFree = names.every(({ name, field }) => {
       memory.set(name, exports.RECORD.value);
       const slot = exports.slotOfName(name.byteLength, multiplier);
       if (slots[slot] !== NO_FIELD) return false;
@@ -92,7 +96,7 @@ function setNames({ exports, memory, words }: ScanModule): void {
     });
     if (isFree) {
       exports.setMultiplier(multiplier);
-      names.forEach((name, field) => {
+      names.forEach(({ name, field }) => {
         memory.set(name, exports.NAMES.value + field * exports.NAME_BYTES_MAX.value);
         words[exports.LENGTHS.value / 4 + field] = name.byteLength;
       });
@@ -104,5 +108,6 @@ function setNames({ exports, memory, words }: ScanModule): void {
 }
 
 const NAME_BYTES_MIN = 4;
+const SHORT_NAME_BYTES = 2;
 const ATTEMPTS_MAX = 100_000;
 const NO_FIELD = 0xff;

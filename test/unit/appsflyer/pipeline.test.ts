@@ -260,6 +260,12 @@ describe('lake columns', () => {
       conversion_type: 'install',
       event_properties: PURCHASE.event_value,
       is_test: false,
+      region: null,
+      state: null,
+      city: 'Lyon',
+      os_version: '11',
+      browser: null,
+      enriched: null,
     });
   });
 

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { slotName, type SlotShare } from '../../../engine/core/lake-slot.ts';
 import { MS_PER_HOUR, MS_PER_MINUTE } from '../../../engine/core/types.ts';
 import { readVerdictLog } from '../../../engine/core/verdict-log.ts';
-import { foldAll, newStore, openToy, saveTo, type ToyPartition } from './harness.ts';
+import { foldAll, newStore, openPartition, openToy, saveTo, type ToyPartition } from './harness.ts';
 import { LogBuilder, type TestRecord } from './log-builder.ts';
-import { generationControl, rulesControl } from './toy-pipeline.ts';
+import { generationControl, rulesControl, toyPipeline, toyRules } from './toy-pipeline.ts';
 import type { Rules } from '../../../engine/core/rules.ts';
 
 /** 2026-11-20T10:00:00Z. */
@@ -59,6 +59,26 @@ describe('a lake slot', () => {
       ['20261120T101500Z-0000', 'none', 1],
       ['20261120T101500Z-0001', 'push-ms', 1],
       ['20261120T101500Z-0002', 'push-ms', 1],
+    ]);
+  });
+
+  it('ends where the rules that the lake obeys change, names them, and keeps them over a restart', async () => {
+    const pipeline = { ...toyPipeline, lakeRules: (domain: unknown) => (domain as { hides?: string }).hides ?? '' };
+    const domain = toyRules().domain as object;
+    const log = logWith();
+    log.batch(TEN + 1, [sale(TEN)]);
+    log.batch(TEN + 2, [sale(TEN)], [rulesControl({ domain: { ...domain, hides: '{"a":1}' } })]);
+    log.batch(TEN + 3, [sale(TEN)], [rulesControl({ domain: { ...domain, hides: '{"a":1}' }, futureSkewMs: 1_000 })]);
+    const store = newStore();
+    const before = openPartition(pipeline, store);
+    foldAll(before, log.batches);
+    await saveTo(before, store);
+    const partition = openPartition(pipeline, store);
+    foldAll(partition, [log.batch(TEN + 4, [sale(TEN)]), log.batch(TEN + 5, [sale(TEN)], [rulesControl()]), log.batch(TEN + SLOT)]);
+    expect(partition.takeShares().map(({ slot, lakeRules, rowCount }) => [slotName(slot), lakeRules, rowCount])).toEqual([
+      ['20261120T100000Z-0000', undefined, 1],
+      ['20261120T100000Z-0001', '{"a":1}', 3],
+      ['20261120T100000Z-0002', undefined, 1],
     ]);
   });
 

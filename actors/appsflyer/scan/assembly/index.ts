@@ -5,4 +5,4 @@
 
 export * from './layout';
 export { identity } from './identity';
-export { isJson, keep, scan, setMultiplier, setRepeatingCount, slotOfName } from './scan';
+export { isJson, keep, scan, setMultiplier, setRepeatingCount, setShortName, slotOfName } from './scan';

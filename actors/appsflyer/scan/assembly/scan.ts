@@ -30,6 +30,9 @@ const CLOSE_BRACE: i32 = 0x7d;
 
 let multiplier: i32 = 0;
 let repeatingCount: i32 = 0;
+/** The one name of two bytes, low byte first, and its field: the table tells names by four bytes and more. */
+let shortName: i32 = -1;
+let shortField: i32 = UNWANTED;
 /** Some string of this record holds bytes above 0x7f. */
 let wide: bool = false;
 /** Facts about the string that was read last. */
@@ -45,6 +48,11 @@ export function setMultiplier(value: i32): void {
 
 export function setRepeatingCount(count: i32): void {
   repeatingCount = count;
+}
+
+export function setShortName(name: i32, field: i32): void {
+  shortName = name;
+  shortField = field;
 }
 
 /**
@@ -323,7 +331,8 @@ function nextHard(from: usize, last: usize): usize {
 // @ts-ignore: decorator
 @inline function fieldOf(start: usize, end: usize): i32 {
   const length = <i32>(end - start);
-  if (length < 4 || length > NAME_BYTES_MAX) return UNWANTED;
+  if (length < 4) return length == 2 && <i32>load<u16>(start) == shortName ? shortField : UNWANTED;
+  if (length > NAME_BYTES_MAX) return UNWANTED;
   const first = load<i32>(start);
   const last = load<i32>(end - 4);
   const field = <i32>load<i8>(SLOTS + slotOf(first, last, length, multiplier));
