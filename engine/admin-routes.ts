@@ -2,7 +2,8 @@
 
 import { dictionary } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
-import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
+import { costsQuerySchema, metricsQuerySchema, queryCosts, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
+import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import { SOURCE_NAMES, VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
@@ -143,6 +144,15 @@ function resultRoutes(view: Daemon): AdminRoute[] {
   return [
     metrics('hourly', '/v1/metrics/hourly', 'Hourly metrics by any dimensions'),
     metrics('daily', '/v1/metrics/daily', 'Daily metrics by any dimensions'),
+    {
+      method: 'GET',
+      path: '/v1/costs',
+      summary: 'Spend by date, app, media source, campaign and country, as it was stated last',
+      query: costsQuerySchema,
+      answers: { 200: 'rows in the order of those names; with next_cursor there may be more', 400: 'a parameter is wrong: key, value and fix' },
+      contentType: JSON_TYPE,
+      handle: (request) => queryCosts(view.costs, request.query, systemClock.nowMs()),
+    },
     {
       method: 'GET',
       path: '/v1/definitions',

@@ -6,7 +6,7 @@
  */
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { openIngress, type Ingress, type IngressOptions, type IngressStats, type PortUse } from '../ingress/index.ts';
+import { openIngress, type CostsAnswer, type CostsPort, type Ingress, type IngressOptions, type IngressStats, type PortUse } from '../ingress/index.ts';
 import { systemClock } from './core/clock.ts';
 import { EngineError, messageOf, type ErrorRecord } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
@@ -71,6 +71,17 @@ let begin: ((how: IngressBegin) => void) | null = null;
 /** Asked for before the door was open. */
 let drainMs: number | null = null;
 
+/** Reports of spend that main has not answered, by id. */
+const costsAsked = new Map<number, (answer: CostsAnswer) => void>();
+let nextCosts = 1;
+
+const costs: CostsPort = (report) =>
+  new Promise((resolve) => {
+    const id = nextCosts++;
+    costsAsked.set(id, resolve);
+    post({ type: 'costs', id, report }, [report.body.buffer as ArrayBuffer]);
+  });
+
 async function run(): Promise<void> {
   onMessage(receive);
   const opened = await openJournal({ ...journalOptions(start.thread), publish });
@@ -131,6 +142,10 @@ function receive(message: MainToIngress): void {
       break;
     case 'append-records':
       void appendRecords(ingress, message);
+      break;
+    case 'costs-answered':
+      costsAsked.get(message.id)?.(message.answer);
+      costsAsked.delete(message.id);
       break;
     case 'fault':
       raiseFault(message.how, 'the ingress thread');
@@ -195,6 +210,7 @@ async function openOnPort(how: IngressBegin, log: JournalWriter): Promise<Ingres
       writer: log,
       partitioner: createPartitioner(appsflyerPipeline.partitionKey, settings.partitionCount),
       diskReserveExhausted: () => words.diskReserveExhausted,
+      costs,
       clock: systemClock,
     });
   for (let attempt = 1; ; attempt++) {

@@ -9,6 +9,7 @@ import type { AppendRecords } from '../engine/core/own-records.ts';
 import type { Partitioner } from '../engine/core/partition-key.ts';
 import { Admission } from './admission.ts';
 import { Batcher, type BatchWriter } from './batcher.ts';
+import type { CostsPort } from './costs.ts';
 import { BodyBuffers } from './http/body-buffers.ts';
 import { DeadlineQueue } from './http/deadlines.ts';
 import { openDoor } from './http/door.ts';
@@ -19,6 +20,7 @@ import type { DoorChoice, IngressOptions } from './options.ts';
 import { IngressCounters, type IngressStats } from './stats.ts';
 
 export type { BatchWriter } from './batcher.ts';
+export type { CostsAnswer, BodyFormat, CostsPort, CostsRequest } from './costs.ts';
 export { setHeadBytesMax } from './http/uws.ts';
 export type { PortUse } from './http/intake.ts';
 export type { IngressLog } from './log.ts';
@@ -46,6 +48,8 @@ export interface IngressParts {
   readonly diskReserveExhausted: () => boolean;
   /** False while requests must be answered with 503 NOT_READY; open at once when it is not given. */
   readonly isOpen?: () => boolean;
+  /** Who takes reports of spend; without it they are answered with 503 NOT_READY. */
+  readonly costs?: CostsPort;
   readonly clock: Clock;
   readonly log?: IngressLog;
   /** Silence after which an empty batch is committed; for tests. */
@@ -85,6 +89,8 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
     counters: new IngressCounters(),
     clock,
     ...bodyLimits(options),
+    costs: parts.costs ?? null,
+    costsInFlight: 0,
     liveRequests: 0,
   };
   const stop = (): void => {

@@ -4,7 +4,7 @@ import { RecordSource } from '../../engine/core/record.ts';
 import { NOT_FOUND, allowedMethods, methodNotAllowed, type Reply } from './replies.ts';
 
 /** How a request's bytes become records. */
-export type RouteKind = 'push' | 'push_get' | 'events' | 'other';
+export type RouteKind = 'push' | 'push_get' | 'events' | 'costs' | 'other';
 
 export interface Route {
   readonly kind: RouteKind;
@@ -18,15 +18,18 @@ export interface Route {
 
 const PUSH_PATH = '/v1/appsflyer/push';
 const EVENTS_PATH = '/v1/events';
+const COSTS_PATH = '/v1/costs';
 
 export const PUSH: Route = { kind: 'push', method: 'POST', path: PUSH_PATH, source: RecordSource.push, fixed: null };
 export const PUSH_GET: Route = { kind: 'push_get', method: 'GET', path: PUSH_PATH, source: RecordSource.pushGet, fixed: null };
 export const EVENTS: Route = { kind: 'events', method: 'POST', path: EVENTS_PATH, source: RecordSource.events, fixed: null };
-export const ROUTES: readonly Route[] = [PUSH, PUSH_GET, EVENTS];
+/** Spend is no record: it goes to the main thread, and `source` is nobody's. */
+export const COSTS: Route = { kind: 'costs', method: 'PUT', path: COSTS_PATH, source: RecordSource.events, fixed: null };
+export const ROUTES: readonly Route[] = [PUSH, PUSH_GET, EVENTS, COSTS];
 
 const fixed = (reply: Reply): Route => ({ kind: 'other', method: '', path: '', source: RecordSource.push, fixed: reply });
 const MISSING = fixed(NOT_FOUND);
-const METHODS_OF: Readonly<Record<string, string>> = { [PUSH_PATH]: 'GET, POST, OPTIONS', [EVENTS_PATH]: 'POST, OPTIONS' };
+const METHODS_OF: Readonly<Record<string, string>> = { [PUSH_PATH]: 'GET, POST, OPTIONS', [EVENTS_PATH]: 'POST, OPTIONS', [COSTS_PATH]: 'PUT, OPTIONS' };
 const WRONG_METHOD = new Map(Object.entries(METHODS_OF).map(([path, allow]) => [path, fixed(methodNotAllowed(allow))]));
 const OPTIONS = new Map(Object.entries(METHODS_OF).map(([path, allow]) => [path, fixed(allowedMethods(allow))]));
 

@@ -18,7 +18,7 @@ import { Exchange } from './exchange.ts';
 import type { Intake, PortUse } from './intake.ts';
 import { listenError } from './listen-error.ts';
 import { TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
-import { EVENTS, PUSH, PUSH_GET, routeOf, type Route } from './routes.ts';
+import { COSTS, EVENTS, PUSH, PUSH_GET, routeOf, type Route } from './routes.ts';
 import type { UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './uws-api.ts';
 
 /** Read by the library when it is first loaded in the process, from the process's own environment. */
@@ -72,6 +72,11 @@ export async function openUwsDoor(uws: UwsModule, intake: Intake): Promise<Door>
     exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'));
   };
   app.post(EVENTS.path, others(EVENTS));
+  app.put(COSTS.path, (response, request) => {
+    const exchange = new UwsExchange(intake, COSTS, response, false);
+    exchange.query = request.getQuery() ?? '';
+    exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'));
+  });
   app.any('/*', others(routeOf('', '')));
 
   const listenSocket = await listen(uws, app, { host, port, use: intake.port });

@@ -65,6 +65,7 @@ describe('the ingress thread', () => {
         },
         onClosed: () => doors.push('closed'),
         onStats: (offset) => proven.push(offset),
+        onCosts: () => Promise.reject(new Error('no report was sent')),
         onFatal: resolve,
       });
       supervisor.start([12_345]);
