@@ -7,6 +7,7 @@
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { check } from './commands/check.ts';
+import { loadCosts, type LoadCostsOptions } from './commands/costs.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
 import { replay } from './commands/replay.ts';
@@ -109,6 +110,19 @@ program
   .option('--threads <count>', 'actor threads', count, 1)
   .option(...CONFIG)
   .action((options: { config?: string; from: string; into: string; threads: number }) => run(replay(options)));
+
+const costs = program.command('costs').description('what was spent');
+costs
+  .command('load <file>')
+  .description('send a report of spend (CSV, JSON, NDJSON or Parquet; AppsFlyer names of columns are known) to the running daemon')
+  .option(...CONFIG)
+  .option('-u, --url <url>', 'ingest address of the daemon (default: from the configuration)')
+  .option('--format <format>', 'csv, json, lines or parquet (default: by the ending of the name)')
+  .option('--app-id <app_id>', 'app of rows that name none')
+  .option('--currency <code>', 'currency of rows that name none')
+  .option('--replace <what>', 'name: each row replaces the one of its name; day: the rows replace all of their date, app and media source', 'name')
+  .option('--dry-run', 'judge the file and send nothing', false)
+  .action((file: string, options: LoadCostsOptions) => run(loadCosts(file, options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

@@ -50,3 +50,9 @@ export function costColumns(names: readonly string[]): CostColumns {
     details: plain.flatMap((name, at) => (DETAILS.has(name) ? [at] : [])),
   };
 }
+
+/** Whether a report's column says anything of spend; others need not be read. */
+export const isCostColumn = (name: string): boolean => {
+  const plain = plainName(name);
+  return DETAILS.has(plain) || COST_FIELDS.some((field) => NAMES[field].includes(plain));
+};

@@ -15,6 +15,7 @@ export const COST_CODES = {
   NOT_JSON: 'the line is not valid JSON',
   NOT_OBJECT: 'the line is JSON but not one object',
   BAD_COLUMNS: 'the line has more or fewer columns than the header',
+  BAD_VALUE: 'a name, date or id is neither text nor a whole number that JSON carries exactly: send it as text',
   NO_DATE: 'there is no date',
   BAD_DATE: 'the date is not yyyy-mm-dd, yyyy/mm/dd, mm-dd-yyyy or mm/dd/yyyy, or there is no such day',
   DATE_OUT_OF_RANGE: 'the date is after tomorrow, or before costs.retention_days',
@@ -44,11 +45,14 @@ export interface JudgedLine {
 }
 
 const SEPARATOR = '\u001f';
+const TEXTS = COST_FIELDS.filter((field) => field !== 'cost');
+/** Ids may come as JSON numbers; of 18 digits they would be others by now. */
+const isText = (value: unknown): boolean => typeof value === 'string' || Number.isSafeInteger(value);
 
 export class CostJudge {
   readonly #options: CostJudgeOptions;
   /** The line's fields as text, by field; an amount may be a number. */
-  readonly #values = Object.fromEntries(COST_FIELDS.map((field) => [field, '' as unknown])) as Record<CostField, unknown>;
+  readonly #values = Object.fromEntries(COST_FIELDS.map((field) => [field, ''])) as Record<CostField, unknown>;
 
   constructor(options: CostJudgeOptions) {
     this.#options = options;
@@ -64,6 +68,7 @@ export class CostJudge {
         break;
       }
     }
+    for (const field of TEXTS) if (!isText(this.#values[field])) return 'BAD_VALUE';
     const row = this.#row();
     return typeof row === 'string' ? row : { row, detail: columns.details.map((at) => (isAbsent(cells[at]) ? '' : String(cells[at]))).join(SEPARATOR) };
   }
@@ -102,10 +107,8 @@ export class CostJudge {
     };
   }
 
-  /** Ids may come as JSON numbers; what is neither text nor number is as good as absent. */
   #text(field: CostField): string {
-    const value = this.#values[field];
-    return typeof value === 'string' ? value.trim() : typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : '';
+    return String(this.#values[field]).trim();
   }
 }
 

@@ -9,6 +9,7 @@ import { CostsSink } from './costs-sink.ts';
 import { FileTarget } from './file-target.ts';
 import { HourlySink } from './hourly-sink.ts';
 import type { LakeOptions } from './options.ts';
+import type { ParquetRecords } from './read-parquet.ts';
 import { systemRetryWorld } from './retry-loop.ts';
 import type { LakeTarget } from './target.ts';
 
@@ -70,3 +71,6 @@ export interface CostsSinkContext extends HourlySinkContext {
 export function createCostsSink(options: Pick<LakeOptions, 'costs_interval_seconds'>, context: CostsSinkContext): CostsSink {
   return new CostsSink({ ...context, intervalMs: options.costs_interval_seconds * MS_PER_SECOND, pause: () => setImmediate(), world: systemRetryWorld });
 }
+
+/** Reads a Parquet file's records; loads parquet-wasm. */
+export const readParquetRecords = async (bytes: Uint8Array, wanted: (name: string) => boolean): Promise<ParquetRecords> => (await import('./read-parquet.ts')).parquetRecords(bytes, wanted);

@@ -69,13 +69,16 @@ export class CostStore implements CostFeed {
   private constructor(options: CostStoreOptions) {
     this.#options = options;
     this.#store = options.store;
-    const stored = options.store.get(LIVE_TABLE.meta, STATE_KEY);
-    if (stored !== null) {
-      const { version, latest } = decodeCostState(stored);
-      if (version > COSTS_VERSION) throw new EngineError('DATA_VERSION', `spend in the live store has format ${version}, this program knows ${COSTS_VERSION}`, { fix: 'run the program that wrote it, or a newer one' });
-      this.#latest = latest;
-    }
-    for (const { key, value } of options.store.range(LIVE_TABLE.costDates, {})) this.#dates.set(parseDateKey(key), decodeCostDate(value));
+    this.#load();
+  }
+
+  #load(): void {
+    const stored = this.#store.get(LIVE_TABLE.meta, STATE_KEY);
+    const { version, latest } = stored === null ? { version: COSTS_VERSION, latest: 0 } : decodeCostState(stored);
+    if (version > COSTS_VERSION) throw new EngineError('DATA_VERSION', `spend in the live store has format ${version}, this program knows ${COSTS_VERSION}`, { fix: 'run the program that wrote it, or a newer one' });
+    this.#latest = latest;
+    this.#dates.clear();
+    for (const { key, value } of this.#store.range(LIVE_TABLE.costDates, {})) this.#dates.set(parseDateKey(key), decodeCostDate(value));
   }
 
   /** The newest change that no power cut takes back. */
@@ -202,7 +205,13 @@ export class CostStore implements CostFeed {
 
   /** One transaction; `committed` is called when readers see it, before it is flushed. */
   async #write(operations: readonly StoreOperation[], committed: () => void): Promise<void> {
-    await this.#store.commit(operations);
+    try {
+      await this.#store.commit(operations);
+    } catch (error) {
+      // A commit whose sync failed may have landed: what is there counts, and is made durable when it is stated again.
+      this.#load();
+      throw error;
+    }
     committed();
     await this.#store.flushed();
     this.#durable = this.#latest;

@@ -1,6 +1,6 @@
 /** The parameters of `/v1/costs`: checked here, described in the OpenAPI page by the same schema. */
 
-import { EngineError } from '../../../engine/core/errors.ts';
+import type { EngineError } from '../../../engine/core/errors.ts';
 import { dimensionValue } from '../../../engine/core/dimension-value.ts';
 import { z } from '../../../engine/core/schema.ts';
 import { invalid, itemsOf, type RawParameters } from '../query-parameters.ts';
