@@ -7,6 +7,8 @@
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { check } from './commands/check.ts';
+import { connectAppsflyer, type ConnectOptions } from './commands/connect.ts';
+import { API_BASE } from './commands/push-config-api.ts';
 import { loadCosts, type LoadCostsOptions } from './commands/costs.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
@@ -110,6 +112,23 @@ program
   .option('--threads <count>', 'actor threads', count, 1)
   .option(...CONFIG)
   .action((options: { config?: string; from: string; into: string; threads: number }) => run(replay(options)));
+
+const connect = program.command('connect').description('set up those who send');
+connect
+  .command('appsflyer')
+  .description("merge this daemon's endpoint into an app's Push configuration, through AppsFlyer's API; the token comes from APPSFLYER_API_TOKEN or a file")
+  .requiredOption('--app <app_id>', 'the app, as in the dashboard (iOS with id)')
+  .requiredOption('--url <url>', 'public address of the push route, such as https://events.example.com/v1/appsflyer/push')
+  .option('--fields <which>', 'needed: those that figures depend on; all', 'needed')
+  .option('--skan', "SKAdNetwork's messages too (iOS), at the same address with a query of its own", false)
+  .option('--api-token-file <file>', 'a file with the API token')
+  .option('--sender-token-file <file>', 'a file with the token that AppsFlyer is to send with each message')
+  .option('--sender-token-name <header>', 'its header: Authorization, or one that begins with X-')
+  .option('--no-validate', 'do not have AppsFlyer call the address first')
+  .option('--dry-run', 'show the difference and change nothing', false)
+  .option('-y, --yes', 'do not ask', false)
+  .option('--api-base <url>', 'address of the API', API_BASE)
+  .action((options: ConnectOptions) => run(connectAppsflyer(options)));
 
 const costs = program.command('costs').description('what was spent');
 costs

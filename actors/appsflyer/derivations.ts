@@ -12,6 +12,7 @@ import type { FieldTable } from './field-table.ts';
 import { Field, USER_FIELDS } from './fields.ts';
 import { messageType, ownKind, skanMessageType } from './message-type.ts';
 import { isPlaceholderBytes } from './placeholders.ts';
+import { isTestMessage } from './test-messages.ts';
 import { NO_TIME, readTimeMs } from './times.ts';
 
 export const UNKNOWN = 'unknown';
@@ -36,6 +37,7 @@ export class EventDerivation {
     const skan = isSkan(fields);
     const nameField = skan && !fields.has(Field.eventName) ? Field.eventType : Field.eventName;
     if (!fields.has(nameField)) return 'NO_EVENT_NAME';
+    if (isTestMessage(fields.value(nameField), fields)) return 'TEST_MESSAGE';
     event.timeMs = skan ? this.#skanTimeMs() : this.#timeMs(Field.eventTime);
     if (event.timeMs === NO_TIME) return 'BAD_EVENT_TIME';
     event.userField = skan ? -1 : firstUser(fields);

@@ -258,7 +258,7 @@ const identity = new IdentityWriter();
 
 export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRules> = {
   name: 'appsflyer',
-  version: 2,
+  version: 3,
   partitionKey: { scope: fieldName(Field.appId), users: USER_FIELDS.map(fieldName), isPlaceholder },
   windows: [
     { kind: 'hour', sizeMs: MS_PER_HOUR, judged: true },

@@ -46,6 +46,7 @@ export const REJECT_CODES = [
   'FUTURE_EVENT_TIME',
   'NO_IDENTITY',
   'POISON',
+  'TEST_MESSAGE',
 ] as const;
 export type RejectCode = (typeof REJECT_CODES)[number];
 
