@@ -7,6 +7,7 @@ import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import { SOURCE_NAMES, VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
+import { coverage, COVERAGE_RECORDS_MAX } from './admin-coverage.ts';
 import { deadLetter, deadLetters, LastRejects } from './admin-dead-letters.ts';
 import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
@@ -182,6 +183,7 @@ const tailQuerySchema = z.strictObject({
   outcome: z.enum(VERDICT_NAMES).optional(),
   after: z.string().max(16_000).optional(),
 });
+const coverageQuerySchema = z.strictObject({ records: wholeNumber(1, COVERAGE_RECORDS_MAX).default(COVERAGE_RECORDS_MAX), app_id: z.string().max(200).optional() });
 const deadLetterQuerySchema = z.strictObject({ limit: wholeNumber(1, 1_000).default(100) });
 
 /** Raises an input error that names key, value and fix. */
@@ -206,6 +208,15 @@ function recordRoutes(view: Daemon): AdminRoute[] {
       },
       contentType: JSON_TYPE,
       handle: async (request) => json(await tailRecords(tailSourceOf(view), parseQuery(tailQuerySchema, request.query))),
+    },
+    {
+      method: 'GET',
+      path: '/v1/coverage',
+      summary: 'Fields that the last records of each app lack, and the figures that suffer',
+      query: coverageQuerySchema,
+      answers: { 200: `by app: fields that none of its records had, with what that does, and those that some had; of the last ${COVERAGE_RECORDS_MAX} records at most`, 400: 'a parameter is wrong: key, value and fix' },
+      contentType: JSON_TYPE,
+      handle: async (request) => json(await coverage(tailSourceOf(view), parseQuery(coverageQuerySchema, request.query))),
     },
     {
       method: 'GET',

@@ -10,6 +10,7 @@ import { check } from './commands/check.ts';
 import { connectAppsflyer, type ConnectOptions } from './commands/connect.ts';
 import { API_BASE } from './commands/push-config-api.ts';
 import { loadCosts, type LoadCostsOptions } from './commands/costs.ts';
+import { coverage, type CoverageOptions } from './commands/coverage.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
 import { replay } from './commands/replay.ts';
@@ -95,6 +96,16 @@ program
   .option('--outcome <outcome>', 'only accepted, late, duplicate or rejected')
   .option('--json', 'one JSON object a line', false)
   .action((options: { config?: string; admin?: string; limit: number; follow: boolean; app?: string; outcome?: string; json: boolean }) => run(tail(options)));
+
+program
+  .command('coverage')
+  .description('which fields the last messages of each app lack, and which figures suffer')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .option('--app <app_id>', 'only this app')
+  .option('-n, --records <count>', 'how many of the last records are looked at', count, 2_000)
+  .option('--json', 'as JSON', false)
+  .action((options: CoverageOptions) => run(coverage(options)));
 
 program
   .command('inspect')
