@@ -148,5 +148,5 @@ function objectOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
 function textIn(fields: Readonly<Record<string, unknown>>, name: string): string {
   const value = Object.hasOwn(fields, name) ? fields[name] : null;
   if (value === null || value === undefined || value === '' || value === 'N/A' || value === 'NULL') return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -123,6 +123,7 @@ describe('the ingress thread', () => {
         },
         onClosed: () => undefined,
         onStats: () => undefined,
+        onCosts: () => Promise.reject(new Error('no report was sent')),
         onFatal: () => undefined,
       });
       supervisor.start([0]);
