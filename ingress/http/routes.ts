@@ -25,7 +25,8 @@ export const PUSH_GET: Route = { kind: 'push_get', method: 'GET', path: PUSH_PAT
 export const EVENTS: Route = { kind: 'events', method: 'POST', path: EVENTS_PATH, source: RecordSource.events, fixed: null };
 /** Spend is no record: it goes to the main thread, and `source` is nobody's. */
 export const COSTS: Route = { kind: 'costs', method: 'PUT', path: COSTS_PATH, source: RecordSource.events, fixed: null };
-export const ROUTES: readonly Route[] = [PUSH, PUSH_GET, EVENTS, COSTS];
+/** Those of records. */
+export const ROUTES: readonly Route[] = [PUSH, PUSH_GET, EVENTS];
 
 const fixed = (reply: Reply): Route => ({ kind: 'other', method: '', path: '', source: RecordSource.push, fixed: reply });
 const MISSING = fixed(NOT_FOUND);
@@ -36,6 +37,7 @@ const OPTIONS = new Map(Object.entries(METHODS_OF).map(([path, allow]) => [path,
 /** Never fails: what is not known is a route with a fixed answer. `method` in upper case, `path` without the query. */
 export function routeOf(method: string, path: string): Route {
   for (const route of ROUTES) if (route.path === path && route.method === method) return route;
+  if (path === COSTS.path && method === COSTS.method) return COSTS;
   if (method === 'OPTIONS') return OPTIONS.get(path) ?? MISSING;
   return WRONG_METHOD.get(path) ?? MISSING;
 }
