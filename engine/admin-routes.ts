@@ -2,10 +2,12 @@
 
 import { dictionary } from '../actors/appsflyer/definitions.ts';
 import { dashboardFile } from '../sinks/live/dashboard/index.ts';
-import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
+import { costsQuerySchema, metricsQuerySchema, queryCosts, queryMetrics, type MetricsKind } from '../sinks/live/index.ts';
+import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import { VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
+import { coverage, COVERAGE_RECORDS_MAX } from './admin-coverage.ts';
 import { LastRejects } from './admin-dead-letters.ts';
 import { letterRoutes } from './admin-letter-routes.ts';
 import { parseQuery } from './admin-query.ts';
@@ -147,6 +149,15 @@ function resultRoutes(view: Daemon): AdminRoute[] {
     metrics('daily', '/v1/metrics/daily', 'Daily metrics by any dimensions'),
     {
       method: 'GET',
+      path: '/v1/costs',
+      summary: 'Spend by date, app, media source, campaign and country, as it was stated last',
+      query: costsQuerySchema,
+      answers: { 200: 'rows in the order of those names; with next_cursor there may be more', 400: 'a parameter is wrong: key, value and fix' },
+      contentType: JSON_TYPE,
+      handle: (request) => queryCosts(view.costs, request.query, systemClock.nowMs()),
+    },
+    {
+      method: 'GET',
       path: '/v1/definitions',
       summary: 'The dictionary: every dimension and measure, its formula, its source fields and AppsFlyer\'s own name',
       answers: { 200: 'definitions' },
@@ -174,6 +185,7 @@ const tailQuerySchema = z.strictObject({
   outcome: z.enum(VERDICT_NAMES).optional(),
   after: z.string().max(16_000).optional(),
 });
+const coverageQuerySchema = z.strictObject({ records: wholeNumber(1, COVERAGE_RECORDS_MAX).default(COVERAGE_RECORDS_MAX), app_id: z.string().max(200).optional() });
 
 function recordRoutes(view: Daemon): AdminRoute[] {
   return [
@@ -190,6 +202,15 @@ function recordRoutes(view: Daemon): AdminRoute[] {
       handle: async (request) => json(await tailRecords(tailSourceOf(view), parseQuery(tailQuerySchema, request.query))),
     },
     ...letterRoutes(view),
+    {
+      method: 'GET',
+      path: '/v1/coverage',
+      summary: 'Fields that the last records of each app lack, and the figures that suffer',
+      query: coverageQuerySchema,
+      answers: { 200: `by app: fields that none of its records had, with what that does, and those that some had; of the last ${COVERAGE_RECORDS_MAX} records at most`, 400: 'a parameter is wrong: key, value and fix' },
+      contentType: JSON_TYPE,
+      handle: async (request) => json(await coverage(tailSourceOf(view), parseQuery(coverageQuerySchema, request.query))),
+    },
   ];
 }
 

@@ -130,13 +130,13 @@ function cellOf({ dimensions }: TailSource, entry: TailEntry): object | null {
   return { window_start: new Date(entry.windowStartMs).toISOString(), dimensions: Object.fromEntries(dimensions.map((name, index) => [name, values[index] ?? ''])) };
 }
 
-interface Payload {
+export interface Payload {
   readonly bytes: Buffer;
   readonly source: number;
 }
 
 /** Payloads of one batch at a time, found in one walk over it. */
-class PayloadReader {
+export class PayloadReader {
   bytesRead = 0;
   readonly #lookup: LogLookup;
   readonly #cursor: RecordCursor = createRecordCursor();

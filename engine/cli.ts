@@ -8,6 +8,10 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { check } from './commands/check.ts';
 import { dropLetters, exportLetters, listLetters, retryLetters, showLetter, type LetterOptions, type WorkOptions } from './commands/dlq.ts';
+import { connectAppsflyer, type ConnectOptions } from './commands/connect.ts';
+import { API_BASE } from './commands/push-config-api.ts';
+import { loadCosts, type LoadCostsOptions } from './commands/costs.ts';
+import { coverage, type CoverageOptions } from './commands/coverage.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
 import { replay } from './commands/replay.ts';
@@ -95,6 +99,16 @@ program
   .action((options: { config?: string; admin?: string; limit: number; follow: boolean; app?: string; outcome?: string; json: boolean }) => run(tail(options)));
 
 program
+  .command('coverage')
+  .description('which fields the last messages of each app lack, and which figures suffer')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .option('--app <app_id>', 'only this app')
+  .option('-n, --records <count>', 'how many of the last records are looked at', count, 2_000)
+  .option('--json', 'as JSON', false)
+  .action((options: CoverageOptions) => run(coverage(options)));
+
+program
   .command('inspect')
   .description('look into a data directory: journal and checkpoints (stop the daemon first for --state-hash)')
   .option(...CONFIG)
@@ -145,6 +159,36 @@ filtered(dlq.command('export <file>'))
 acting(dlq.command('drop [partition/id...]'))
   .description('remove them for good')
   .action((names: string[], options: WorkOptions) => run(dropLetters(names, options)));
+
+const connect = program.command('connect').description('set up those who send');
+connect
+  .command('appsflyer')
+  .description("merge this daemon's endpoint into an app's Push configuration, through AppsFlyer's API; the token comes from APPSFLYER_API_TOKEN or a file")
+  .requiredOption('--app <app_id>', 'the app, as in the dashboard (iOS with id)')
+  .requiredOption('--url <url>', 'public address of the push route, such as https://events.example.com/v1/appsflyer/push')
+  .option('--fields <which>', 'needed: those that figures depend on; all', 'needed')
+  .option('--skan', "SKAdNetwork's messages too (iOS), at the same address with a query of its own", false)
+  .option('--api-token-file <file>', 'a file with the API token')
+  .option('--sender-token-file <file>', 'a file with the token that AppsFlyer is to send with each message')
+  .option('--sender-token-name <header>', 'its header: Authorization, or one that begins with X-')
+  .option('--no-validate', 'do not have AppsFlyer call the address first')
+  .option('--dry-run', 'show the difference and change nothing', false)
+  .option('-y, --yes', 'do not ask', false)
+  .option('--api-base <url>', 'address of the API', API_BASE)
+  .action((options: ConnectOptions) => run(connectAppsflyer(options)));
+
+const costs = program.command('costs').description('what was spent');
+costs
+  .command('load <file>')
+  .description('send a report of spend (CSV, JSON, NDJSON or Parquet; AppsFlyer names of columns are known) to the running daemon')
+  .option(...CONFIG)
+  .option('-u, --url <url>', 'ingest address of the daemon (default: from the configuration)')
+  .option('--format <format>', 'csv, json, lines or parquet (default: by the ending of the name)')
+  .option('--app-id <app_id>', 'app of rows that name none')
+  .option('--currency <code>', 'currency of rows that name none')
+  .option('--replace <what>', 'name: each row replaces the one of its name; day: the rows replace all of their date, app and media source', 'name')
+  .option('--dry-run', 'judge the file and send nothing', false)
+  .action((file: string, options: LoadCostsOptions) => run(loadCosts(file, options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

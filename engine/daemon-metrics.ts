@@ -10,7 +10,7 @@ const counter = (name: string, help: string, samples: readonly Sample[] | number
 const gauge = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'gauge', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
 
 export function metricFamilies(view: Daemon): Family[] {
-  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...spoolFamilies(view), ...alarmFamilies(view), ...processFamilies(view)];
+  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...spoolFamilies(view), ...costFamilies(view), ...alarmFamilies(view), ...processFamilies(view)];
 }
 
 function conservationFamilies({ engine }: Daemon): Family[] {
@@ -109,6 +109,11 @@ function spoolFamilies(view: Daemon): Family[] {
     counter('millrace_lake_slots_spooled_total', 'Slots written to the spool', events.slotsSpooled),
     counter('millrace_lake_undecodable_records_total', 'Records accepted once that this program cannot decode again: they are in no file of the lake', events.undecodable),
   ];
+}
+
+function costFamilies({ costs }: Daemon): Family[] {
+  const { dates, rows } = costs.totals();
+  return [gauge('millrace_cost_rows', 'Rows of spend that are kept', rows), gauge('millrace_cost_dates', 'Dates that have spend', dates)];
 }
 
 function alarmFamilies(view: Daemon): Family[] {

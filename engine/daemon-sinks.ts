@@ -1,9 +1,10 @@
-/** Wiring of the sinks: Redis, the lake's hourly objects, and the lake's events with the pool that encodes them. */
+/** Wiring of the sinks: Redis, the lake's hourly objects and costs, and the lake's events with the pool that encodes them. */
 
-import { EventsSink, createHourlySink, openLakeTarget, type SlotFiles } from '../sinks/lake/index.ts';
+import { EventsSink, createCostsSink, createHourlySink, openLakeTarget, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { createRedisSink } from '../sinks/redis/index.ts';
 import { SinkWriter, type SinkNotice } from '../sinks/sink-writer.ts';
 import { systemClock } from './core/clock.ts';
+import type { CostFeed } from './core/costs.ts';
 import { EngineError } from './core/errors.ts';
 import type { ResultFeed, SinkHealth } from './core/feed.ts';
 import type { FoldEngine } from './fold-engine.ts';
@@ -30,6 +31,7 @@ export interface DaemonSinksOptions {
   readonly settings: Settings;
   readonly directory: DataDirectory;
   readonly engine: FoldEngine;
+  readonly costs: CostFeed;
   readonly log: Logger;
 }
 
@@ -49,7 +51,9 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
     logNotice(log, notice);
   };
   const pool = createPool<PoolTask, PoolResult>({ module: new URL('./pool-thread.js', import.meta.url), threads: poolThreadsOf(settings), queuedMax: POOL_QUEUE_MAX, memoryMbMax: POOL_MEMORY_MB_MAX });
-  const hourly = createHourlySink(settings.lake, { target, instance, warn, encodeTable: async (table) => (await pool.run({ type: 'table', table })) as Uint8Array });
+  const inPool = { target, instance, warn, encodeTable: async (table: TableData) => (await pool.run({ type: 'table', table })) as Uint8Array };
+  const hourly = createHourlySink(settings.lake, inPool);
+  const costs = createCostsSink(settings.lake, { ...inPool, feed: options.costs, generation: directory.generation });
   const writers = [
     ...(settings.redis === undefined ? [] : [new SinkWriter({ feed, onNotice, sink: createRedisSink(settings.redis, { instance, clock: systemClock }) })]),
     new SinkWriter({ feed, onNotice, sink: hourly }),
@@ -69,13 +73,14 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
   return {
     writers,
     events,
-    health: () => [...writers.map((writer) => writer.health()), events.health()],
+    health: () => [...writers.map((writer) => writer.health()), events.health(), costs.health()],
     start: () => {
       events.start();
+      costs.start();
       for (const writer of writers) writer.start();
     },
     close: async (deadlineMs) => {
-      await Promise.all([...writers.map((writer) => writer.close(deadlineMs)), events.close(deadlineMs)]);
+      await Promise.all([...writers.map((writer) => writer.close(deadlineMs)), events.close(deadlineMs), costs.close(deadlineMs)]);
       await pool.close();
       await target.close();
     },

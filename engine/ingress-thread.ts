@@ -6,7 +6,7 @@
  */
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { openIngress, type Ingress, type IngressLog, type IngressOptions, type IngressStats, type LimitMemory, type PortUse } from '../ingress/index.ts';
+import { openIngress, type CostsAnswer, type CostsPort, type Ingress, type IngressLog, type IngressOptions, type IngressStats, type LimitMemory, type PortUse } from '../ingress/index.ts';
 import { systemClock } from './core/clock.ts';
 import { EngineError, messageOf, type ErrorRecord } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
@@ -73,6 +73,17 @@ let begin: ((how: IngressBegin) => void) | null = null;
 /** Asked for before the door was open. */
 let drainMs: number | null = null;
 
+/** Reports of spend that main has not answered, by id. */
+const costsAsked = new Map<number, (answer: CostsAnswer) => void>();
+let nextCosts = 1;
+
+const costs: CostsPort = (report) =>
+  new Promise((resolve) => {
+    const id = nextCosts++;
+    costsAsked.set(id, resolve);
+    post({ type: 'costs', id, report }, [report.body.buffer as ArrayBuffer]);
+  });
+
 async function run(): Promise<void> {
   onMessage(receive);
   const opened = await openJournal({ ...journalOptions(start.thread), publish });
@@ -137,6 +148,10 @@ function receive(message: MainToIngress): void {
       break;
     case 'read-again':
       ingress?.readAgain();
+      break;
+    case 'costs-answered':
+      costsAsked.get(message.id)?.(message.answer);
+      costsAsked.delete(message.id);
       break;
     case 'fault':
       raiseFault(message.how, 'the ingress thread');
@@ -214,6 +229,7 @@ async function openOnPort(how: IngressBegin, journal: JournalWriter): Promise<In
       writer: journal,
       partitioner: createPartitioner(appsflyerPipeline.partitionKey, settings.partitionCount),
       diskReserveExhausted: () => words.diskReserveExhausted,
+      costs,
       clock: systemClock,
       limits: settings.limits,
       log,

@@ -7,6 +7,7 @@
 
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
 import { limitMemory, setHeadBytesMax } from '../ingress/index.ts';
+import { CostStore } from '../sinks/live/index.ts';
 import { SPOOL_SCRATCH, type EventsSinkHealth } from '../sinks/lake/index.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { reachedLimits } from './alarms.ts';
@@ -16,6 +17,7 @@ import type { SinkHealth } from './core/feed.ts';
 import { sumOfOffsets } from './core/log.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
+import { CostsDesk } from './costs-desk.ts';
 import { MS_PER_HOUR, MS_PER_SECOND } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { GeoWatch } from './geo-watch.ts';
@@ -75,11 +77,13 @@ export class Daemon {
   readonly engine: FoldEngine;
   /** Dead letters sent again or dropped. */
   readonly letters: LetterWork;
+  readonly costs: CostStore;
   #sinks: DaemonSinks | null = null;
   readonly state: DaemonState;
   readonly startedAtMs = systemClock.nowMs();
   readonly #log: Logger;
   readonly #onFatal: (error: EngineError) => void;
+  readonly #costsDesk: CostsDesk;
   readonly #ingress: IngressThreads<IngressSettings, IngressThreadStats, JournalRecovery>;
   /** By thread. */
   readonly #ingressStats = new Map<number, IngressThreadStats>();
@@ -117,6 +121,15 @@ export class Daemon {
       },
       onFatal: (error) => {
         this.#fatal(error);
+      },
+    });
+    this.costs = CostStore.open({ store: this.engine.liveFile, retentionDays: settings.costs.retention_days, rowsPerDateMax: settings.costs.rows_per_date_max });
+    this.#costsDesk = new CostsDesk({
+      store: this.costs,
+      linesMax: settings.ingest.costs_rows_max,
+      clock: systemClock,
+      onFault: (error) => {
+        log.error({ error: messageOf(error) }, 'a report of spend could not be kept; its sender was told to send it again');
       },
     });
     this.#ingress = this.#ingressThreads(stallsBefore);
@@ -214,7 +227,9 @@ export class Daemon {
     this.#diskTimer = setInterval(() => {
       this.#watchDisk();
     }, DISK_CHECK_INTERVAL_MS);
-    this.#sinks = await openDaemonSinks({ settings: this.settings, directory: this.directory, engine: this.engine, log: this.#log });
+    // What an earlier life kept is durable before the lake is told of it.
+    if (this.costs.totals().dates > 0) await this.costs.confirm();
+    this.#sinks = await openDaemonSinks({ settings: this.settings, directory: this.directory, engine: this.engine, costs: this.costs, log: this.#log });
     this.#admin = await openAdminServer({
       host: this.settings.admin.host,
       port: this.settings.admin.port,
@@ -278,6 +293,7 @@ export class Daemon {
         this.#ingressStats.set(thread, stats);
         this.state.ingress = ingressFigures(this.#ingressStats);
       },
+      onCosts: (report) => this.#costsDesk.take(report),
       onFatal: (error) => {
         this.#fatal(error);
       },

@@ -88,6 +88,10 @@ export const settingsSchema = z.strictObject({
     bytes_max: wholeNumber(MIB).default(GIB).describe('all rejected records; the oldest give way, and an alarm comes at 80 %'),
     retention_days: wholeNumber(1, 3_650).default(30).describe('older rejected records leave; an alarm comes at 80 % where nobody has retried them'),
   }).prefault({}),
+  costs: z.strictObject({
+    retention_days: wholeNumber(1, 3_650).default(750).describe('how far back spend is taken, kept and can be queried'),
+    rows_per_date_max: wholeNumber(1_000, 1_000_000).default(100_000).describe('rows of one date; a report that would bring more is refused'),
+  }).prefault({}),
   redis: redisOptionsSchema.optional().describe('off unless redis.url is set'),
   lake: lakeOptionsSchema.extend({
     slot_minutes: wholeNumber(1, 1_440).default(15).describe('log time that one set of files of events/ covers'),

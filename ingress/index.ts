@@ -10,6 +10,7 @@ import type { Partitioner } from '../engine/core/partition-key.ts';
 import { Gate, limitMemory, type LimitMemory } from './access/gate.ts';
 import { Admission } from './admission.ts';
 import { Batcher, type BatchWriter } from './batcher.ts';
+import type { CostsPort } from './costs.ts';
 import { BodyBuffers } from './http/body-buffers.ts';
 import { DeadlineQueue } from './http/deadlines.ts';
 import { openDoor } from './http/door.ts';
@@ -22,6 +23,7 @@ import { IngressCounters, type IngressStats } from './stats.ts';
 import { readTls, WatchedTls } from './tls/tls-files.ts';
 
 export type { BatchWriter } from './batcher.ts';
+export type { CostsAnswer, BodyFormat, CostsPort, CostsRequest } from './costs.ts';
 export { setHeadBytesMax } from './http/uws.ts';
 export { readTokens } from './access/tokens-file.ts';
 export { limitMemory, type LimitMemory } from './access/gate.ts';
@@ -51,6 +53,8 @@ export interface IngressParts {
   readonly diskReserveExhausted: () => boolean;
   /** False while requests must be answered with 503 NOT_READY; open at once when it is not given. */
   readonly isOpen?: () => boolean;
+  /** Who takes reports of spend; without it they are answered with 503 NOT_READY. */
+  readonly costs?: CostsPort;
   readonly clock: Clock;
   /** Of the rate limits, where several threads share them; own ones unless given. */
   readonly limits?: LimitMemory;
@@ -106,6 +110,8 @@ export async function openIngress(parts: IngressParts): Promise<Ingress> {
     counters: new IngressCounters(),
     clock,
     ...bodyLimits(options),
+    costs: parts.costs ?? null,
+    costsInFlight: 0,
     liveRequests: 0,
   };
   const stop = (): void => {

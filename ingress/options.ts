@@ -16,6 +16,8 @@ export const ingressOptionsSchema = z
     record_bytes_max: wholeNumber(KIB, MIB).default(MIB).describe('one record, 1 MiB at most: a push body (413 beyond it), or one record of /v1/events (TOO_LARGE, its head is kept)'),
     events_bytes_max: wholeNumber(KIB, 256 * MIB).default(16 * MIB).describe('body of one /v1/events request'),
     events_records_max: wholeNumber(1, 1_000_000).default(100_000).describe('records in one /v1/events request'),
+    costs_bytes_max: wholeNumber(KIB, 64 * MIB).default(4 * MIB).describe('body of one PUT /v1/costs'),
+    costs_rows_max: wholeNumber(1, 200_000).default(20_000).describe('rows in one PUT /v1/costs'),
     // uWebSockets.js reads its limit once per process, from the environment: see setHeadBytesMax in http/uws.ts.
     head_bytes_max: wholeNumber(4 * KIB, 256 * KIB).default(32 * KIB).describe('request line and headers; a GET push carries its record there'),
     in_flight_bytes_max: wholeNumber(MIB, 8 * 1024 * MIB).default(64 * MIB).describe('bodies being received and records not yet durable; beyond it the door answers 503'),
@@ -31,6 +33,7 @@ export const ingressOptionsSchema = z
     if ((options.tls.cert_file === '') !== (options.tls.key_file === '')) context.addIssue({ code: 'custom', path: ['tls', options.tls.key_file === '' ? 'cert_file' : 'key_file'], message: 'cert_file and key_file go together: set both' });
     if (options.tls.client_ca_file !== '' && options.tls.cert_file === '') context.addIssue({ code: 'custom', path: ['tls', 'client_ca_file'], message: 'needs cert_file and key_file' });
     if (options.record_bytes_max > options.events_bytes_max) context.addIssue({ code: 'custom', path: ['record_bytes_max'], message: 'must not be above events_bytes_max' });
+    if (options.costs_bytes_max > options.in_flight_bytes_max / 2) context.addIssue({ code: 'custom', path: ['costs_bytes_max'], message: 'must be at most half of in_flight_bytes_max, or such a body could never be taken' });
     if (options.events_bytes_max > options.in_flight_bytes_max / 2) context.addIssue({ code: 'custom', path: ['events_bytes_max'], message: 'must be at most half of in_flight_bytes_max, or such a body could never be taken' });
   });
 

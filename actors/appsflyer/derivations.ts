@@ -13,6 +13,7 @@ import type { FieldTable } from './field-table.ts';
 import { Field, MadeField, USER_FIELDS } from './fields.ts';
 import { messageType, ownKind, S2S_COPY, skanMessageType } from './message-type.ts';
 import { isPlaceholderBytes } from './placeholders.ts';
+import { isTestMessage } from './test-messages.ts';
 import { NO_TIME, readTimeMs } from './times.ts';
 
 export const UNKNOWN = 'unknown';
@@ -39,6 +40,7 @@ export class EventDerivation {
     const skan = !isS2s && isSkan(fields);
     const nameField = skan && !fields.has(Field.eventName) ? Field.eventType : Field.eventName;
     if (!fields.has(nameField)) return 'NO_EVENT_NAME';
+    if (isTestMessage(fields.value(nameField), fields)) return 'TEST_MESSAGE';
     event.timeMs = skan ? this.#skanTimeMs() : isS2s && !fields.has(Field.eventTime) ? receivedAtMs : this.#timeMs(Field.eventTime);
     if (event.timeMs === NO_TIME) return 'BAD_EVENT_TIME';
     event.userField = skan ? -1 : firstUser(fields);

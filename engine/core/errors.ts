@@ -34,6 +34,8 @@ export const ERROR_CODES = {
   SINK_STALE: { domain: 'external', retryable: false, meaning: 'a sink holds results of a newer generation: this daemon is the stale writer' },
   QUERY_INVALID: { domain: 'input', retryable: false, meaning: 'a query parameter is unknown or has a value that cannot be used' },
   DOOR_CLOSED: { domain: 'external', retryable: true, meaning: 'the ingress takes no records now: it is starting, shutting down, out of disk or busy' },
+  CONNECT_FAILED: { domain: 'external', retryable: false, meaning: 'the configuration of a sender could not be read, checked or changed' },
+  COSTS_REFUSED: { domain: 'input', retryable: false, meaning: 'a report of spend cannot be taken; nothing of it was kept' },
   NOT_READY: { domain: 'internal', retryable: true, meaning: 'recovery has not finished' },
 } as const satisfies Record<string, { domain: ErrorDomain; retryable: boolean; meaning: string }>;
 

@@ -47,6 +47,7 @@ export const REJECT_CODES = [
   'NO_IDENTITY',
   'POISON',
   'UNKNOWN_APP',
+  'TEST_MESSAGE',
 ] as const;
 export type RejectCode = (typeof REJECT_CODES)[number];
 

@@ -12,7 +12,7 @@ import { EngineError } from '../core/errors.ts';
 import type { AppendedRecords } from '../core/own-records.ts';
 import type { RecordSource } from '../core/record.ts';
 import type { Fault } from '../threads/fault.ts';
-import type { IngressBegin, IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
+import type { CostsAnswered, CostsSent, IngressBegin, IngressStart, IngressToMain, MainToIngress } from '../threads/messages.ts';
 import type { SharedWords } from '../threads/shared-words.ts';
 import { Thread } from '../threads/worker.ts';
 import { PendingAnswers } from './pending-answers.ts';
@@ -38,6 +38,8 @@ export interface IngressSupervisorOptions<Settings, Stats, Recovery> {
   /** The thread is gone and with it its door, until the next {@link onListening}. */
   readonly onClosed: () => void;
   readonly onStats: (stats: Stats) => void;
+  /** A report of spend; never rejects. */
+  readonly onCosts: (report: CostsSent) => Promise<CostsAnswered>;
   readonly onFatal: (error: EngineError) => void;
 }
 
@@ -199,12 +201,23 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
       case 'log':
         this.#options.log[message.level](message.fields, message.text);
         break;
+      case 'costs':
+        this.#answerCosts(message);
+        break;
       case 'failed':
         this.#failure = EngineError.fromRecord(message.error);
         break;
       case 'stopped':
         break;
     }
+  }
+
+  /** A thread that has died meanwhile has nobody to answer: its senders ask again. */
+  #answerCosts({ id, report }: Extract<IngressToMain<Stats, Recovery>, { type: 'costs' }>): void {
+    const thread = this.#thread;
+    void this.#options.onCosts(report).then((answer) => {
+      if (thread === this.#thread) thread?.post({ type: 'costs-answered', id, answer });
+    });
   }
 
   /** From the moment the door listens: opening a journal takes as long as it takes, in one step. */

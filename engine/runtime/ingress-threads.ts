@@ -14,7 +14,7 @@ import { IngressSupervisor, type IngressSupervisorOptions } from './ingress-supe
 
 type Listening = Extract<IngressToMain<never, never>, { type: 'listening' }>;
 
-export interface IngressThreadsOptions<Settings, Stats, Recovery> extends Pick<IngressSupervisorOptions<Settings, Stats, Recovery>, 'module' | 'threads' | 'settings' | 'words' | 'clock' | 'stallTimeoutMs' | 'stallsBefore' | 'log'> {
+export interface IngressThreadsOptions<Settings, Stats, Recovery> extends Pick<IngressSupervisorOptions<Settings, Stats, Recovery>, 'module' | 'threads' | 'settings' | 'words' | 'clock' | 'stallTimeoutMs' | 'stallsBefore' | 'log' | 'onCosts'> {
   /** Rules of this start, for the first journal. */
   readonly controls: () => readonly Uint8Array[];
   readonly onOpened: (thread: number, recoveries: readonly Recovery[]) => void;
@@ -93,7 +93,7 @@ export class IngressThreads<Settings, Stats, Recovery> {
   }
 
   #supervisor(thread: number): IngressSupervisor<Settings, Stats, Recovery> {
-    const { module, threads, settings, words, clock, stallTimeoutMs, stallsBefore, log, onOpened, onListening, onClosed, onStats, onBegun, onFatal } = this.#options;
+    const { module, threads, settings, words, clock, stallTimeoutMs, stallsBefore, log, onOpened, onListening, onClosed, onStats, onBegun, onCosts, onFatal } = this.#options;
     return new IngressSupervisor<Settings, Stats, Recovery>({
       module,
       thread,
@@ -104,6 +104,7 @@ export class IngressThreads<Settings, Stats, Recovery> {
       stallTimeoutMs,
       stallsBefore,
       log,
+      onCosts,
       onFatal,
       onOpened: ({ recoveries }) => {
         onOpened(thread, recoveries);

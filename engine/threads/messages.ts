@@ -195,6 +195,21 @@ export type ActorToMain =
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorRecord };
 
+/** A report of spend as it came in at the door; `body` is transferred. */
+export interface CostsSent {
+  readonly body: Uint8Array;
+  readonly format: 'json' | 'lines' | 'csv';
+  readonly query: string;
+}
+
+/** The whole HTTP answer to it; `retryAfterSeconds` 0 for none. */
+export interface CostsAnswered {
+  readonly status: 200 | 400 | 413 | 503;
+  readonly code: string;
+  readonly body: string;
+  readonly retryAfterSeconds: number;
+}
+
 export type MainToIngress =
   | ({ readonly type: 'begin' } & IngressBegin)
   | { readonly type: 'control'; readonly id: number; readonly bytes: Uint8Array }
@@ -202,6 +217,7 @@ export type MainToIngress =
   | { readonly type: 'append-records'; readonly id: number; readonly source: RecordSource; readonly records: readonly Uint8Array[] }
   /** Tokens and certificate are to be read again. */
   | { readonly type: 'read-again' }
+  | { readonly type: 'costs-answered'; readonly id: number; readonly answer: CostsAnswered }
   | { readonly type: 'drain'; readonly deadlineMs: number }
   /** Fault tests only: raise or hang inside the thread. Terminating a thread with open uWebSockets.js handles aborts the whole process. */
   | { readonly type: 'fault'; readonly how: Fault };
@@ -218,5 +234,7 @@ export type IngressToMain<Stats, Recovery> =
   | { readonly type: 'appended'; readonly id: number; readonly answer: AppendedRecords | { readonly error: ErrorRecord } }
   /** A line for the daemon's log. */
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly fields: Readonly<Record<string, unknown>>; readonly text: string }
+  /** Answered once, with the same id. */
+  | { readonly type: 'costs'; readonly id: number; readonly report: CostsSent }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorRecord };

@@ -18,12 +18,14 @@ import type { EngineError } from '../../engine/core/errors.ts';
 import { LATER, type GateWaiter, type RequestHead } from '../access/gate.ts';
 import type { PartitionId } from '../../engine/core/types.ts';
 import type { BatchMember } from '../batcher.ts';
+import type { BodyFormat } from '../costs.ts';
 import { BodyBuffers } from './body-buffers.ts';
 import type { Deadlined } from './deadlines.ts';
 import type { Intake } from './intake.ts';
-import { AUTH_UNAVAILABLE, BODY_TIMEOUT, REFUSED, UNSUPPORTED_TYPE, commitFailed, type Reply } from './replies.ts';
+import { AUTH_UNAVAILABLE, BODY_TIMEOUT, REFUSED, UNSUPPORTED_COSTS_TYPE, UNSUPPORTED_TYPE, commitFailed, type Reply } from './replies.ts';
 import type { Route } from './routes.ts';
 import { resumeEvents, takeBody, type EventsProgress } from './take.ts';
+import { costsFormat } from './take-costs.ts';
 
 /** Charged per request besides its bytes, so that many empty requests are bounded too. Derived: about what the objects take. */
 const REQUEST_BYTES = 512;
@@ -52,12 +54,12 @@ export abstract class Exchange implements BatchMember, Deadlined, GateWaiter {
 
   readonly intake: Intake;
   readonly route: Route;
-  /** Of a GET; empty otherwise. */
+  /** Of a GET, and of /v1/costs; empty otherwise. */
   query = '';
   /** Of an S2S event: the app that its path names; empty otherwise. */
   appId = '';
-  /** Of /v1/events: the content type says that the body is NDJSON. */
-  lines = false;
+  /** Of /v1/events and /v1/costs: what the content type says of the body. */
+  format: BodyFormat = 'json';
   /** Of the gate: whose bucket further records are taken from. */
   credentialKey = 0;
   /** Of /v1/events, while records wait for room. */
@@ -87,7 +89,7 @@ export abstract class Exchange implements BatchMember, Deadlined, GateWaiter {
   protected abstract cut(): void;
 
   /**
-   * The head is complete. `declaredBytes`: -1 when the head does not say. The content headers matter to /v1/events alone.
+   * The head is complete. `declaredBytes`: -1 when the head does not say. The content headers matter to /v1/events and /v1/costs alone.
    * `requestHead` is asked during the call alone. The door must be ready for an answer before it calls.
    */
   begin(declaredBytes: number, contentType: string, contentEncoding: string, requestHead: RequestHead): void {
@@ -231,10 +233,17 @@ export abstract class Exchange implements BatchMember, Deadlined, GateWaiter {
     const refusal = intake.admission.judge(REQUEST_BYTES + Math.max(0, declaredBytes));
     if (refusal !== null) return REFUSED[refusal];
     if (route.kind === 'push_get' && this.query.length > intake.options.head_bytes_max) return intake.tooLarge.push_get;
-    if (route.kind !== 'events') return null;
+    if (route.kind !== 'events') return route.kind === 'costs' ? this.#unwelcomeCosts(contentType, contentEncoding) : null;
     const type = mediaType(contentType);
-    this.lines = LINES_TYPES.has(type);
+    if (LINES_TYPES.has(type)) this.format = 'lines';
     return EVENTS_TYPES.has(type) && isPlain(contentEncoding) ? null : UNSUPPORTED_TYPE;
+  }
+
+  #unwelcomeCosts(contentType: string, contentEncoding: string): Reply | null {
+    const format = costsFormat(mediaType(contentType));
+    if (format === undefined || !isPlain(contentEncoding)) return UNSUPPORTED_COSTS_TYPE;
+    this.format = format;
+    return null;
   }
 
   #receive(bytes: Buffer, last: boolean): void {

@@ -5,6 +5,7 @@ import type { Partitioner } from '../../engine/core/partition-key.ts';
 import type { Gate } from '../access/gate.ts';
 import type { Admission } from '../admission.ts';
 import type { Batcher } from '../batcher.ts';
+import type { CostsPort } from '../costs.ts';
 import type { IngressOptions } from '../options.ts';
 import type { IngressCounters } from '../stats.ts';
 import type { TlsMaterial } from '../tls/tls-files.ts';
@@ -35,15 +36,19 @@ export interface Intake {
   readonly clock: Clock;
   readonly bodyBytesMax: Readonly<Record<RouteKind, number>>;
   readonly tooLarge: Readonly<Record<RouteKind, Reply>>;
+  /** Null where nobody keeps spend. */
+  readonly costs: CostsPort | null;
+  /** Reports of spend that are with it. */
+  costsInFlight: number;
   /** Requests that have begun and not ended. */
   liveRequests: number;
 }
 
 /** The limits of each route's body, and the answers to what is above them. */
 export function bodyLimits(options: IngressOptions): Pick<Intake, 'bodyBytesMax' | 'tooLarge'> {
-  const { record_bytes_max: push, events_bytes_max: events } = options;
+  const { record_bytes_max: push, events_bytes_max: events, costs_bytes_max: costs } = options;
   return {
-    bodyBytesMax: { push, push_get: 0, s2s: push, events, other: 0 },
-    tooLarge: { push: bodyTooLarge(push), push_get: bodyTooLarge(0), s2s: bodyTooLarge(push), events: bodyTooLarge(events), other: bodyTooLarge(0) },
+    bodyBytesMax: { push, push_get: 0, s2s: push, events, costs, other: 0 },
+    tooLarge: { push: bodyTooLarge(push), push_get: bodyTooLarge(0), s2s: bodyTooLarge(push), events: bodyTooLarge(events), costs: bodyTooLarge(costs), other: bodyTooLarge(0) },
   };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Refusal } from '../admission.ts';
+import type { CostsAnswer } from '../costs.ts';
 import type { EngineError } from '../../engine/core/errors.ts';
 import type { RouteKind } from './routes.ts';
 
@@ -50,11 +51,13 @@ function failure(status: Status, code: string, message: string, extra: { retryAf
 export const PUSH_OK = success('{"received":1}');
 export const PUSH_NOT_JSON = failure(400, 'NOT_JSON', 'the body is not valid JSON; it is kept as a dead letter');
 export const PUSH_NOT_OBJECT = failure(400, 'NOT_OBJECT', 'the body is JSON but not one object; it is kept as a dead letter');
-export const NOT_FOUND = failure(404, 'NOT_FOUND', 'nothing is here: events go to POST /v1/appsflyer/push, POST /v1/appsflyer/s2s/inappevent/<app id> or POST /v1/events');
+export const NOT_FOUND = failure(404, 'NOT_FOUND', 'nothing is here: events go to POST /v1/appsflyer/push, POST /v1/appsflyer/s2s/inappevent/<app id> or POST /v1/events, spend to PUT /v1/costs');
 export const UNSUPPORTED_TYPE = failure(415, 'UNSUPPORTED_TYPE', 'send application/json, application/x-ndjson or text/plain, not compressed');
+export const UNSUPPORTED_COSTS_TYPE = failure(415, 'UNSUPPORTED_TYPE', 'send application/json, application/x-ndjson or text/csv, not compressed');
 export const BODY_TIMEOUT = failure(503, 'BODY_TIMEOUT', 'the body did not arrive in time', { retryAfter: RETRY_SOON });
 export const TOO_MANY_CONNECTIONS = failure(503, 'TOO_MANY_CONNECTIONS', 'too many connections are open', { retryAfter: RETRY_SOON });
 export const JOURNAL_BUSY = failure(503, 'JOURNAL_BUSY', 'the disk is slower than the events that come in', { retryAfter: RETRY_SOON });
+export const COSTS_FAILED = failure(503, 'COSTS_FAILED', 'the rows could not be kept: send them again', { retryAfter: RETRY_LATER });
 export const BAD_REQUEST = failure(400, 'BAD_REQUEST', 'this is not a valid HTTP/1.1 request');
 
 export const UNAUTHORIZED = failure(401, 'UNAUTHORIZED', 'no valid credential came with the request: send the token in the header that ingest.auth.header names');
@@ -72,7 +75,7 @@ const TOO_FAST: readonly Readonly<Record<429 | 503, Reply>>[] = Array.from({ len
 });
 
 /** Push routes say 503: AppsFlyer resends on nothing else. `waitSeconds`: at least 1. */
-export const tooFast = (kind: RouteKind, waitSeconds: number): Reply => (TOO_FAST[Math.min(waitSeconds, WAIT_SECONDS_MAX) - 1] as (typeof TOO_FAST)[number])[kind === 'events' ? 429 : 503];
+export const tooFast = (kind: RouteKind, waitSeconds: number): Reply => (TOO_FAST[Math.min(waitSeconds, WAIT_SECONDS_MAX) - 1] as (typeof TOO_FAST)[number])[kind === 'events' || kind === 'costs' ? 429 : 503];
 
 /** 503 by reason. */
 export const REFUSED: Readonly<Record<Refusal, Reply>> = {
@@ -103,3 +106,6 @@ export interface RejectedRecord {
 export function eventsReply(received: number, rejectedCount: number, rejected: readonly RejectedRecord[]): Reply {
   return success(`{"received":${received},"accepted":${received - rejectedCount},"rejected":${JSON.stringify(rejected)},"rejected_count":${rejectedCount}}`);
 }
+
+/** What the main thread answers to a report of spend. */
+export const costsReply = ({ status, code, body, retryAfterSeconds }: CostsAnswer): Reply => ({ status, statusLine: STATUS_LINES[status], code, body, retryAfter: retryAfterSeconds === 0 ? '' : String(retryAfterSeconds), allow: '' });

@@ -11,6 +11,7 @@ import { formToJson, looksLikeForm } from './form.ts';
 import { JOURNAL_BUSY, PUSH_NOT_JSON, PUSH_NOT_OBJECT, PUSH_OK, REFUSED, eventsReply, tooManyRecords, type RejectedRecord, type Reply } from './replies.ts';
 import { withAppId } from './s2s.ts';
 import { splitRecords, type Spans } from './split.ts';
+import { takeCosts } from './take-costs.ts';
 
 const OPEN_BRACE = 0x7b;
 /** Rejected records listed in one answer; all are counted. Chosen: an answer of at most some 40 KB. */
@@ -44,6 +45,9 @@ export function takeBody(exchange: Exchange, bytes: Buffer, length: number): voi
       break;
     case 'events':
       takeEvents(exchange, bytes, length);
+      break;
+    case 'costs':
+      takeCosts(exchange, bytes, length);
       break;
     case 'other':
       throw new Error('bug: a route with a fixed answer takes no body');
@@ -102,7 +106,7 @@ function takeForm(exchange: Exchange, text: string, bytes: Buffer, length: numbe
 
 function takeEvents(exchange: Exchange, bytes: Buffer, length: number): void {
   const { options } = exchange.intake;
-  const spans = splitRecords(bytes, 0, length, options.events_records_max, exchange.lines);
+  const spans = splitRecords(bytes, 0, length, options.events_records_max, exchange.format === 'lines');
   if (spans === null) {
     exchange.conclude(tooManyRecords(options.events_records_max));
     return;

@@ -38,6 +38,7 @@ type UwsHandler = (response: UwsResponse, request: UwsRequest) => void;
 export interface UwsApp {
   get(pattern: string, handler: UwsHandler): UwsApp;
   post(pattern: string, handler: UwsHandler): UwsApp;
+  put(pattern: string, handler: UwsHandler): UwsApp;
   any(pattern: string, handler: UwsHandler): UwsApp;
   /** Called with 1 for each connection that opens and with -1 for each that closes. */
   filter(handler: (response: UwsResponse, change: number) => void): UwsApp;

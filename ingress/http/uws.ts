@@ -19,7 +19,7 @@ import { Exchange } from './exchange.ts';
 import type { Intake, PortUse } from './intake.ts';
 import { listenError } from './listen-error.ts';
 import { CHALLENGE, TOO_MANY_CONNECTIONS, type Reply } from './replies.ts';
-import { EVENTS, PUSH, PUSH_GET, routeOf, s2sAppId, type Route } from './routes.ts';
+import { COSTS, EVENTS, PUSH, PUSH_GET, routeOf, s2sAppId, type Route } from './routes.ts';
 import type { TlsMaterial } from '../tls/tls-files.ts';
 import type { UwsApp, UwsListenSocket, UwsModule, UwsRequest, UwsResponse } from './uws-api.ts';
 
@@ -147,6 +147,11 @@ function newListener(uws: UwsModule, intake: Intake, connections: { count: numbe
     exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'), headOf(response, request));
   };
   app.post(EVENTS.path, others(EVENTS));
+  app.put(COSTS.path, (response, request) => {
+    const exchange = new UwsExchange(intake, COSTS, response, listener, false);
+    exchange.query = request.getQuery() ?? '';
+    exchange.begin(declaredBytes(request), request.getHeader('content-type'), request.getHeader('content-encoding'), headOf(response, request));
+  });
   app.any('/*', others(routeOf('', '')));
   return listener;
 }

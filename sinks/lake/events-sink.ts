@@ -11,7 +11,6 @@
  */
 
 import { join } from 'node:path';
-import { systemClock } from '../../engine/core/clock.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { SinkHealth } from '../../engine/core/feed.ts';
 import { assert } from '../../engine/core/types.ts';
@@ -20,7 +19,7 @@ import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { Files } from './files.ts';
 import { HeldShares } from './held-shares.ts';
 import { nodeFiles } from './node-files.ts';
-import { RetryLoop, type RetryWorld } from './retry-loop.ts';
+import { RetryLoop, systemRetryWorld, type RetryWorld } from './retry-loop.ts';
 import { HELD, Spool } from './spool.ts';
 import type { LakeTarget } from './target.ts';
 import { Uploader } from './uploader.ts';
@@ -29,15 +28,6 @@ export const EVENTS_SINK_NAME = 'lake-events';
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 60_000;
-
-const systemWorld: RetryWorld = {
-  monotonicMs: () => systemClock.monotonicMs(),
-  schedule: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-  random: () => Math.random(),
-};
 
 export interface EncodeSlotJob {
   readonly slot: SlotId;
@@ -92,7 +82,7 @@ export class EventsSink {
 
   constructor(options: EventsSinkOptions) {
     this.#options = options;
-    this.#world = options.world ?? systemWorld;
+    this.#world = options.world ?? systemRetryWorld;
     const { spoolDirectory: directory, partitionCount, target, files = nodeFiles } = options;
     this.#spool = new Spool({ directory, bytesMax: options.spoolBytesMax, files });
     this.#held = new HeldShares({ partitionCount, memoryBytesMax: options.heldBytesMax ?? HELD_BYTES_MAX, directory: join(directory, HELD), files: files.direct });

@@ -2,13 +2,18 @@
 
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { CostFeed } from '../../engine/core/costs.ts';
 import { MS_PER_SECOND } from '../../engine/core/types.ts';
 import type { TableData } from './column-builder.ts';
+import { CostsSink } from './costs-sink.ts';
 import { FileTarget } from './file-target.ts';
 import { HourlySink } from './hourly-sink.ts';
 import type { LakeOptions } from './options.ts';
+import type { ParquetRecords } from './read-parquet.ts';
+import { systemRetryWorld } from './retry-loop.ts';
 import type { LakeTarget } from './target.ts';
 
+export { COSTS_SINK_NAME, type CostsSink } from './costs-sink.ts';
 export type { TableData } from './column-builder.ts';
 export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from './encode-slot.ts';
 export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
@@ -56,3 +61,16 @@ export function createHourlySink(options: Pick<LakeOptions, 'hourly_interval_sec
     pause: () => setImmediate(),
   });
 }
+
+export interface CostsSinkContext extends HourlySinkContext {
+  readonly feed: CostFeed;
+  readonly generation: number;
+}
+
+/** Writes `costs/` by itself once it is started. */
+export function createCostsSink(options: Pick<LakeOptions, 'costs_interval_seconds'>, context: CostsSinkContext): CostsSink {
+  return new CostsSink({ ...context, intervalMs: options.costs_interval_seconds * MS_PER_SECOND, pause: () => setImmediate(), world: systemRetryWorld });
+}
+
+/** Reads a Parquet file's records; loads parquet-wasm. */
+export const readParquetRecords = async (bytes: Uint8Array, wanted: (name: string) => boolean): Promise<ParquetRecords> => (await import('./read-parquet.ts')).parquetRecords(bytes, wanted);

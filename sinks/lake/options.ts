@@ -18,6 +18,7 @@ export const lakeOptionsSchema = z.strictObject({
     .describe('where the lake lives: file:./data/lake, file:/srv/lake or s3://bucket/prefix?region=…&endpoint=…&path_style=true&checksums=when_required; empty: `lake` in the data directory'),
   hourly_interval_seconds: wholeNumber(1, 86_400).default(60).describe('at least this long between two rewrites of the objects of hourly/'),
   hourly_cells_max: wholeNumber(1_000, 10_000_000).default(1_000_000).describe('an hour with more cells is refused, not cut'),
+  costs_interval_seconds: wholeNumber(1, 86_400).default(10).describe('at least this long between two rewrites of the objects of costs/'),
   rows_per_file: wholeNumber(1_000, 2_000_000).default(250_000).describe('rows after which a file of events/ ends; a new value counts from the next slot'),
   spool_bytes_max: wholeNumber(64 * 1024 ** 2).default(10 * GIB).describe('files that wait for upload; beyond it slots stay in the journal'),
   s3_access_key_id: z.string().default('').describe('instead of AWS_ACCESS_KEY_ID, profile or role'),

@@ -1,5 +1,5 @@
 /**
- * Columns in, Parquet bytes out: the only door to apache-arrow and parquet-wasm.
+ * Columns in, Parquet bytes out: with read-parquet.ts the only door to apache-arrow and parquet-wasm.
  *
  * The columns' own buffers become Arrow vectors without a copy; one copy each is made by the IPC stream, by WebAssembly on taking it and by
  * its reader. Types as read back: VARCHAR, TIMESTAMP in micros adjusted to UTC, DECIMAL(18,6) on INT64, BIGINT, BOOLEAN; zstd level 1. Equal

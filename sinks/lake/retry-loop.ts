@@ -5,6 +5,7 @@
  * `health`. Main thread; clock, timers and randomness come in.
  */
 
+import { systemClock, systemSchedule } from '../../engine/core/clock.ts';
 import { messageOf } from '../../engine/core/errors.ts';
 
 export interface RetryWorld {
@@ -14,6 +15,8 @@ export interface RetryWorld {
   /** At least 0, below 1. */
   random(): number;
 }
+
+export const systemRetryWorld: RetryWorld = { monotonicMs: () => systemClock.monotonicMs(), schedule: systemSchedule, random: () => Math.random() };
 
 export interface RetryLoopOptions {
   /** Does one piece of work; false when there is none, and then the loop sleeps until `wake`. */

@@ -9,6 +9,7 @@
 import { Readable } from 'node:stream';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import { MS_PER_HOUR } from '../../engine/core/types.ts';
+import { csvField, csvText } from './csv.ts';
 import { decimalName, decimalText } from './decimal.ts';
 import type { Group } from './group.ts';
 import { QueryGate } from './query-gate.ts';
@@ -124,7 +125,5 @@ function csvValue(column: Column, row: Group): string {
   const json = column.json(row);
   if (!json.startsWith('"')) return csvField(json);
   const value = JSON.parse(json) as string;
-  return csvField(column.text && /^[=+\-@\t\r]/.test(value) ? `'${value}` : value);
+  return column.text ? csvText(value) : csvField(value);
 }
-
-const csvField = (value: string): string => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);

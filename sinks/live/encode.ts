@@ -19,6 +19,10 @@ export const LIVE_TABLE = {
   /** sink name → settled change number. */
   marks: 'marks',
   meta: 'meta',
+  /** date, app, media source, campaign, country → what was spent: see costs/. */
+  costs: 'costs',
+  /** date → number of its last change, and of its rows. */
+  costDates: 'cost_dates',
 } as const;
 /** What the store must be opened with. */
 export const LIVE_TABLES: readonly string[] = Object.values(LIVE_TABLE);

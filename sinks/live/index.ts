@@ -15,3 +15,5 @@ export { liveSnapshot } from './snapshot.ts';
 export type { LiveSnapshot } from './snapshot.ts';
 export type { CellSource } from './source.ts';
 export { stateHash } from './state-hash.ts';
+export { CostStore, costsQuerySchema, queryCosts } from './costs/index.ts';
+export type { CostOutcome, CostReplace, CostStoreOptions, DateFull } from './costs/index.ts';

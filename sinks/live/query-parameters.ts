@@ -112,7 +112,7 @@ function timeOf(key: string, value: string): number {
 }
 
 /** Splits comma lists; `\,` stands for a comma in a value, `\\` for a backslash. */
-function itemsOf(value: string | readonly string[]): string[] {
+export function itemsOf(value: string | readonly string[]): string[] {
   const items: string[] = [];
   for (const part of typeof value === 'string' ? [value] : value) {
     let item = '';

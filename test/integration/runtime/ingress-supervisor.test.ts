@@ -65,6 +65,7 @@ describe('the ingress thread', () => {
         },
         onClosed: () => doors.push('closed'),
         onStats: (offset) => proven.push(offset),
+        onCosts: () => Promise.reject(new Error('no report was sent')),
         onFatal: resolve,
       });
       supervisor.start([12_345]);
@@ -122,6 +123,7 @@ describe('the ingress thread', () => {
         },
         onClosed: () => undefined,
         onStats: () => undefined,
+        onCosts: () => Promise.reject(new Error('no report was sent')),
         onFatal: () => undefined,
       });
       supervisor.start([0]);

@@ -6,6 +6,7 @@ describe('routes', () => {
     expect(routeOf('POST', '/v1/appsflyer/push').kind).toBe('push');
     expect(routeOf('GET', '/v1/appsflyer/push').kind).toBe('push_get');
     expect(routeOf('POST', '/v1/events').kind).toBe('events');
+    expect(routeOf('PUT', '/v1/costs').kind).toBe('costs');
   });
 
   it.each([
@@ -36,6 +37,7 @@ describe('routes', () => {
     expect(answer('POST', '/V1/events')).toEqual([404, '']);
     expect(answer('OPTIONS', '/nowhere')).toEqual([404, '']);
     expect(answer('GET', '/v1/events')).toEqual([405, 'POST, OPTIONS']);
+    expect(answer('POST', '/v1/costs')).toEqual([405, 'PUT, OPTIONS']);
     expect(answer('HEAD', '/v1/appsflyer/push')).toEqual([405, 'GET, POST, OPTIONS']);
     expect(answer('BREW', '/v1/appsflyer/push')).toEqual([405, 'GET, POST, OPTIONS']);
     expect(answer('OPTIONS', '/v1/appsflyer/push')).toEqual([204, 'GET, POST, OPTIONS']);

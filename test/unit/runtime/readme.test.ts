@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COST_CODES } from '../../../actors/costs/index.ts';
 import { REJECT_CODES } from '../../../engine/core/record.ts';
 import { settingPaths } from '../../../engine/runtime/config.ts';
 import { settingsSchema } from '../../../engine/settings.ts';
@@ -62,7 +63,7 @@ describe('the manual', () => {
     const source = read('engine/cli.ts');
     const commands = [...source.matchAll(/\.command\('([a-z]+)/g)].map((match) => match[1] as string);
     expect(commands.length).toBeGreaterThan(6);
-    expect(commands.filter((command) => !new RegExp(`\`millrace (savepoint |dlq )?${command}\\b`).test(readme))).toEqual([]);
+    expect(commands.filter((command) => !new RegExp(`\`millrace (savepoint |dlq |costs |connect )?${command}\\b`).test(readme))).toEqual([]);
     const table = readme.slice(readme.indexOf('## Command line'), readme.indexOf('Exit codes and error codes'));
     const options = [...table.matchAll(/--[a-z][a-z-]*/g)].map((match) => match[0]).filter((option) => option !== '--help');
     expect(options.filter((option) => !source.includes(option))).toEqual([]);
@@ -70,6 +71,10 @@ describe('the manual', () => {
 
   it('names every reason for which a record is rejected', () => {
     expect(REJECT_CODES.filter((code) => !readme.includes(`\`${code}\``))).toEqual([]);
+  });
+
+  it('names every reason for which a row of spend is rejected', () => {
+    expect(Object.keys(COST_CODES).filter((code) => !readme.includes(`\`${code}\``))).toEqual([]);
   });
 
   it('links to files that exist', () => {
@@ -84,6 +89,6 @@ describe('the manual', () => {
   });
 
   it('is of a size that is read', () => {
-    expect(readme.split('\n').length).toBeLessThanOrEqual(420);
+    expect(readme.split('\n').length).toBeLessThanOrEqual(460);
   });
 });

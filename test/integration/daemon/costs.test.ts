@@ -1,0 +1,167 @@
+/** Spend through the built daemon: by PUT and by file, over kills, restarts and savepoints, read back by query and from the lake. */
+
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { MS_PER_DAY } from '../../../engine/core/types.ts';
+import { runCli, type TestDaemon } from '../../support/daemon.ts';
+import { duckdb } from '../../support/duckdb.ts';
+import { useDaemons } from './harness.ts';
+
+const { scratch, started } = useDaemons();
+const QUICK_LAKE = { MILLRACE_LAKE_COSTS_INTERVAL_SECONDS: '1' };
+
+interface CostAnswerRow {
+  readonly date: string;
+  readonly campaign_id: string;
+  readonly country: string | null;
+  readonly cost: string;
+}
+
+const day = (back: number): string => new Date(Date.now() - back * MS_PER_DAY).toISOString().slice(0, 10);
+const line = (fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> => ({ date: day(1), app_id: 'com.example.shop', media_source: 'googleadwords_int', campaign_id: '77', currency: 'EUR', cost: '12.5', ...fields });
+const put = (daemon: TestDaemon, lines: readonly object[], query = ''): Promise<Response> => fetch(`${daemon.ingest}/v1/costs${query}`, { method: 'PUT', body: JSON.stringify(lines), headers: { 'content-type': 'application/json' } });
+
+/** All rows, page by page, with the amount by name. */
+async function costsOf(daemon: TestDaemon): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  let cursor = '';
+  do {
+    const answer = await daemon.get<{ rows: CostAnswerRow[]; next_cursor?: string }>(`/v1/costs?limit=500${cursor === '' ? '' : `&cursor=${cursor}`}`);
+    for (const row of answer.rows) found.set(`${row.date} ${row.campaign_id} ${row.country ?? ''}`, row.cost);
+    cursor = answer.next_cursor ?? '';
+  } while (cursor !== '');
+  return found;
+}
+
+const lakeCosts = async (lake: string): Promise<Record<string, unknown>[]> =>
+  (await duckdb(`select event_date::varchar as event_date, date, app_id, media_source, campaign_id, campaign, country, currency, cost_micros::bigint as micros, cost::varchar as cost, typeof(cost) as type from read_parquet('${lake}/costs/*/*.parquet', hive_partitioning = true) order by 1, 5, 7`).catch((error: unknown) => {
+    if (error instanceof Error && error.message.includes('No files found')) return [];
+    throw error;
+  }));
+
+describe('spend', () => {
+  it('put at the door is answered, asked for, restated and written to the lake, one object a date', async () => {
+    const daemon = await started({ dataDir: scratch.path, env: QUICK_LAKE });
+    const first = await put(daemon, [line({ country: 'fr', campaign: 'spring' }), line({ country: 'DE', cost: '0.000001' }), line({ date: day(2), cost: '-3' })]);
+    expect([first.status, await first.json()]).toEqual([200, { received: 3, accepted: 3, rows: 3, inserted: 3, changed: 0, unchanged: 0, removed: 0, rejected: [], rejected_count: 0 }]);
+    expect([...(await costsOf(daemon))]).toEqual([[`${day(2)} 77 `, '-3.00'], [`${day(1)} 77 DE`, '0.000001'], [`${day(1)} 77 FR`, '12.50']]);
+    const lake = join(scratch.path, 'lake');
+    await daemon.until(async () => (await lakeCosts(lake)).length === 3, 20_000, 'three rows in the lake');
+    expect(await lakeCosts(lake)).toEqual([
+      { event_date: day(2), date: day(2), app_id: 'com.example.shop', media_source: 'googleadwords_int', campaign_id: '77', campaign: '', country: null, currency: 'EUR', micros: '-3000000', cost: '-3.000000', type: 'DECIMAL(18,6)' },
+      { event_date: day(1), date: day(1), app_id: 'com.example.shop', media_source: 'googleadwords_int', campaign_id: '77', campaign: '', country: 'DE', currency: 'EUR', micros: '1', cost: '0.000001', type: 'DECIMAL(18,6)' },
+      { event_date: day(1), date: day(1), app_id: 'com.example.shop', media_source: 'googleadwords_int', campaign_id: '77', campaign: 'spring', country: 'FR', currency: 'EUR', micros: '12500000', cost: '12.500000', type: 'DECIMAL(18,6)' },
+    ]);
+    expect(readdirSync(join(lake, 'costs', `event_date=${day(1)}`))).toEqual(['costs.parquet']);
+    // A restated day loses what it no longer has, in the lake too.
+    expect(await (await put(daemon, [line({ country: 'US', cost: '1' })], '?replace=day')).json()).toMatchObject({ inserted: 1, removed: 2 });
+    await daemon.until(async () => (await lakeCosts(lake)).map(({ country }) => String(country)).join() === 'null,US', 20_000, 'the restated day in the lake');
+    expect(await daemon.pipeline()).toMatchObject({ sinks: expect.arrayContaining([expect.objectContaining({ name: 'lake-costs', healthy: true })]) as unknown, conservation: { received: 0 } });
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('with one bad row is refused whole, with the index and code of each', async () => {
+    const daemon = await started({ dataDir: scratch.path });
+    const answer = await put(daemon, [line(), line({ cost: 'much' }), line({ currency: '' })]);
+    expect([answer.status, await answer.json()]).toMatchObject([400, { error: { code: 'ROWS_REJECTED' }, received: 3, accepted: 0, rejected: [{ index: 1, code: 'BAD_COST' }, { index: 2, code: 'NO_CURRENCY' }], rejected_count: 2 }]);
+    const parameter = await put(daemon, [line()], '?replace=week');
+    expect([parameter.status, await parameter.json()]).toMatchObject([400, { error: { code: 'BAD_PARAMETER' } }]);
+    expect((await costsOf(daemon)).size).toBe(0);
+    const csv = await fetch(`${daemon.ingest}/v1/costs?app_id=id1&currency=USD`, { method: 'PUT', headers: { 'content-type': 'text/csv' }, body: `Date,Agency/PMD (af_prt),Media Source (pid),Campaign (c),Total Cost\n${day(1)},A,fb,spring,1.5\n${day(1)},B,fb,spring,2\n` });
+    expect(await csv.json()).toMatchObject({ received: 2, rows: 1, inserted: 1 });
+    expect([...(await costsOf(daemon))]).toEqual([[`${day(1)} spring `, '3.50']]);
+    // Its own CSV is a report that can be sent again.
+    const exported = await (await fetch(`${daemon.admin}/v1/costs?format=csv`)).text();
+    expect(await (await fetch(`${daemon.ingest}/v1/costs`, { method: 'PUT', headers: { 'content-type': 'text/csv' }, body: exported })).json()).toMatchObject({ unchanged: 1 });
+    expect(await (await fetch(`${daemon.admin}/openapi.json`)).text()).toContain('/v1/costs');
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('that was acknowledged is there after every kill, and in the lake in the end', async () => {
+    const acknowledged = new Map<string, string>();
+    const env = { ...QUICK_LAKE, MILLRACE_THREADS_INGRESS: '2' };
+    let round = 0;
+    for (let life = 0; life < 6; life++) {
+      const daemon = await started({ dataDir: scratch.path, env });
+      for (const [name, cost] of acknowledged) expect((await costsOf(daemon)).get(name)).toBe(cost);
+      let stopped = false;
+      const senders = Array.from({ length: 3 }, async (_, sender) => {
+        while (!stopped) {
+          const cost = `${++round}.25`;
+          const lines = Array.from({ length: 40 }, (__, at) => line({ campaign_id: `s${sender}-${at}`, date: day(at % 5), cost }));
+          const answer = await put(daemon, lines).catch(() => null);
+          // Unanswered ones may be there or not.
+          if (answer?.status !== 200) return lines.map((each) => `${String(each['date'])} ${String(each['campaign_id'])} `);
+          for (const each of lines) acknowledged.set(`${String(each['date'])} ${String(each['campaign_id'])} `, cost);
+        }
+        return [];
+      });
+      await new Promise((settle) => setTimeout(settle, 150 + life * 60));
+      await daemon.kill();
+      stopped = true;
+      for (const uncertain of await Promise.all(senders)) for (const name of uncertain) acknowledged.delete(name);
+    }
+    expect(round).toBeGreaterThan(20);
+    const daemon = await started({ dataDir: scratch.path, env });
+    const kept = await costsOf(daemon);
+    for (const [name, cost] of acknowledged) expect(kept.get(name)).toBe(cost);
+    const lake = join(scratch.path, 'lake');
+    const inLake = async (): Promise<Map<string, string>> => new Map((await lakeCosts(lake)).map((row) => [`${String(row['date'])} ${String(row['campaign_id'])} `, String(row['cost']).replace(/0000$/, '')]));
+    await daemon.until(async () => JSON.stringify([...(await inLake())].sort()) === JSON.stringify([...kept].sort()), 30_000, 'the lake to hold what the store holds');
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('goes with a savepoint, and the restored life takes the lake over', async () => {
+    const lakeUrl = `file:${join(scratch.path, 'shared-lake')}`;
+    const source = await started({ dataDir: scratch.path, env: { ...QUICK_LAKE, MILLRACE_LAKE_URL: lakeUrl } });
+    await put(source, [line(), line({ date: day(3) })]);
+    const [savepoint, target] = [join(scratch.path, 'savepoint'), join(scratch.path, 'restored')];
+    expect((await runCli(['savepoint', 'take', savepoint, '--admin', source.admin])).code).toBe(0);
+    await put(source, [line({ cost: '99' })]);
+    await source.until(async () => (await lakeCosts(join(scratch.path, 'shared-lake'))).some(({ cost }) => cost === '99.000000'), 20_000, 'the change in the lake');
+    expect(await source.stop()).toBe(0);
+    expect((await runCli(['savepoint', 'restore', savepoint, '--into', target])).code).toBe(0);
+    const restored = await started({ dataDir: target, env: { ...QUICK_LAKE, MILLRACE_LAKE_URL: lakeUrl } });
+    expect([...(await costsOf(restored)).values()]).toEqual(['12.50', '12.50']);
+    await restored.until(async () => (await lakeCosts(join(scratch.path, 'shared-lake'))).every(({ cost }) => cost === '12.500000'), 20_000, 'the lake to be as the restored life has it');
+    expect(await restored.stop()).toBe(0);
+  });
+});
+
+describe('costs load', () => {
+  it('sends CSV and Parquet files in requests of a size that the daemon takes, and loading again changes nothing', async () => {
+    const env = { MILLRACE_INGEST_COSTS_ROWS_MAX: '50' };
+    const daemon = await started({ dataDir: scratch.path, env });
+    const load = (file: string, ...more: string[]): ReturnType<typeof runCli> => runCli(['costs', 'load', join(scratch.path, file), '--url', daemon.ingest, ...more], env);
+    // As Cost ETL writes it: finer than a row, amounts as doubles, dates as dates.
+    await duckdb(`copy (select date '${day(1)}' as date, 'com.example.shop' as app_id, 'fb' as media_source, 'spring' as campaign, 'c' || (i % 120) as campaign_id, 'set' || i as adset, 'US' as geo, 'USD' as currency, 0.1::double as cost, 5::bigint as impressions, [1, 2] as extra from range(360) t(i)) to '${join(scratch.path, 'etl.parquet')}' (format parquet, compression snappy)`);
+    const parquet = await load('etl.parquet', '--replace', 'name');
+    expect([parquet.code, parquet.stdout]).toEqual([0, '120 rows: 120 new, 0 changed, 0 as they were; 0 others removed\n']);
+    const kept = await costsOf(daemon);
+    expect([kept.size, kept.get(`${day(1)} c7 US`)]).toEqual([120, '0.30']);
+    expect((await load('etl.parquet')).stdout).toBe('120 rows: 0 new, 0 changed, 120 as they were; 0 others removed\n');
+    await duckdb(`copy (select timestamp '${day(1)} 00:00:00' as date, 'com.example.shop' as app_id, 'fb' as media_source, 77::bigint as campaign_id, 'USD' as currency, 1.25::decimal(18,6) as cost) to '${join(scratch.path, 'one.parquet')}' (format parquet, compression zstd)`);
+    const restated = await load('one.parquet', '--replace', 'day');
+    expect([restated.code, restated.stdout]).toEqual([0, '1 rows: 1 new, 0 changed, 0 as they were; 120 others removed\n']);
+    writeFileSync(join(scratch.path, 'costs.csv'), `date,app-id,media-source,campaign,spend,geo,currency,campaign-id\n${day(2)},id1,network_x_int,campaign_a,2874.12345,US,GBP,abc\n`);
+    expect((await load('costs.csv', '--dry-run')).code).toBe(0);
+    expect((await load('costs.csv')).stdout).toContain('1 rows: 1 new');
+    expect([...(await costsOf(daemon))]).toEqual([[`${day(2)} abc US`, '2874.12345'], [`${day(1)} 77 `, '1.25']]);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  it('sends nothing of a file with a bad line, and says which', async () => {
+    const daemon = await started({ dataDir: scratch.path });
+    const file = join(scratch.path, 'costs.csv');
+    writeFileSync(file, `date,app_id,media_source,currency,cost\n${day(1)},id1,fb,EUR,1\n${day(1)},id1,fb,EUR,one\n`);
+    const bad = await runCli(['costs', 'load', file, '--url', daemon.ingest]);
+    expect(bad.code).toBe(1);
+    expect(bad.stderr).toMatch(/COSTS_REFUSED: .*1 of 2 lines cannot be taken .*\n {2}line 1: BAD_COST/);
+    writeFileSync(join(scratch.path, 'no.parquet'), 'PAR1 nothing');
+    expect((await runCli(['costs', 'load', join(scratch.path, 'no.parquet'), '--url', daemon.ingest])).stderr).toContain('COSTS_REFUSED');
+    expect((await runCli(['costs', 'load', join(scratch.path, 'costs.txt'), '--url', daemon.ingest])).stderr).toContain('--format');
+    expect((await costsOf(daemon)).size).toBe(0);
+    expect(await daemon.stop()).toBe(0);
+  });
+});
