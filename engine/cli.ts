@@ -6,6 +6,7 @@
  */
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { backfill, type BackfillOptions } from './commands/backfill.ts';
 import { check } from './commands/check.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
@@ -109,6 +110,18 @@ program
   .option('--threads <count>', 'actor threads', count, 1)
   .option(...CONFIG)
   .action((options: { config?: string; from: string; into: string; threads: number }) => run(replay(options)));
+
+program
+  .command('backfill')
+  .description('read days of Pull reports again; what the lake has already is left out')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .requiredOption('--from <iso time>', 'first day, or time')
+  .option('--to <iso time>', 'end, not included (default: now)')
+  .option('--app <app ids>', 'only these, joined by commas (default: pull.apps)')
+  .option('--report <reports>', 'only these, joined by commas (default: pull.reports)')
+  .option('--dry-run', 'print the calls and what they cost instead of making them', false)
+  .action((options: BackfillOptions) => run(backfill(options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

@@ -5,8 +5,10 @@
  * complete do merge, queries and sinks begin. The door opens as soon as the journal does: what it acknowledges is durable.
  */
 
+import { join } from 'node:path';
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
 import { setHeadBytesMax } from '../ingress/index.ts';
+import { isPullOn } from '../ingress/pull/index.ts';
 import { SPOOL_SCRATCH, type EventsSinkHealth } from '../sinks/lake/index.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { reachedLimits } from './alarms.ts';
@@ -16,25 +18,28 @@ import type { SinkHealth } from './core/feed.ts';
 import { sumOfOffsets } from './core/log.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
-import { MS_PER_HOUR } from './core/types.ts';
+import { MS_PER_HOUR, MS_PER_MINUTE } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import type { JournalRecovery } from './log/index.ts';
+import { PullService } from './pull-service.ts';
 import { rulesOf } from './rules-of.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
+import { noteIdentityMode, type IdentityMode } from './runtime/identity-mode.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
-import { writeSavepoint } from './runtime/savepoint.ts';
+import { PULL_STATE_FILE, writeSavepoint } from './runtime/savepoint.ts';
 import { ingressThreadsOf, journalBytesMax, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
 import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
 
 const DISK_CHECK_INTERVAL_MS = 1_000;
-/** The drain in parts: door, actors, sinks; together within the 10 s that SIGTERM is given. */
+/** The drain in parts: poller, door, actors, sinks; together within the 10 s that SIGTERM is given. */
+const DRAIN_PULL_MS = 300;
 const DRAIN_DOOR_MS = 2_000;
 const DRAIN_ACTORS_MS = 4_000;
 const DRAIN_SINKS_MS = 2_000;
@@ -57,6 +62,7 @@ export class Daemon {
   readonly directory: DataDirectory;
   readonly engine: FoldEngine;
   #sinks: DaemonSinks | null = null;
+  #pull: PullService | null = null;
   readonly state: DaemonState;
   readonly startedAtMs = systemClock.nowMs();
   readonly #log: Logger;
@@ -126,7 +132,13 @@ export class Daemon {
   alarms(): ReadonlyMap<string, number> {
     // A recovery is behind by its nature.
     const durableOffset = this.state.ready ? sumOfOffsets(this.engine.words.durableOffsets) : 0;
-    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
+    const limits = reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
+    return this.#pull === null ? limits : new Map([...limits, ...this.#pull.alarms.map((alarm): [string, number] => [alarm, 1])]);
+  }
+
+  /** Null while it is off. */
+  get pull(): PullService | null {
+    return this.#pull;
   }
 
   get adminPort(): number {
@@ -164,6 +176,8 @@ export class Daemon {
   async stop(): Promise<boolean> {
     this.state.draining = true;
     if (this.#diskTimer !== null) clearInterval(this.#diskTimer);
+    // A report that is broken off is read again.
+    await this.#pull?.stop(DRAIN_PULL_MS);
     const doorClosed = await this.#ingress.drain(DRAIN_DOOR_MS);
     const actorsLeft = await this.engine.stop(DRAIN_ACTORS_MS);
     await this.#sinks?.close(DRAIN_SINKS_MS);
@@ -181,7 +195,10 @@ export class Daemon {
     this.#diskTimer = setInterval(() => {
       this.#watchDisk();
     }, DISK_CHECK_INTERVAL_MS);
-    this.#sinks = await openDaemonSinks({ settings: this.settings, directory: this.directory, engine: this.engine, log: this.#log });
+    const { directory, settings } = this;
+    const identity = noteIdentityMode(directory.path, { mode: settings.dedupe.mode, isNew: directory.created, nowMs: systemClock.nowMs(), slotMs: settings.lake.slot_minutes * MS_PER_MINUTE });
+    const sinks = await openDaemonSinks({ settings, directory, engine: this.engine, log: this.#log });
+    this.#sinks = sinks;
     this.#admin = await openAdminServer({
       host: this.settings.admin.host,
       port: this.settings.admin.port,
@@ -196,6 +213,25 @@ export class Daemon {
       this.#ingress.start(proven);
     });
     this.#listening = null;
+    this.#pull = this.#startPull(identity, sinks);
+  }
+
+  #startPull(identity: IdentityMode, sinks: DaemonSinks): PullService | null {
+    const { settings, directory } = this;
+    if (!isPullOn(settings.pull)) return null;
+    const pull = new PullService({
+      options: settings.pull,
+      identity: { ...identity, horizonMs: rulesOf(settings).dedupeHorizonMs },
+      dataDirectory: directory.path,
+      stateFile: join(directory.path, PULL_STATE_FILE),
+      directory: join(directory.path, 'pull'),
+      reserveBytes: settings.disk.reserve_bytes,
+      append: this.appendRecords,
+      known: (question) => sinks.known(question),
+      log: this.#log,
+    });
+    pull.start();
+    return pull;
   }
 
   #ingressThreads(stallsBefore: number): IngressThreads<IngressSettings, IngressThreadStats, JournalRecovery> {
