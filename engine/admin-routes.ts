@@ -7,6 +7,7 @@ import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import { VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
+import { backfillQuerySchema, backfillRoute } from './admin-backfill.ts';
 import { coverage, COVERAGE_RECORDS_MAX } from './admin-coverage.ts';
 import { LastRejects } from './admin-dead-letters.ts';
 import { letterRoutes } from './admin-letter-routes.ts';
@@ -248,9 +249,11 @@ function actionRoutes(view: Daemon): AdminRoute[] {
       return progress ? savepointReply(directory, taken, () => bytesOf(directory)) : json({ directory, bytes: await taken });
     },
   };
-  if (!view.settings.fault_injection) return [savepoint];
+  const backfill = backfillRoute(() => view.pull, (query) => parseQuery(backfillQuerySchema, query), () => systemClock.nowMs());
+  if (!view.settings.fault_injection) return [savepoint, backfill];
   return [
     savepoint,
+    backfill,
     faultRoute(view, '/v1/faults/kill-thread', 'Fault injection: end a thread as a bug would', faultQuery, () => 'die'),
     faultRoute(view, '/v1/faults/hang-thread', 'Fault injection: stop a thread for ever, in script or in a native call', hangQuery, (query) => (query.in === 'native' ? 'hang-native' : 'hang')),
   ];

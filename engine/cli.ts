@@ -6,6 +6,7 @@
  */
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { backfill, type BackfillOptions } from './commands/backfill.ts';
 import { check } from './commands/check.ts';
 import { dropLetters, exportLetters, listLetters, retryLetters, showLetter, type LetterOptions, type WorkOptions } from './commands/dlq.ts';
 import { connectAppsflyer, type ConnectOptions } from './commands/connect.ts';
@@ -189,6 +190,18 @@ costs
   .option('--replace <what>', 'name: each row replaces the one of its name; day: the rows replace all of their date, app and media source', 'name')
   .option('--dry-run', 'judge the file and send nothing', false)
   .action((file: string, options: LoadCostsOptions) => run(loadCosts(file, options)));
+
+program
+  .command('backfill')
+  .description('read days of Pull reports again; what the lake has already is left out')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .requiredOption('--from <iso time>', 'first day, or time')
+  .option('--to <iso time>', 'end, not included (default: now)')
+  .option('--app <app ids>', 'only these, joined by commas (default: pull.apps)')
+  .option('--report <reports>', 'only these, joined by commas (default: pull.reports)')
+  .option('--dry-run', 'print the calls and what they cost instead of making them', false)
+  .action((options: BackfillOptions) => run(backfill(options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

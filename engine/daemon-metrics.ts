@@ -10,7 +10,7 @@ const counter = (name: string, help: string, samples: readonly Sample[] | number
 const gauge = (name: string, help: string, samples: readonly Sample[] | number): MetricFamily => ({ name, help, type: 'gauge', samples: typeof samples === 'number' ? [{ value: samples }] : samples });
 
 export function metricFamilies(view: Daemon): Family[] {
-  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...spoolFamilies(view), ...costFamilies(view), ...alarmFamilies(view), ...processFamilies(view)];
+  return [...conservationFamilies(view), ...doorFamilies(view), ...journalFamilies(view), ...partitionFamilies(view), ...sinkFamilies(view), ...spoolFamilies(view), ...costFamilies(view), ...pullFamilies(view), ...alarmFamilies(view), ...processFamilies(view)];
 }
 
 function conservationFamilies({ engine }: Daemon): Family[] {
@@ -116,6 +116,26 @@ function costFamilies({ costs }: Daemon): Family[] {
   return [gauge('millrace_cost_rows', 'Rows of spend that are kept', rows), gauge('millrace_cost_dates', 'Dates that have spend', dates)];
 }
 
+function pullFamilies({ pull }: Daemon): Family[] {
+  if (pull === null) return [];
+  const { jobs } = pull.figures;
+  const each = (value: (job: (typeof jobs)[number]) => number): Sample[] => jobs.map((job) => ({ labels: { app: job.app, report: job.report }, value: value(job) }));
+  const nowMs = Date.now();
+  return [
+    gauge('millrace_pull_last_success_timestamp_seconds', 'When a report was last read to its end; 0 for never', each((job) => job.succeededMs / 1_000)),
+    gauge('millrace_pull_lag_seconds', 'Age of the newest event time up to which a report has been read; 0 before the first time', each((job) => (job.coveredToMs === 0 ? 0 : Math.max(0, (nowMs - job.coveredToMs) / 1_000)))),
+    gauge('millrace_pull_calls_left', 'Calls left today (UTC) of pull.calls_per_day', each((job) => job.callsLeft)),
+    gauge('millrace_pull_healthy', '1 while a report is read as it should; /v1/pipeline says why not', each((job) => (job.trouble === null ? 1 : 0))),
+    counter('millrace_pull_calls_total', 'Calls made', each((job) => job.calls)),
+    counter('millrace_pull_failures_total', 'Calls and readings that failed', each((job) => job.failures)),
+    counter(
+      'millrace_pull_rows_total',
+      'Rows by what became of them: appended to the journal, known to the lake already, skipped because nobody can tell, malformed',
+      jobs.flatMap(({ app, report, appended, known, skipped, malformed }) => Object.entries({ appended, known, skipped, malformed }).map(([outcome, value]) => ({ labels: { app, report, outcome }, value }))),
+    ),
+  ];
+}
+
 function alarmFamilies(view: Daemon): Family[] {
   const alarms = view.alarms();
   const { refusedLower, refusedFinal, saturatedMeasures } = view.engine.mergeAlarms;
@@ -138,6 +158,7 @@ function processFamilies(view: Daemon): Family[] {
     counter('millrace_thread_restarts_total', 'Threads replaced after a death', [
       { labels: { thread: 'actor' }, value: restarts.actors },
       { labels: { thread: 'ingress' }, value: restarts.ingress },
+      ...(view.pull === null ? [] : [{ labels: { thread: 'pull' }, value: view.pull.restarts }]),
     ]),
     counter('millrace_actor_stalls_total', 'Actor threads that made no step for too long and were replaced', view.engine.actorStalls),
     counter('millrace_merged_cells_total', 'Merged cells written to the live store', egress.cellsWritten),

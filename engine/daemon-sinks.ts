@@ -1,6 +1,6 @@
 /** Wiring of the sinks: Redis, the lake's hourly objects and costs, and the lake's events with the pool that encodes them. */
 
-import { EventsSink, createCostsSink, createHourlySink, openLakeTarget, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
+import { EventsSink, createCostsSink, createHourlySink, findKnownEvents, openLakeTarget, type KnownEventsQuestion, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { createRedisSink } from '../sinks/redis/index.ts';
 import { SinkWriter, type SinkNotice } from '../sinks/sink-writer.ts';
 import { systemClock } from './core/clock.ts';
@@ -22,6 +22,8 @@ export interface DaemonSinks {
   readonly writers: readonly SinkWriter[];
   readonly events: EventsSink;
   health(): SinkHealth[];
+  /** Which events the lake has: 1 by index of the identity; null where it cannot be told. Rejects with SINK_UNAVAILABLE or SINK_REFUSED. */
+  known(question: KnownEventsQuestion): Promise<Uint8Array | null>;
   /** Begins to feed: only after recovery. */
   start(): void;
   close(deadlineMs: number): Promise<void>;
@@ -73,6 +75,8 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
   return {
     writers,
     events,
+    known: (question) =>
+      findKnownEvents(question, { target, uploadedThroughMs: () => events.uploadedThroughMs(), find: async (file, ids) => (await pool.run({ type: 'find-ids', file, ids })) as Uint8Array }),
     health: () => [...writers.map((writer) => writer.health()), events.health(), costs.health()],
     start: () => {
       events.start();

@@ -5,8 +5,10 @@
  * complete do merge, queries and sinks begin. The door opens as soon as the journal does: what it acknowledges is durable.
  */
 
+import { join } from 'node:path';
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
 import { limitMemory, setHeadBytesMax } from '../ingress/index.ts';
+import { isPullOn } from '../ingress/pull/index.ts';
 import { CostStore } from '../sinks/live/index.ts';
 import { SPOOL_SCRATCH, type EventsSinkHealth } from '../sinks/lake/index.ts';
 import { adminRoutes } from './admin-routes.ts';
@@ -18,22 +20,24 @@ import { sumOfOffsets } from './core/log.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
 import { CostsDesk } from './costs-desk.ts';
-import { MS_PER_HOUR, MS_PER_SECOND } from './core/types.ts';
+import { MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { GeoWatch } from './geo-watch.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import { SCOPE_KEY } from './letter-query.ts';
 import type { JournalRecovery } from './log/index.ts';
+import { PullService } from './pull-service.ts';
 import { rulesOf } from './rules-of.ts';
 import { AdminAccess, isLoopback } from './runtime/admin-access.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
+import { noteIdentityMode, type IdentityMode } from './runtime/identity-mode.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
 import { LetterWork } from './runtime/letter-work.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
-import { writeSavepoint } from './runtime/savepoint.ts';
+import { PULL_STATE_FILE, writeSavepoint } from './runtime/savepoint.ts';
 import { resourcesFrom, secretsOf } from './rule-sources.ts';
 import { shownBytesOf, type ShownBytes } from './shown-bytes.ts';
 import { ingressThreadsOf, journalBytesMax, type Settings } from './settings.ts';
@@ -44,7 +48,8 @@ import { VERSION } from './version.ts';
 const DISK_CHECK_INTERVAL_MS = 1_000;
 /** Journals count their time each by themselves: no batch that is durable now is later than this. Chosen, generously: a copy is kept a little longer. */
 const LOG_TIME_SLACK_MS = 60_000;
-/** The drain in parts: door, actors, sinks; together within the 10 s that SIGTERM is given. */
+/** The drain in parts: poller, door, actors, sinks; together within the 10 s that SIGTERM is given. */
+const DRAIN_PULL_MS = 300;
 const DRAIN_DOOR_MS = 2_000;
 const DRAIN_ACTORS_MS = 4_000;
 const DRAIN_SINKS_MS = 2_000;
@@ -79,6 +84,7 @@ export class Daemon {
   readonly letters: LetterWork;
   readonly costs: CostStore;
   #sinks: DaemonSinks | null = null;
+  #pull: PullService | null = null;
   readonly state: DaemonState;
   readonly startedAtMs = systemClock.nowMs();
   readonly #log: Logger;
@@ -166,7 +172,13 @@ export class Daemon {
   alarms(): ReadonlyMap<string, number> {
     // A recovery is behind by its nature.
     const durableOffset = this.state.ready ? sumOfOffsets(this.engine.words.durableOffsets) : 0;
-    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
+    const limits = reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
+    return this.#pull === null ? limits : new Map([...limits, ...this.#pull.alarms.map((alarm): [string, number] => [alarm, 1])]);
+  }
+
+  /** Null while it is off. */
+  get pull(): PullService | null {
+    return this.#pull;
   }
 
   get adminPort(): number {
@@ -210,6 +222,8 @@ export class Daemon {
     this.state.draining = true;
     if (this.#diskTimer !== null) clearInterval(this.#diskTimer);
     this.#geo.stop();
+    // A report that is broken off is read again.
+    await this.#pull?.stop(DRAIN_PULL_MS);
     const doorClosed = await this.#ingress.drain(DRAIN_DOOR_MS);
     const actorsLeft = await this.engine.stop(DRAIN_ACTORS_MS);
     await this.#sinks?.close(DRAIN_SINKS_MS);
@@ -229,7 +243,10 @@ export class Daemon {
     }, DISK_CHECK_INTERVAL_MS);
     // What an earlier life kept is durable before the lake is told of it.
     if (this.costs.totals().dates > 0) await this.costs.confirm();
-    this.#sinks = await openDaemonSinks({ settings: this.settings, directory: this.directory, engine: this.engine, costs: this.costs, log: this.#log });
+    const { directory, settings } = this;
+    const identity = noteIdentityMode(directory.path, { mode: settings.dedupe.mode, isNew: directory.created, nowMs: systemClock.nowMs(), slotMs: settings.lake.slot_minutes * MS_PER_MINUTE });
+    const sinks = await openDaemonSinks({ settings, directory, engine: this.engine, costs: this.costs, log: this.#log });
+    this.#sinks = sinks;
     this.#admin = await openAdminServer({
       host: this.settings.admin.host,
       port: this.settings.admin.port,
@@ -245,6 +262,25 @@ export class Daemon {
       this.#ingress.start(proven);
     });
     this.#listening = null;
+    this.#pull = this.#startPull(identity, sinks);
+  }
+
+  #startPull(identity: IdentityMode, sinks: DaemonSinks): PullService | null {
+    const { settings, directory } = this;
+    if (!isPullOn(settings.pull)) return null;
+    const pull = new PullService({
+      options: settings.pull,
+      identity: { ...identity, horizonMs: rulesOf(settings).dedupeHorizonMs },
+      dataDirectory: directory.path,
+      stateFile: join(directory.path, PULL_STATE_FILE),
+      directory: join(directory.path, 'pull'),
+      reserveBytes: settings.disk.reserve_bytes,
+      append: this.appendRecords,
+      known: (question) => sinks.known(question),
+      log: this.#log,
+    });
+    pull.start();
+    return pull;
   }
 
   #ingressThreads(stallsBefore: number): IngressThreads<IngressSettings, IngressThreadStats, JournalRecovery> {

@@ -1,7 +1,7 @@
-/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool, or one table to Parquet. */
+/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool; one table to Parquet; identities looked for in a file. */
 
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { encodeSlotToSpool, encodeTable, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
+import { encodeSlotToSpool, encodeTable, findEventIds, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { openMergedLookup, createRecordCursor } from './log/index.ts';
 import type { RuleResources } from './core/rule-resources.ts';
 import { resourcesFrom, type RuleSources } from './rule-sources.ts';
@@ -21,7 +21,13 @@ export interface TableTask {
   readonly table: TableData;
 }
 
-export type PoolTask = SlotTask | TableTask;
+export interface FindIdsTask {
+  readonly type: 'find-ids';
+  readonly file: Uint8Array;
+  readonly ids: Uint8Array;
+}
+
+export type PoolTask = SlotTask | TableTask | FindIdsTask;
 export type PoolResult = SlotFiles | Uint8Array;
 
 giveWay(Niceness.pool);
@@ -35,6 +41,8 @@ export default function run(task: PoolTask): Promise<PoolResult> {
       return encodeSlotTask(task);
     case 'table':
       return encodeTable(task.table);
+    case 'find-ids':
+      return findEventIds(task.file, task.ids);
   }
 }
 

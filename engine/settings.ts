@@ -7,6 +7,7 @@ import { JOURNALS_MAX } from './core/log.ts';
 import { z, wholeNumber, flag } from './core/schema.ts';
 import { actorThreadCount, ingressThreadCount, poolThreadCount } from './runtime/lanes.ts';
 import { ingressOptionsSchema } from '../ingress/options.ts';
+import { pullOptionsSchema } from '../ingress/pull/options.ts';
 import { doorFor } from '../ingress/tls/options.ts';
 import { lakeOptionsSchema } from '../sinks/lake/options.ts';
 import { redisOptionsSchema } from '../sinks/redis/options.ts';
@@ -19,6 +20,7 @@ export const settingsSchema = z.strictObject({
   door: z.enum(['auto', 'uws', 'node']).default('auto').describe('HTTP server of the ingest port: uWebSockets.js, node:http, or the first that loads'),
   partitions: wholeNumber(1, 1_024).default(32).describe('fixed for the life of a data directory'),
   ingest: ingressOptionsSchema.prefault({}),
+  pull: pullOptionsSchema.prefault({}),
   admin: z.strictObject({
     host: z.string().min(1).default('127.0.0.1'),
     port: wholeNumber(0, 65_535).default(8081),

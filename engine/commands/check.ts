@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { isPullOn, pollsPerDay } from '../../ingress/pull/index.ts';
 import { EngineError } from '../core/errors.ts';
 import { MS_PER_HOUR } from '../core/types.ts';
 import { GEO_SETTING } from '../geo-watch.ts';
@@ -60,6 +61,10 @@ function* describe(settings: Settings, ratePerMinute: number, warnings: string[]
   yield `data directory   ${resolve(settings.data_dir)}${instance === null ? ' (new)' : ` (instance ${instance.instance}, generation ${instance.generation})`}`;
   yield `free disk        ${gib(free)}, of which ${gib(settings.disk.reserve_bytes)} are reserved: the door answers 503 below that`;
   yield `threads          ${actorThreadCount(settings.threads.actors, settings.partitions)} actor, ${ingressThreadsOf(settings)} ingress, ${poolThreadsOf(settings)} pool; ${settings.partitions} partitions`;
+  if (isPullOn(settings.pull)) {
+    const { apps, reports, overlap_hours } = settings.pull;
+    yield `pull             ${apps.length} apps, reports ${reports.map((report) => `${report} (${pollsPerDay(report, settings.pull)} polls a day)`).join(', ')}; each reads ${overlap_hours} h again`;
+  }
   yield `at ${Math.round(ratePerMinute)} events a minute (1.6 KB each):`;
   yield `  journal        ${(bytesPerSecond / MIB).toFixed(2)} MiB/s to disk; ${gib(journalMax)} keep ${hoursKept.toFixed(1)} h of the ${settings.journal.retention_hours} h asked for`;
   yield `  dedupe         ${Math.round(fingerprints / 1e6)} M identities in ${settings.dedupe.horizon_hours} h: ${gib(Math.min(fingerprints * FINGERPRINT_MEMORY_BYTES, settings.dedupe.memory_bytes_max))} of memory, ${gib(fingerprints * FINGERPRINT_DISK_BYTES)} of disk`;

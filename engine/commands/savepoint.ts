@@ -10,7 +10,7 @@ import { slotName, type SlotId } from '../core/lake-slot.ts';
 import { copySynced, nodeDisk } from '../log/index.ts';
 import { SAVEPOINT_FILE, journalsOf, makeDirectory, readInstance, writeFileAtomically } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
-import { copyFolder } from '../runtime/savepoint.ts';
+import { copyFolder, SAVEPOINT_EXTRAS } from '../runtime/savepoint.ts';
 import { postForLines, toldError } from './admin-client.ts';
 import { startProgress } from './progress.ts';
 import { adminUrl, loadSettings } from './settings.ts';
@@ -54,7 +54,7 @@ export async function restoreSavepoint(directory: string, into: string): Promise
     mkdirSync(join(target, part));
     await copyFolder(join(source, part), join(target, part));
   }
-  if (existsSync(join(source, 'poison.json'))) await copySynced(join(source, 'poison.json'), join(target, 'poison.json'));
+  for (const extra of ['poison.json', ...SAVEPOINT_EXTRAS]) if (existsSync(join(source, extra))) await copySynced(join(source, extra), join(target, extra));
   const taken = JSON.parse(readFileSync(join(source, SAVEPOINT_FILE), 'utf8')) as { generation: number };
   const generation = Math.max(systemClock.nowMs(), facts.generation + 1, taken.generation + 1);
   // Written last: without it the copy is refused as incomplete.

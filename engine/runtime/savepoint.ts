@@ -15,6 +15,12 @@ import type { Offset } from '../core/types.ts';
 import { copyJournal, copySynced, nodeDisk } from '../log/index.ts';
 import type { Asker } from './asker.ts';
 import { SAVEPOINT_FILE, writeFileAtomically, type DataDirectory } from './data-directory.ts';
+import { IDENTITY_FILE } from './identity-mode.ts';
+
+/** How far Pull reports have been read. Older than the state it is copied before, never ahead of it. */
+export const PULL_STATE_FILE = 'pull.json';
+/** Copied and restored where they are there. */
+export const SAVEPOINT_EXTRAS: readonly string[] = [PULL_STATE_FILE, IDENTITY_FILE];
 
 /** For all state files of a thread; a copy that takes longer has met a disk that does not answer. Chosen. */
 const STATE_MS_MAX = 10 * 60_000;
@@ -40,6 +46,7 @@ export async function writeSavepoint(target: string, parts: SavepointParts): Pro
     // Never recursive: on some file systems (procfs) Node tries that for ever.
     await mkdir(target);
     for (const part of ['state', 'live', 'spool', 'geoip', ...parts.directory.journals.map((journal) => basename(journal))]) await mkdir(join(target, part));
+    for (const extra of SAVEPOINT_EXTRAS) await unlessGone(copySynced(join(parts.directory.path, extra), join(target, extra)));
     await parts.asker.ask({ what: 'savepoint', directory: join(target, 'state') }, STATE_MS_MAX);
     await parts.live.copyTo(join(target, 'live', 'live.mdb'));
     await copyFolder(parts.directory.spool, join(target, 'spool'), parts.spoolScratch);

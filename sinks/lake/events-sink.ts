@@ -116,6 +116,14 @@ export class EventsSink {
     this.#encoding.wake();
   }
 
+  /** Records received before are in the lake, if they are rows at all; epoch ms. Null where there is none before the first slot of this data directory ends. */
+  async uploadedThroughMs(): Promise<number | null> {
+    const { progress } = this.#spool;
+    if (progress === null) return this.#held.slotCount === 0 ? null : 0;
+    const [oldest] = await this.#spool.readySlots();
+    return Math.min(progress.startMs, oldest?.startMs ?? Infinity);
+  }
+
   /** Lets the step under way end, or the deadline pass: what is left is in the spool and in the partitions' outboxes. */
   async close(deadlineMs: number): Promise<void> {
     this.#uploader.close();

@@ -17,6 +17,8 @@ export { COSTS_SINK_NAME, type CostsSink } from './costs-sink.ts';
 export type { TableData } from './column-builder.ts';
 export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from './encode-slot.ts';
 export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
+export { findEventIds } from './find-event-ids.ts';
+export { findKnownEvents, type KnownEventsQuestion } from './known-events.ts';
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
 export { readSpoolProgress, SPOOL_SCRATCH } from './spool.ts';

@@ -6,8 +6,8 @@
  * columns give equal bytes. WebAssembly memory never shrinks: run it in a pool thread that ends when idle, never on a long-lived one.
  */
 
-import { Bool, type Data, Decimal, Dictionary, Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, Table, tableToIPC, TimestampMicrosecond, Utf8, Vector } from 'apache-arrow';
-import { Compression, EnabledStatistics, Encoding, Table as WasmTable, type WriterProperties, WriterPropertiesBuilder, writeParquet } from 'parquet-wasm';
+import { Bool, type Data, Decimal, Dictionary, Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, Table, tableFromIPC, tableToIPC, TimestampMicrosecond, Utf8, Vector } from 'apache-arrow';
+import { Compression, EnabledStatistics, Encoding, Table as WasmTable, type WriterProperties, WriterPropertiesBuilder, readParquet, writeParquet } from 'parquet-wasm';
 import type { ColumnData, TableData, TextData } from './column-builder.ts';
 
 export const DECIMAL_PRECISION = 18;
@@ -18,6 +18,24 @@ const CREATED_BY = 'millrace';
 const ROWS_PER_GROUP_MAX = 262_144;
 
 export const encodeParquet = (table: TableData): Uint8Array => writeParquet(WasmTable.fromIPCStream(arrowStream(table)), writerProperties(table));
+
+/** Texts of `count` rows: those of row i are the UTF-8 bytes from `offsets[i]` to `offsets[i + 1]`. */
+export interface TextPiece {
+  readonly offsets: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly count: number;
+}
+
+/** One column of a file, without its rows of null. Raises what parquet-wasm does for what is no such file. */
+export function* readTextColumn(file: Uint8Array, name: string): Generator<TextPiece> {
+  const table = tableFromIPC(readParquet(file, { columns: [name] }).intoIPCStream());
+  const column = table.getChild(name);
+  if (column === null) throw new Error(`the file has no column ${name}`);
+  for (const piece of column.data) {
+    if (!(piece.type instanceof Utf8)) throw new Error(`column ${name} is of type ${String(piece.type)}`);
+    yield { offsets: piece.valueOffsets as Int32Array, bytes: piece.values as Uint8Array, count: piece.length };
+  }
+}
 
 /** The table as an Arrow IPC stream of one record batch. */
 export function arrowStream(table: TableData): Uint8Array {

@@ -30,7 +30,7 @@ describe('the repository', () => {
   });
 
   it('has a README in every folder of the layout', () => {
-    const folders = ['engine', 'engine/core', 'engine/log', 'engine/state', 'engine/threads', 'engine/runtime', 'actors', 'actors/appsflyer', 'actors/partition', 'actors/merge', 'ingress', 'ingress/http', 'ingress/access', 'ingress/tls', 'sinks', 'sinks/live', 'sinks/redis', 'sinks/lake', 'bench', 'deploy', 'test'];
+    const folders = ['engine', 'engine/core', 'engine/log', 'engine/state', 'engine/threads', 'engine/runtime', 'actors', 'actors/appsflyer', 'actors/partition', 'actors/merge', 'ingress', 'ingress/http', 'ingress/access', 'ingress/pull', 'ingress/tls', 'sinks', 'sinks/live', 'sinks/redis', 'sinks/lake', 'bench', 'deploy', 'test'];
     expect(folders.filter((folder) => !tracked.includes(`${folder}/README.md`))).toEqual([]);
   });
 

@@ -1,0 +1,172 @@
+/** Wiring of the Pull poller's thread: its state file, folder, token, identities, and the questions that it asks the main thread. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
+import { Poller, type BackfillRequest, type IdentityFacts, type KnownQuestion, type PullFigures, type PullOptions, type PullPorts } from '../ingress/pull/index.ts';
+import { systemClock } from './core/clock.ts';
+import { EngineError, messageOf } from './core/errors.ts';
+import type { AppendedRecords } from './core/own-records.ts';
+import { RecordSource } from './core/record.ts';
+import { freeBytes, writeFileAtomically } from './runtime/data-directory.ts';
+import { PendingAnswers } from './runtime/pending-answers.ts';
+import { giveWay, Niceness } from './threads/niceness.ts';
+import type { Answered, MainToPull, PullToMain } from './threads/pull-messages.ts';
+import { insideThread } from './threads/worker.ts';
+
+export interface PullStart {
+  readonly options: PullOptions;
+  readonly identity: IdentityFacts;
+  readonly dataDirectory: string;
+  readonly stateFile: string;
+  readonly directory: string;
+  readonly reserveBytes: number;
+}
+
+const FIGURES_INTERVAL_MS = 500;
+const TOKEN_BYTES_MAX = 4_000;
+const ID_BYTES = 16;
+
+giveWay(Niceness.pool);
+
+const { start, post, onMessage, close } = insideThread<PullStart, PullToMain<PullFigures, KnownQuestion>, MainToPull<BackfillRequest>>();
+const appends = new PendingAnswers<AppendedRecords>();
+const questions = new PendingAnswers<{ readonly known: Uint8Array | null }>();
+const words = new Uint32Array(4);
+const decode: (bytes: Buffer, start: number, end: number, source: number, receivedAtMs: number) => ReturnType<typeof appsflyerPipeline.decode> = appsflyerPipeline.decode;
+
+const ports: PullPorts = {
+  clock: systemClock,
+  random: () => Math.random(),
+  pause,
+  append: (records) => {
+    const { bytes, ends } = packed(records);
+    return appends.ask((id) => {
+      post({ type: 'append', id, bytes, ends }, [bytes.buffer, ends.buffer]);
+    });
+  },
+  known: async (question) => {
+    const { known } = await questions.ask((id) => {
+      post({ type: 'known', id, question });
+    });
+    return known;
+  },
+  identify,
+  state: {
+    read: () => (existsSync(start.stateFile) ? readFileSync(start.stateFile, 'utf8') : null),
+    write: (text) => {
+      writeFileAtomically(start.stateFile, text);
+    },
+  },
+  token,
+  directory: start.directory,
+  hasRoom: () => freeBytes(start.dataDirectory) >= start.reserveBytes,
+  log: (level, facts, text) => {
+    post({ type: 'log', level, facts, text });
+  },
+};
+
+let poller: Poller | null = null;
+try {
+  poller = new Poller({ options: start.options, identity: start.identity, ports });
+  poller.start();
+} catch (error) {
+  if (!(error instanceof EngineError)) throw error;
+  post({ type: 'failed', error: error.toRecord() });
+}
+
+const figures = setInterval(postFigures, FIGURES_INTERVAL_MS);
+onMessage(receive);
+postFigures();
+
+function postFigures(): void {
+  if (poller !== null) post({ type: 'figures', figures: poller.figures() });
+}
+
+function receive(message: MainToPull<BackfillRequest>): void {
+  switch (message.type) {
+    case 'appended':
+      settle(appends, message);
+      break;
+    case 'known':
+      settle(questions, message);
+      break;
+    case 'backfill':
+      begin(message.id, message.request);
+      break;
+    case 'stop':
+      clearInterval(figures);
+      void (poller?.stop() ?? Promise.resolve()).finally(close);
+      // What waits for an answer that main no longer gives would hold the stop up.
+      appends.failAll(new EngineError('DOOR_CLOSED', 'the daemon is shutting down'));
+      questions.failAll(new EngineError('SINK_UNAVAILABLE', 'the daemon is shutting down'));
+      break;
+  }
+}
+
+function settle<Value extends object>(pending: PendingAnswers<Value>, { id, answer }: { readonly id: number; readonly answer: Answered<Value> }): void {
+  if ('error' in answer) pending.fail(id, answer.error);
+  else pending.answer(id, answer);
+}
+
+function begin(id: number, request: BackfillRequest): void {
+  try {
+    if (poller === null) throw new EngineError('NOT_READY', 'the Pull poller has not started', { fix: 'look into the log of the daemon' });
+    const keys = poller.backfill(request);
+    postFigures();
+    post({ type: 'begun', id, answer: { keys } });
+  } catch (error) {
+    post({ type: 'begun', id, answer: { error: (error instanceof EngineError ? error : new EngineError('NOT_READY', messageOf(error))).toRecord() } });
+  }
+}
+
+/** Copied: the message takes its buffer along. */
+function packed(records: readonly Uint8Array[]): { bytes: Uint8Array<ArrayBuffer>; ends: Uint32Array<ArrayBuffer> } {
+  const ends = new Uint32Array(records.length);
+  let size = 0;
+  records.forEach((record, index) => {
+    size += record.byteLength;
+    ends[index] = size;
+  });
+  const bytes = new Uint8Array(size);
+  records.forEach((record, index) => {
+    bytes.set(record, index === 0 ? 0 : (ends[index - 1]));
+  });
+  return { bytes, ends };
+}
+
+/** As the lake writes `event_id`, in bytes; poller and `check` see to it that the mode is the one with whole seconds. */
+function identify(record: Uint8Array, out: Uint8Array, at: number): boolean {
+  const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+  const event = decode(bytes, 0, bytes.length, RecordSource.pull, systemClock.nowMs());
+  if (typeof event === 'string' || !appsflyerPipeline.fingerprint(event, 'push+pull-seconds', words)) return false;
+  const view = new DataView(out.buffer, out.byteOffset + at, ID_BYTES);
+  for (let index = 0; index < words.length; index++) view.setUint32(4 * index, words[index] as number, true);
+  return true;
+}
+
+function token(): string {
+  const { token: given, token_file: file } = start.options;
+  if (given !== '') return given;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new EngineError('CONFIG_INVALID', `pull.token_file: ${file} cannot be read (${messageOf(error)})`, { fix: 'check its path and permissions' });
+  }
+  // Never shown: not even what is wrong with it.
+  if (text === '' || text.length > TOKEN_BYTES_MAX || /[^\x21-\x7e]/.test(text)) throw new EngineError('CONFIG_INVALID', `pull.token_file: ${file} must hold the token alone, in printable ASCII`);
+  return text;
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, delayMs);
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', done);
+  });
+}
