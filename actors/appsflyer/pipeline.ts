@@ -15,6 +15,7 @@ import { eventProperties } from './event-properties.ts';
 import { Field, fieldName, USER_FIELDS } from './fields.ts';
 import { IdentityWriter } from './identity.ts';
 import { isPlaceholder } from './placeholders.ts';
+import { UserSightings } from './user-sightings.ts';
 import { parseAppsflyerRules, type AppsflyerRules } from './rules.ts';
 
 type Event = AppsflyerEvent;
@@ -255,10 +256,11 @@ const lakeColumns: readonly LakeColumn<Event>[] = [
 ];
 
 const identity = new IdentityWriter();
+const userSightings = new UserSightings();
 
 export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRules> = {
   name: 'appsflyer',
-  version: 2,
+  version: 3,
   partitionKey: { scope: fieldName(Field.appId), users: USER_FIELDS.map(fieldName), isPlaceholder },
   windows: [
     { kind: 'hour', sizeMs: MS_PER_HOUR, judged: true },
@@ -280,6 +282,9 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   domainRules: parseAppsflyerRules,
   decode: createDecoder(),
   eventTimeMs: (event) => event.timeMs,
+  dedupeKey: (event, mode, out) => identity.dedupeKey(event, mode, out),
+  formerFingerprint: (event, mode, attempt, out) => identity.formerFingerprint(event, mode, attempt, out),
+  sightings: userSightings,
   fingerprint: (event, mode, out) => identity.fingerprint(event, mode, out),
   describe: (event) => ({
     type: event.eventType,

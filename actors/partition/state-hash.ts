@@ -20,13 +20,15 @@ export interface HashedState {
   readonly table: CellTable;
   readonly hourMs: number;
   readonly dedupeDigest: string;
+  readonly differingRepeats: number;
+  readonly unknownUpToMs: number;
 }
 
 /** 64 hex digits. */
-export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest }: HashedState): string {
+export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest, differingRepeats, unknownUpToMs }: HashedState): string {
   const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs } = time.state();
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest]));
+  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest, differingRepeats, unknownUpToMs]));
   const lines: string[] = [];
   for (const slot of table.all()) {
     const name = table.name(slot);
