@@ -6,11 +6,13 @@ import { metricsQuerySchema, queryMetrics, type MetricsKind } from '../sinks/liv
 import { EngineError } from './core/errors.ts';
 import { SOURCE_NAMES, VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
+import { MS_PER_HOUR } from './core/types.ts';
 import { deadLetter, deadLetters, LastRejects } from './admin-dead-letters.ts';
 import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
 import { LOOKED_AT_MAX, tailRecords, tailSourceOf } from './admin-tail.ts';
 import { metricFamilies } from './daemon-metrics.ts';
+import { dedupeSettings, pullOverlapHours } from './dedupe-settings.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
 import { LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX } from './runtime/answers.ts';
@@ -104,6 +106,7 @@ export function pipelineAnswer(view: Daemon): object {
       last_error: sink.lastError,
     })),
     journal: { durable_offset: durable, bytes: journal?.bytesOnDisk ?? 0, oldest: isoOrNull(journal?.oldestReceivedAtMs ?? undefined) },
+    dedupe: dedupeAnswer(view),
     watermark: isoOrNull(live.watermarkMs),
     final_up_to: isoOrNull(live.finalUpToMs > 0 ? live.finalUpToMs : undefined),
     generation: live.generation,
@@ -113,6 +116,13 @@ export function pipelineAnswer(view: Daemon): object {
     thread_restarts: view.threadRestarts,
     alarms: [...view.alarms().keys()],
   };
+}
+
+/** Repeats that differ may be events of their own: two that one user made in one second. */
+function dedupeAnswer({ engine, settings }: Daemon): object {
+  const { mode, horizonMs } = dedupeSettings(settings.dedupe, pullOverlapHours(settings));
+  const sum = (figure: string): number => [...engine.partitionStats.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
+  return { mode, horizon_hours: horizonMs / MS_PER_HOUR, entries: sum('dedupeEntries'), differing_repeats: sum('differingRepeats') };
 }
 
 /**

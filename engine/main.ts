@@ -21,6 +21,7 @@ import { FoldEngine } from './fold-engine.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import type { JournalRecovery } from './log/index.ts';
+import { dedupeSettings, pullOverlapHours } from './dedupe-settings.ts';
 import { rulesOf } from './rules-of.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
 import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
@@ -95,6 +96,7 @@ export class Daemon {
       },
     });
     this.#ingress = this.#ingressThreads(stallsBefore);
+    for (const warning of dedupeSettings(settings.dedupe, pullOverlapHours(settings)).warnings) log.warn({ mode: settings.dedupe.mode }, warning);
   }
 
   /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. `stallsBefore`: lives in a row that a stuck thread ended. */
@@ -126,7 +128,7 @@ export class Daemon {
   alarms(): ReadonlyMap<string, number> {
     // A recovery is behind by its nature.
     const durableOffset = this.state.ready ? sumOfOffsets(this.engine.words.durableOffsets) : 0;
-    return reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
+    return reachedLimits(this.engine.partitionStats.values(), this.engine.sightingAlarms(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
   }
 
   get adminPort(): number {

@@ -3,7 +3,8 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { EngineError } from './core/errors.ts';
 import type { Rules } from './core/rules.ts';
-import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { dedupeSettings, pullOverlapHours } from './dedupe-settings.ts';
 import type { Settings } from './settings.ts';
 
 export function rulesOf(settings: Settings): Rules {
@@ -12,13 +13,14 @@ export function rulesOf(settings: Settings): Rules {
   if (unknown !== undefined) {
     throw new EngineError('CONFIG_INVALID', `cells.dimension_limits.${unknown}: no such dimension: use one of ${known.join(', ')}`);
   }
+  const dedupe = dedupeSettings(settings.dedupe, pullOverlapHours(settings));
   return {
     pipelineVersion: appsflyerPipeline.version,
     allowedLatenessMs: settings.windows.allowed_lateness_seconds * MS_PER_SECOND,
     futureSkewMs: settings.windows.future_skew_seconds * MS_PER_SECOND,
     idleAfterMs: settings.windows.idle_after_seconds * MS_PER_SECOND,
-    dedupe: settings.dedupe.mode,
-    dedupeHorizonMs: settings.dedupe.horizon_hours * MS_PER_HOUR,
+    dedupe: dedupe.mode,
+    dedupeHorizonMs: dedupe.horizonMs,
     cellRetentionMs: settings.cells.retention_days * MS_PER_DAY,
     dimensionLimits: Object.fromEntries(appsflyerPipeline.dimensions.map((dimension) => [dimension.name, settings.cells.dimension_limits[dimension.name] ?? dimension.valuesMax])),
     cellsPerDayMax: Math.max(1, Math.ceil(settings.cells.per_day_max / settings.partitions)),

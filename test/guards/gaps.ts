@@ -13,9 +13,8 @@ export const GAPS: readonly Gap[] = [
   { section: 'door', rule: '401, 403 and 429 are not received', reason: `keys and rate limits are ${NOT_BUILT}: nothing answers so` },
   { section: 'fold', rule: 'enrichment files, erasures and privacy policy are control records', reason: `enrichment and erasure are ${NOT_BUILT}; all settings are` },
   { section: 'results', rule: 'the generation is raised by promotion', reason: `promotion is ${NOT_BUILT}; savepoint restore is guarded` },
-  { section: 'state', rule: 'an older stored format is migrated', reason: 'every stored format is in its first version; cells of other measures are guarded' },
+  { section: 'state', rule: 'an older stored format is migrated', reason: 'the others than dedupe runs are in their first version; cells of other measures are guarded' },
   { section: 'state', rule: 'maps in memory grow by a bounded number of entries per batch', reason: 'only the dedupe table does; JavaScript\'s own maps double as they like' },
   { section: 'state', rule: 'dedupe runs are compacted off the actor thread', reason: 'they are compacted on it, a bounded slice a checkpoint (`actors/partition/dedupe-compaction.ts`)' },
-  { section: 'state', rule: 'horizon 72 h once Pull is on', reason: `Pull is ${NOT_BUILT}; \`check\` and \`start\` hold the horizon to its overlap` },
   { section: 'time', rule: 'the day in an app\'s own zone', reason: NOT_BUILT },
 ];
