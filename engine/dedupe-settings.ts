@@ -37,7 +37,7 @@ export function dedupeSettings({ mode, horizon_hours }: Settings['dedupe'], pull
 }
 
 /** Null while Pull is off. */
-export const pullOverlapHours = (_settings: Settings): number | null => null;
+export const pullOverlapHours: (settings: Settings) => number | null = () => null;
 
 function warningsOf(mode: DedupeMode, hours: number, pullOverlapHours: number | null): string[] {
   if (mode === 'none') return pullOverlapHours === null ? [] : ['dedupe.mode is none: each row counts as often as Pull reads it, and once more for Push'];

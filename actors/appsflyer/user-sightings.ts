@@ -10,7 +10,7 @@
 import type { SightingCounts, Sightings } from '../../engine/core/pipeline.ts';
 import { RecordSource } from '../../engine/core/record.ts';
 import type { AppsflyerEvent } from './event.ts';
-import { Field, fieldName, FIELD_COUNT, USER_FIELDS } from './fields.ts';
+import { fieldName, FIELD_COUNT, USER_FIELDS, type Field } from './fields.ts';
 
 /** Apps that are watched; further ones are not. Chosen: with their counts a few tens of KiB. */
 const APPS_MAX = 100;

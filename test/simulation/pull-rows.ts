@@ -13,12 +13,12 @@ export function identityInSeconds(message: { readonly method: string; readonly b
 }
 
 export function pullRowOf(body: string): Buffer {
-  const pushed = JSON.parse(body) as Record<string, unknown>;
-  const row: Record<string, unknown> = {};
+  const pushed = JSON.parse(body) as Record<string, string | number | boolean | null>;
+  const row: Record<string, string> = {};
   for (const [name, value] of Object.entries(pushed)) {
     if (PUSH_ONLY.includes(name)) continue;
     // Every cell of a CSV file is a text.
-    row[name] = value === null || value === undefined ? '' : String(value);
+    row[name] = value === null ? '' : String(value);
   }
   row['event_time'] = String(pushed['event_time']).slice(0, SECONDS_LENGTH);
   if (row['event_value'] === '{}' || row['event_value'] === undefined) row['event_value'] = '';
