@@ -127,7 +127,7 @@ function isEmptyObject({ fields }: AppsflyerEvent): boolean {
 function variantOf({ timeMs, userField, fields }: AppsflyerEvent, mode: DedupeMode): number {
   if (userField < 0) return TIMELESS_VARIANT;
   const variant = timeMs % MS_PER_SECOND;
-  if (variant > 0 || mode !== 'push+pull-seconds') return variant;
+  if (variant > 0 || mode !== 'push+pull-seconds' || !fields.has(Field.eventTime)) return variant;
   const fraction = fields.startOf(Field.eventTime) + FRACTION_AT;
   return fraction < fields.endOf(Field.eventTime) && fields.bytes[fraction] === DOT ? variant : NO_VARIANT;
 }
