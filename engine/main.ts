@@ -308,7 +308,7 @@ export class Daemon {
         this.engine.go(this.engine.words.durableOffsets);
         this.#geo.start(
           {
-            change: (hash) => this.#ingress.control(rules(hash)),
+            change: (hash) => this.#ingress.writeControl(rules(hash)),
             oldestReceivedAtMs: () => this.state.ingress?.journal.oldestReceivedAtMs ?? null,
             logTimeMs: () => systemClock.nowMs() + (this.state.ingress?.journal.aheadMs ?? 0) + LOG_TIME_SLACK_MS,
           },

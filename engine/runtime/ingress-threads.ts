@@ -49,18 +49,6 @@ export class IngressThreads<Settings, Stats, Recovery> {
     for (const thread of this.#threads) thread.start(provenOffsets);
   }
 
-  /** Journals a control record in the first journal whose thread takes it; resolves once it is durable. Rejects what the last one says. */
-  async control(bytes: Uint8Array): Promise<void> {
-    for (const [index, thread] of this.#threads.entries()) {
-      try {
-        await thread.control(bytes);
-        return;
-      } catch (error) {
-        if (index === this.#threads.length - 1) throw error;
-      }
-    }
-  }
-
   /** False when a thread did not leave in time. */
   async drain(deadlineMs: number): Promise<boolean> {
     const left = await Promise.all(this.#threads.map((thread) => thread.drain(deadlineMs)));
@@ -70,7 +58,9 @@ export class IngressThreads<Settings, Stats, Recovery> {
   /** Through the first thread whose door is open. */
   readonly appendRecords: AppendRecords = async (source, records) => {
     assertOwnRecords(records);
-    return this.#open().appendRecords(source, records);
+    const thread = this.#open[0];
+    if (thread === undefined) throw noneOpen();
+    return thread.appendRecords(source, records);
   };
 
   /** What doors have read from files. */
@@ -78,18 +68,31 @@ export class IngressThreads<Settings, Stats, Recovery> {
     for (const thread of this.#threads) thread.readAgain();
   }
 
-  /** Journals a control record; resolves once it is durable. Rejects as {@link appendRecords} does. */
-  readonly writeControl = async (bytes: Uint8Array): Promise<void> => this.#open().control(bytes);
+  /**
+   * Journals a control record in the first journal that takes it; resolves once it is durable. Rejects as {@link appendRecords} does, with what the
+   * last thread said. It may be durable in a journal that failed as well: whoever writes one has to mean the same by two.
+   */
+  readonly writeControl = async (bytes: Uint8Array): Promise<void> => {
+    let failure: unknown = noneOpen();
+    for (const thread of this.#open) {
+      try {
+        await thread.control(bytes);
+        return;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  };
 
   /** For fault tests. */
   fault(thread: number, how: Fault): void {
     this.#threads[thread]?.fault(how);
   }
 
-  #open(): IngressSupervisor<Settings, Stats, Recovery> {
-    const thread = this.#threads.find((_, number) => this.#listening.has(number));
-    if (thread === undefined) throw new EngineError('DOOR_CLOSED', 'no ingress thread is open', { fix: 'try again in a moment' });
-    return thread;
+  /** Those that answer: one whose door is not open yet takes neither records nor controls. */
+  get #open(): readonly IngressSupervisor<Settings, Stats, Recovery>[] {
+    return this.#threads.filter((_, number) => this.#listening.has(number));
   }
 
   #supervisor(thread: number): IngressSupervisor<Settings, Stats, Recovery> {
@@ -142,3 +145,5 @@ export class IngressThreads<Settings, Stats, Recovery> {
     });
   }
 }
+
+const noneOpen = (): EngineError => new EngineError('DOOR_CLOSED', 'no ingress thread is open', { fix: 'try again in a moment' });
