@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PullBackfillFigures } from '../ingress/pull/index.ts';
+import { parseQuery } from './admin-query.ts';
 import { EngineError } from './core/errors.ts';
 import { z } from './core/schema.ts';
 import type { PullService } from './pull-service.ts';
@@ -26,11 +27,11 @@ const WAITS_MAX = 10;
 const time = z.string().max(40).refine((text) => Number.isFinite(Date.parse(text)), 'must be an ISO time such as 2026-11-01 or 2026-11-01T10:00Z');
 const list = z.string().max(16_000).optional();
 
-export const backfillQuerySchema = z.strictObject({ from: time, to: time.optional(), app: list, report: list });
+const backfillQuerySchema = z.strictObject({ from: time, to: time.optional(), app: list, report: list });
 
 const items = (text: string | undefined): string[] => (text ?? '').split(',').map((item) => item.trim()).filter((item) => item !== '');
 
-export function backfillRoute(pull: () => PullService | null, parse: (query: AdminQuery) => z.output<typeof backfillQuerySchema>, nowMs: () => number): AdminRoute {
+export function backfillRoute(pull: () => PullService | null, nowMs: () => number): AdminRoute {
   return {
     method: 'POST',
     path: '/v1/backfills',
@@ -40,7 +41,7 @@ export function backfillRoute(pull: () => PullService | null, parse: (query: Adm
     contentType: 'application/x-ndjson',
     lasting: true,
     handle: async (request) => {
-      const query = parse(request.query);
+      const query = parseQuery(backfillQuerySchema, request.query);
       const service = pull();
       if (service === null) throw new EngineError('NOT_READY', 'the Pull poller is off: set pull.apps and pull.token');
       const keys = await service.backfill({ apps: items(query.app), reports: items(query.report), fromMs: Date.parse(query.from), toMs: query.to === undefined ? nowMs() : Date.parse(query.to) });
@@ -48,8 +49,6 @@ export function backfillRoute(pull: () => PullService | null, parse: (query: Adm
     },
   };
 }
-
-type AdminQuery = Readonly<Record<string, unknown>>;
 
 function backfillReply(service: PullService, keys: ReadonlySet<string>): AdminReply {
   return { contentType: 'application/x-ndjson', body: Readable.from(lines(service, keys)) };

@@ -7,7 +7,7 @@ import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import { VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
-import { backfillQuerySchema, backfillRoute } from './admin-backfill.ts';
+import { backfillRoute } from './admin-backfill.ts';
 import { coverage, COVERAGE_RECORDS_MAX } from './admin-coverage.ts';
 import { LastRejects } from './admin-dead-letters.ts';
 import { letterRoutes } from './admin-letter-routes.ts';
@@ -249,7 +249,7 @@ function actionRoutes(view: Daemon): AdminRoute[] {
       return progress ? savepointReply(directory, taken, () => bytesOf(directory)) : json({ directory, bytes: await taken });
     },
   };
-  const backfill = backfillRoute(() => view.pull, (query) => parseQuery(backfillQuerySchema, query), () => systemClock.nowMs());
+  const backfill = backfillRoute(() => view.pull, () => systemClock.nowMs());
   if (!view.settings.fault_injection) return [savepoint, backfill];
   return [
     savepoint,

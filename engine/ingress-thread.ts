@@ -8,7 +8,7 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { openIngress, type CostsAnswer, type CostsPort, type Ingress, type IngressLog, type IngressOptions, type IngressStats, type LimitMemory, type PortUse } from '../ingress/index.ts';
 import { systemClock } from './core/clock.ts';
-import { EngineError, messageOf, type ErrorRecord } from './core/errors.ts';
+import { EngineError } from './core/errors.ts';
 import { createPartitioner } from './core/partition-key.ts';
 import type { Offset } from './core/types.ts';
 import { openJournal, sealJournal, type JournalRecovery, type JournalStats, type JournalWriter, type SealedJournal } from './log/index.ts';
@@ -248,7 +248,7 @@ async function control(door: Ingress, id: number, bytes: Uint8Array): Promise<vo
     await door.writeControl(bytes);
     post({ type: 'controlled', id });
   } catch (error) {
-    post({ type: 'controlled', id, error: errorRecord(error) });
+    post({ type: 'controlled', id, error: EngineError.recordOf(error, 'JOURNAL_WRITE_FAILED') });
   }
 }
 
@@ -257,11 +257,9 @@ async function appendRecords(door: Ingress | null, { id, source, records }: Extr
     if (door === null) throw new EngineError('DOOR_CLOSED', 'the ingress thread is starting');
     post({ type: 'appended', id, answer: await door.appendRecords(source, records) });
   } catch (error) {
-    post({ type: 'appended', id, answer: { error: errorRecord(error) } });
+    post({ type: 'appended', id, answer: { error: EngineError.recordOf(error, 'JOURNAL_WRITE_FAILED') } });
   }
 }
-
-const errorRecord = (error: unknown): ErrorRecord => (error instanceof EngineError ? error : new EngineError('JOURNAL_WRITE_FAILED', messageOf(error))).toRecord();
 
 function fail(error: unknown): void {
   if (error instanceof EngineError) post({ type: 'failed', error: error.toRecord() });

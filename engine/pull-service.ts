@@ -1,14 +1,14 @@
 /** Wiring of the Pull poller on the main thread: starts its thread, takes its rows to the journal and its questions to the lake, and keeps its figures. */
 
 import type { BackfillRequest, IdentityFacts, KnownQuestion, PullFigures, PullOptions } from '../ingress/pull/index.ts';
-import { EngineError, messageOf, type ErrorRecord } from './core/errors.ts';
+import { EngineError, type Answered } from './core/errors.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { RecordSource } from './core/record.ts';
 import type { PullStart } from './pull-thread.ts';
 import type { Logger } from './runtime/logger.ts';
 import { PendingAnswers } from './runtime/pending-answers.ts';
 import { SideThread } from './runtime/side-thread.ts';
-import type { Answered, MainToPull, PullToMain } from './threads/pull-messages.ts';
+import type { MainToPull, PullToMain } from './threads/pull-messages.ts';
 
 export interface PullServiceOptions {
   readonly options: PullOptions;
@@ -87,8 +87,7 @@ export class PullService {
         void this.#known(message.id, message.question);
         break;
       case 'begun':
-        if ('error' in message.answer) this.#begun.fail(message.id, message.answer.error);
-        else this.#begun.answer(message.id, message.answer);
+        this.#begun.settle(message);
         break;
       case 'figures':
         this.#figures = message.figures;
@@ -106,17 +105,15 @@ export class PullService {
 
   async #append({ id, bytes, ends }: Extract<PullToMain<PullFigures, KnownQuestion>, { type: 'append' }>): Promise<void> {
     const records = Array.from(ends, (end, index) => bytes.subarray(index === 0 ? 0 : (ends[index - 1] as number), end));
-    const answer = await this.#options.append(RecordSource.pull, records).catch((error: unknown) => ({ error: recordOf(error) }));
+    const answer = await this.#options.append(RecordSource.pull, records).catch((error: unknown) => ({ error: EngineError.recordOf(error, 'SINK_UNAVAILABLE') }));
     this.#thread.post({ type: 'appended', id, answer });
   }
 
   async #known(id: number, question: KnownQuestion): Promise<void> {
     const answer: Answered<{ known: Uint8Array | null }> = await this.#options.known(question).then(
       (known) => ({ known }),
-      (error: unknown) => ({ error: recordOf(error) }),
+      (error: unknown) => ({ error: EngineError.recordOf(error, 'SINK_UNAVAILABLE') }),
     );
     this.#thread.post({ type: 'known', id, answer });
   }
 }
-
-const recordOf = (error: unknown): ErrorRecord => (error instanceof EngineError ? error : new EngineError('SINK_UNAVAILABLE', messageOf(error))).toRecord();

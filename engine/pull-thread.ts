@@ -10,7 +10,7 @@ import { RecordSource } from './core/record.ts';
 import { freeBytes, writeFileAtomically } from './runtime/data-directory.ts';
 import { PendingAnswers } from './runtime/pending-answers.ts';
 import { giveWay, Niceness } from './threads/niceness.ts';
-import type { Answered, MainToPull, PullToMain } from './threads/pull-messages.ts';
+import type { MainToPull, PullToMain } from './threads/pull-messages.ts';
 import { insideThread } from './threads/worker.ts';
 
 export interface PullStart {
@@ -32,7 +32,6 @@ const { start, post, onMessage, close } = insideThread<PullStart, PullToMain<Pul
 const appends = new PendingAnswers<AppendedRecords>();
 const questions = new PendingAnswers<{ readonly known: Uint8Array | null }>();
 const words = new Uint32Array(4);
-const decode: (bytes: Buffer, start: number, end: number, source: number, receivedAtMs: number) => ReturnType<typeof appsflyerPipeline.decode> = appsflyerPipeline.decode;
 
 const ports: PullPorts = {
   clock: systemClock,
@@ -85,10 +84,10 @@ function postFigures(): void {
 function receive(message: MainToPull<BackfillRequest>): void {
   switch (message.type) {
     case 'appended':
-      settle(appends, message);
+      appends.settle(message);
       break;
     case 'known':
-      settle(questions, message);
+      questions.settle(message);
       break;
     case 'backfill':
       begin(message.id, message.request);
@@ -103,11 +102,6 @@ function receive(message: MainToPull<BackfillRequest>): void {
   }
 }
 
-function settle<Value extends object>(pending: PendingAnswers<Value>, { id, answer }: { readonly id: number; readonly answer: Answered<Value> }): void {
-  if ('error' in answer) pending.fail(id, answer.error);
-  else pending.answer(id, answer);
-}
-
 function begin(id: number, request: BackfillRequest): void {
   try {
     if (poller === null) throw new EngineError('NOT_READY', 'the Pull poller has not started', { fix: 'look into the log of the daemon' });
@@ -115,7 +109,7 @@ function begin(id: number, request: BackfillRequest): void {
     postFigures();
     post({ type: 'begun', id, answer: { keys } });
   } catch (error) {
-    post({ type: 'begun', id, answer: { error: (error instanceof EngineError ? error : new EngineError('NOT_READY', messageOf(error))).toRecord() } });
+    post({ type: 'begun', id, answer: { error: EngineError.recordOf(error, 'NOT_READY') } });
   }
 }
 
@@ -137,7 +131,7 @@ function packed(records: readonly Uint8Array[]): { bytes: Uint8Array<ArrayBuffer
 /** As the lake writes `event_id`, in bytes; poller and `check` see to it that the mode is the one with whole seconds. */
 function identify(record: Uint8Array, out: Uint8Array, at: number): boolean {
   const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
-  const event = decode(bytes, 0, bytes.length, RecordSource.pull, systemClock.nowMs());
+  const event = appsflyerPipeline.decode(bytes, 0, bytes.length, RecordSource.pull, systemClock.nowMs());
   if (typeof event === 'string' || !appsflyerPipeline.fingerprint(event, 'push+pull-seconds', words)) return false;
   const view = new DataView(out.buffer, out.byteOffset + at, ID_BYTES);
   for (let index = 0; index < words.length; index++) view.setUint32(4 * index, words[index] as number, true);

@@ -59,6 +59,9 @@ export interface ErrorRecord {
   readonly fix?: string;
 }
 
+/** An answer to what a number asked, or why there is none. */
+export type Answered<Value> = Value | { readonly error: ErrorRecord };
+
 /** A fault of the world. `message` says what failed, `where` at what, `fix` what to do. */
 export class EngineError extends Error {
   override readonly name = 'EngineError';
@@ -85,6 +88,11 @@ export class EngineError extends Error {
 
   toRecord(): ErrorRecord {
     return { code: this.code, message: this.message, where: this.where, ...(this.fix === undefined ? {} : { fix: this.fix }) };
+  }
+
+  /** Of anything thrown: what is no EngineError is told under `otherwise`. */
+  static recordOf(thrown: unknown, otherwise: ErrorCode): ErrorRecord {
+    return (thrown instanceof EngineError ? thrown : new EngineError(otherwise, messageOf(thrown))).toRecord();
   }
 
   static fromRecord(record: ErrorRecord): EngineError {

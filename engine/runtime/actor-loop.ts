@@ -350,7 +350,7 @@ export class ActorLoop {
       for (const { actor, store } of this.#partitions) await this.#copy(store, `${directory}/${partitionFile(actor.id)}`);
       this.#options.post({ type: 'answer', id, value: this.#partitions.length });
     } catch (error) {
-      const record = error instanceof EngineError ? error.toRecord() : new EngineError('STATE_WRITE_FAILED', messageOf(error)).toRecord();
+      const record = EngineError.recordOf(error, 'STATE_WRITE_FAILED');
       this.#options.post({ type: 'answer', id, value: null, error: record });
     }
   }

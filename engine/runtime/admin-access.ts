@@ -9,8 +9,6 @@ import { readFileSync } from 'node:fs';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { parseTokens, TokenSet, type NamedToken } from '../core/tokens.ts';
 
-export type AdminRole = 'read' | 'operate';
-
 export interface AdminTokens {
   readonly read_tokens: readonly string[];
   readonly operate_tokens: readonly string[];

@@ -195,8 +195,7 @@ export class IngressSupervisor<Settings, Stats, Recovery> {
         else this.#controls.fail(message.id, message.error);
         break;
       case 'appended':
-        if ('error' in message.answer) this.#appends.fail(message.id, message.answer.error);
-        else this.#appends.answer(message.id, message.answer);
+        this.#appends.settle(message);
         break;
       case 'log':
         this.#options.log[message.level](message.fields, message.text);

@@ -1,6 +1,6 @@
 /** Questions that a thread was sent and has not answered, by number. Bounded by who asks. Runs on the main thread. */
 
-import { EngineError, type ErrorRecord } from '../core/errors.ts';
+import { EngineError, type Answered, type ErrorRecord } from '../core/errors.ts';
 
 interface Waiting<Answer> {
   readonly resolve: (answer: Answer) => void;
@@ -34,6 +34,12 @@ export class PendingAnswers<Answer> {
     this.#waiting.delete(id);
   }
 
+  /** Either of the two, as the message says. */
+  settle({ id, answer }: { readonly id: number; readonly answer: Answered<Answer> }): void {
+    if (isError(answer)) this.fail(id, answer.error);
+    else this.answer(id, answer);
+  }
+
   /** The thread is gone: nobody is answered any more. */
   failAll(error: EngineError): void {
     const waiting = [...this.#waiting.values()];
@@ -41,3 +47,5 @@ export class PendingAnswers<Answer> {
     for (const { reject } of waiting) reject(error);
   }
 }
+
+const isError = (answer: unknown): answer is { readonly error: ErrorRecord } => typeof answer === 'object' && answer !== null && 'error' in answer;

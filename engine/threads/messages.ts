@@ -5,7 +5,7 @@
 
 import type { CellName } from '../core/cell.ts';
 import type { KeptLetter, LetterRetry, LetterState } from '../core/dead-letter.ts';
-import type { ErrorRecord } from '../core/errors.ts';
+import type { Answered, ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
 import type { AppendedRecords } from '../core/own-records.ts';
 import type { RecordSource, RejectCode } from '../core/record.ts';
@@ -231,7 +231,7 @@ export type IngressToMain<Stats, Recovery> =
   | { readonly type: 'stats'; readonly stats: Stats }
   | { readonly type: 'controlled'; readonly id: number; readonly error?: ErrorRecord }
   /** They are durable, or `error` says why not all of them are. */
-  | { readonly type: 'appended'; readonly id: number; readonly answer: AppendedRecords | { readonly error: ErrorRecord } }
+  | { readonly type: 'appended'; readonly id: number; readonly answer: Answered<AppendedRecords> }
   /** A line for the daemon's log. */
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly fields: Readonly<Record<string, unknown>>; readonly text: string }
   /** Answered once, with the same id. */

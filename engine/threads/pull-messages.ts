@@ -1,10 +1,7 @@
 /** Messages between the main thread and the one of the Pull poller, as closed unions. */
 
-import type { ErrorRecord } from '../core/errors.ts';
+import type { Answered, ErrorRecord } from '../core/errors.ts';
 import type { AppendedRecords } from '../core/own-records.ts';
-
-/** An answer to what a number asked, or why there is none. */
-export type Answered<Value> = Value | { readonly error: ErrorRecord };
 
 export type MainToPull<Request> =
   | { readonly type: 'appended'; readonly id: number; readonly answer: Answered<AppendedRecords> }
