@@ -5,6 +5,7 @@
  * Limits and names: the Push API configuration API (v1.0). Pure: configurations in, a configuration and its differences out.
  */
 
+import { isLoopbackUrl } from '../../engine/core/loopback.ts';
 import { Field, FIELD_NAMES, fieldName } from './fields.ts';
 import { appsflyerPipeline } from './pipeline.ts';
 
@@ -104,13 +105,12 @@ const union = (left: readonly string[], right: readonly string[]): string[] => [
 export function problemOfUrl(text: string): ConfigProblem | null {
   if (text.length > URL_LENGTH_MAX) return { problem: `the address has ${text.length} characters; AppsFlyer takes ${URL_LENGTH_MAX}`, fix: 'give a shorter one' };
   if (!URL.canParse(text)) return { problem: `${text} is no address`, fix: 'write it like https://events.example.com/v1/appsflyer/push' };
-  const { protocol, port, hostname } = new URL(text);
+  const url = new URL(text);
+  const { protocol, port } = url;
   if (protocol !== 'https:' && protocol !== 'http:') return { problem: `${shownUrl(text)} is no web address`, fix: 'write it like https://events.example.com/v1/appsflyer/push' };
-  if (port !== '' && port !== '80' && port !== '443' && !isLoopback(hostname)) return { problem: `${shownUrl(text)} names port ${port}; AppsFlyer calls 80 and 443 alone`, fix: 'put a proxy on 443 in front' };
+  if (port !== '' && port !== '80' && port !== '443' && !isLoopbackUrl(url)) return { problem: `${shownUrl(text)} names port ${port}; AppsFlyer calls 80 and 443 alone`, fix: 'put a proxy on 443 in front' };
   return null;
 }
-
-export const isLoopback = (hostname: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
 
 /** An address as it may be shown: others' endpoints carry their secrets in the query. */
 export function shownUrl(text: string): string {

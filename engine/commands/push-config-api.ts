@@ -6,8 +6,9 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { isLoopback, type PushConfig, type PushEndpoint } from '../../actors/appsflyer/push-config.ts';
+import type { PushConfig, PushEndpoint } from '../../actors/appsflyer/push-config.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
+import { isLoopbackUrl } from '../core/loopback.ts';
 
 export const API_BASE = 'https://hq1.appsflyer.com/api/pushapi/v1.0';
 const TIMEOUT_MS = 30_000;
@@ -40,7 +41,7 @@ export class PushConfigApi {
   /** Raises CONFIG_INVALID for a base to which a token may not be sent, or a token that no header carries. */
   constructor({ base, token }: PushConfigApiOptions) {
     const url = URL.canParse(base) ? new URL(base) : null;
-    if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname)))) {
+    if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackUrl(url)))) {
       throw new EngineError('CONFIG_INVALID', `--api-base ${base}: the token is sent over https alone`, { fix: `leave it out for ${API_BASE}` });
     }
     if (!/^[\x21-\x7e]{1,4096}$/.test(token)) throw new EngineError('CONFIG_INVALID', 'the API token is empty or holds blanks or characters that no header carries', { fix: 'give the token alone, in a file or a variable' });

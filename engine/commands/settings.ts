@@ -2,7 +2,7 @@
 
 import { EngineError } from '../core/errors.ts';
 import { configFile, loadConfig } from '../runtime/config.ts';
-import { isLoopback } from '../runtime/admin-access.ts';
+import { isLoopback } from '../core/loopback.ts';
 import { rulesOf } from '../rules-of.ts';
 import { withSecretsOfFiles } from '../secret-files.ts';
 import { settingsSchema, type Settings } from '../settings.ts';

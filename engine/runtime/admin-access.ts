@@ -16,9 +16,6 @@ export interface AdminTokens {
   readonly operate_tokens_file: string;
 }
 
-/** Of this machine alone. */
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-
 const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i;
 const ACTS_NOT: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 

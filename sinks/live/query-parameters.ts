@@ -40,7 +40,7 @@ export interface MetricsQuery {
 }
 
 export const ROWS_DEFAULT = 10_000;
-const FILTER_VALUES_MAX = 1_000;
+export const FILTER_VALUES_MAX = 1_000;
 const SORT_KEYS_MAX = 4;
 const TEXT_MAX = 4_096;
 const ISO = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/;
@@ -71,7 +71,7 @@ export function parseMetricsQuery(schema: ResultSchema, kind: MetricsKind, raw: 
     if (Array.isArray(raw[key])) throw invalid(key, raw[key], 'it is given more than once', 'give it once');
   }
   const parsed = metricsQuerySchema(schema).safeParse(raw);
-  if (!parsed.success) throw issueFault(parsed.error.issues[0], raw, schema);
+  if (!parsed.success) throw issueFault(parsed.error.issues[0], raw, `from, to, group_by, late, sort, limit, cursor, format, or a filter: ${schema.dimensions.join(', ')}`);
   const fromMs = raw['from'] === undefined ? 0 : timeOf('from', raw['from'] as string);
   const toMs = raw['to'] === undefined ? Number.MAX_SAFE_INTEGER : timeOf('to', raw['to'] as string);
   if (toMs <= fromMs) throw invalid('to', raw['to'], 'it is not after from', 'from is inclusive, to is exclusive');
@@ -130,10 +130,15 @@ export function itemsOf(value: string | readonly string[]): string[] {
 }
 
 function filterOf(name: string, value: string | readonly string[]): ReadonlySet<string> {
+  const values = filterValues(name, value);
+  if (values.has('')) throw invalid(name, value, 'it has an empty value', `cells have no empty ${name}: leave it out, or name the value (unknown, none ...)`);
+  return values;
+}
+
+/** The values of a filter as cells and rows hold them: a longer one is cut and ends in a hash of the whole. */
+export function filterValues(name: string, value: string | readonly string[]): ReadonlySet<string> {
   const items = itemsOf(value);
   if (items.length > FILTER_VALUES_MAX) throw invalid(name, `${items.length} values`, `more than ${FILTER_VALUES_MAX} values`, 'ask in several queries');
-  if (items.includes('')) throw invalid(name, value, 'it has an empty value', `cells have no empty ${name}: leave it out, or name the value (unknown, none ...)`);
-  // Cells hold values in this form: a longer one is cut and ends in a hash of the whole.
   return new Set(items.map(dimensionValue));
 }
 
@@ -161,7 +166,7 @@ function sortOf(schema: ResultSchema, groupBy: readonly number[], value: string 
   return keys;
 }
 
-function limitOf(value: string | undefined, rowsMax: number): number {
+export function limitOf(value: string | undefined, rowsMax: number): number {
   if (value === undefined) return Math.min(ROWS_DEFAULT, rowsMax);
   const limit = /^\d{1,9}$/.test(value) ? Number(value) : 0;
   if (limit < 1 || limit > rowsMax) throw invalid('limit', value, 'it is out of range', `give a whole number from 1 to ${rowsMax}; more rows come with cursor`);
@@ -177,10 +182,11 @@ function cursorOf(value: string, fingerprint: string, sortCount: number, groupCo
   return cursor.position;
 }
 
-function issueFault(issue: z.core.$ZodIssue | undefined, raw: RawParameters, schema: ResultSchema): EngineError {
+/** `known`: the parameters there are, for who misspelt one. */
+export function issueFault(issue: z.core.$ZodIssue | undefined, raw: RawParameters, known: string): EngineError {
   if (issue?.code === 'unrecognized_keys') {
     const key = issue.keys[0] as string;
-    return invalid(key, raw[key], 'there is no such parameter', `use from, to, group_by, late, sort, limit, cursor, format, or a filter: ${schema.dimensions.join(', ')}`);
+    return invalid(key, raw[key], 'there is no such parameter', `use ${known}`);
   }
   const key = String(issue?.path[0] ?? '');
   return invalid(key, raw[key], issue?.message ?? 'it cannot be used', 'see /openapi.json');

@@ -1,9 +1,7 @@
 /** The parameters of `/v1/costs`: checked here, described in the OpenAPI page by the same schema. */
 
-import type { EngineError } from '../../../engine/core/errors.ts';
-import { dimensionValue } from '../../../engine/core/dimension-value.ts';
 import { z } from '../../../engine/core/schema.ts';
-import { invalid, itemsOf, type RawParameters } from '../query-parameters.ts';
+import { FILTER_VALUES_MAX, filterValues, invalid, issueFault, limitOf, type RawParameters } from '../query-parameters.ts';
 
 export const COST_FILTERS = ['app_id', 'media_source', 'campaign_id', 'country', 'currency'] as const;
 export type CostFilter = (typeof COST_FILTERS)[number];
@@ -21,7 +19,6 @@ export interface CostsQuery {
 }
 
 export const COST_ROWS_MAX = 10_000;
-const FILTER_VALUES_MAX = 1_000;
 const CURSOR_BYTES_MAX = 1_978;
 const text = () => z.string().max(4_096);
 const list = () => z.union([text(), z.array(text()).max(FILTER_VALUES_MAX)]);
@@ -39,9 +36,9 @@ export const costsQuerySchema = z.strictObject({
 export function parseCostsQuery(raw: RawParameters): CostsQuery {
   for (const key of ['from', 'to', 'limit', 'cursor', 'format']) if (Array.isArray(raw[key])) throw invalid(key, raw[key], 'it is given more than once', 'give it once');
   const parsed = costsQuerySchema.safeParse(raw);
-  if (!parsed.success) throw issueFault(parsed.error.issues[0], raw);
+  if (!parsed.success) throw issueFault(parsed.error.issues[0], raw, `from, to, limit, cursor, format, or a filter: ${COST_FILTERS.join(', ')}`);
   const { from, to, limit, cursor, format } = parsed.data;
-  const query = { from: dateOf('from', from), to: dateOf('to', to), filters: filtersOf(parsed.data), limit: limitOf(limit), after: cursorOf(cursor), format: format ?? 'json' } as const;
+  const query = { from: dateOf('from', from), to: dateOf('to', to), filters: filtersOf(parsed.data), limit: limitOf(limit, COST_ROWS_MAX), after: cursorOf(cursor), format: format ?? 'json' } as const;
   if (query.to !== '' && query.to <= query.from) throw invalid('to', to, 'it is not after from', 'from is inclusive, to is exclusive');
   return query;
 }
@@ -57,18 +54,9 @@ function filtersOf(parameters: { readonly [name in CostFilter]?: string | readon
   for (const name of COST_FILTERS) {
     const value = parameters[name];
     if (value === undefined) continue;
-    const items = itemsOf(value);
-    if (items.length > FILTER_VALUES_MAX) throw invalid(name, `${items.length} values`, `more than ${FILTER_VALUES_MAX} values`, 'ask in several queries');
-    filters.set(name, new Set(items.map(dimensionValue)));
+    filters.set(name, filterValues(name, value));
   }
   return filters;
-}
-
-function limitOf(value: string | undefined): number {
-  if (value === undefined) return COST_ROWS_MAX;
-  const limit = /^\d{1,9}$/.test(value) ? Number(value) : 0;
-  if (limit < 1 || limit > COST_ROWS_MAX) throw invalid('limit', value, 'it is out of range', `give a whole number from 1 to ${COST_ROWS_MAX}; more rows come with cursor`);
-  return limit;
 }
 
 export const encodeCostCursor = (key: Uint8Array): string => Buffer.from(key).toString('base64url');
@@ -78,13 +66,4 @@ function cursorOf(value: string | undefined): Uint8Array | null {
   const key = Buffer.from(value, 'base64url');
   if (key.byteLength === 0 || key.byteLength > CURSOR_BYTES_MAX || encodeCostCursor(key) !== value) throw invalid('cursor', value, 'it is no cursor', 'give next_cursor as it was in the answer');
   return key;
-}
-
-function issueFault(issue: z.core.$ZodIssue | undefined, raw: RawParameters): EngineError {
-  if (issue?.code === 'unrecognized_keys') {
-    const key = issue.keys[0] as string;
-    return invalid(key, raw[key], 'there is no such parameter', `use from, to, limit, cursor, format, or a filter: ${COST_FILTERS.join(', ')}`);
-  }
-  const key = String(issue?.path[0] ?? '');
-  return invalid(key, raw[key], issue?.message ?? 'it cannot be used', 'see /openapi.json');
 }
