@@ -7,7 +7,7 @@
 
 import { join } from 'node:path';
 import { openDaemonSinks, type DaemonSinks } from './daemon-sinks.ts';
-import { limitMemory, setHeadBytesMax } from '../ingress/index.ts';
+import { setHeadBytesMax } from '../ingress/index.ts';
 import { isPullOn } from '../ingress/pull/index.ts';
 import { CostStore } from '../sinks/live/index.ts';
 import { SPOOL_SCRATCH, type EventsSinkHealth } from '../sinks/lake/index.ts';
@@ -21,10 +21,11 @@ import { isLoopback } from './core/loopback.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
 import { CostsDesk } from './costs-desk.ts';
-import { MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { GeoWatch } from './geo-watch.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
+import { ingressSettings } from './ingress-settings.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import { SCOPE_KEY } from './letter-query.ts';
 import type { JournalRecovery } from './log/index.ts';
@@ -32,7 +33,7 @@ import { PullService } from './pull-service.ts';
 import { rulesOf } from './rules-of.ts';
 import { AdminAccess } from './runtime/admin-access.ts';
 import { openAdminServer, type AdminServer } from './runtime/admin-server.ts';
-import { freeBytes, openDataDirectory, totalBytes, type DataDirectory } from './runtime/data-directory.ts';
+import { freeBytes, openDataDirectory, type DataDirectory } from './runtime/data-directory.ts';
 import { noteIdentityMode, type IdentityMode } from './runtime/identity-mode.ts';
 import { IngressThreads } from './runtime/ingress-threads.ts';
 import { LetterWork } from './runtime/letter-work.ts';
@@ -41,7 +42,7 @@ import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
 import { PULL_STATE_FILE, writeSavepoint } from './runtime/savepoint.ts';
 import { resourcesFrom, secretsOf } from './rule-sources.ts';
 import { shownBytesOf, type ShownBytes } from './shown-bytes.ts';
-import { ingressThreadsOf, journalBytesMax, type Settings } from './settings.ts';
+import { ingressThreadsOf, type Settings } from './settings.ts';
 import type { Fault } from './threads/fault.ts';
 import { areThreadsRunning } from './threads/worker.ts';
 import { VERSION } from './version.ts';
@@ -382,24 +383,4 @@ export class Daemon {
 /** A thread that could not be ended may still write: the lock then goes with the process. */
 async function release(directory: DataDirectory, clean: boolean): Promise<void> {
   if (!areThreadsRunning()) await directory.release({ clean });
-}
-
-/** What is set holds for the daemon: each thread has its share, and of bytes in flight at least what the largest body needs. */
-function ingressSettings(settings: Settings, directory: DataDirectory, { threads, connections }: { readonly threads: number; readonly connections: number }): IngressSettings {
-  const { ingest } = settings;
-  return {
-    journalDirectories: directory.journals,
-    instance: directory.instance,
-    partitionCount: settings.partitions,
-    segmentBytes: directory.segmentBytes,
-    retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
-    journalBytesMax: Math.floor(journalBytesMax(settings, totalBytes(directory.path)) / directory.journals.length),
-    door: settings.door,
-    options: {
-      ...ingest,
-      connections_max: Math.ceil(connections / threads),
-      in_flight_bytes_max: Math.max(Math.floor(ingest.in_flight_bytes_max / threads), Math.min(ingest.in_flight_bytes_max, 2 * ingest.events_bytes_max)),
-    },
-    limits: limitMemory(),
-  };
 }
