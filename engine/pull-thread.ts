@@ -1,12 +1,13 @@
 /** Wiring of the Pull poller's thread: its state file, folder, token, identities, and the questions that it asks the main thread. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import fs, { existsSync, readFileSync } from 'node:fs';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { Poller, type BackfillRequest, type IdentityFacts, type KnownQuestion, type PullFigures, type PullOptions, type PullPorts } from '../ingress/pull/index.ts';
 import { systemClock } from './core/clock.ts';
-import { EngineError, messageOf } from './core/errors.ts';
+import { EngineError } from './core/errors.ts';
 import type { AppendedRecords } from './core/own-records.ts';
 import { RecordSource } from './core/record.ts';
+import { readSettingFile } from './core/setting-file.ts';
 import { freeBytes, writeFileAtomically } from './runtime/data-directory.ts';
 import { PendingAnswers } from './runtime/pending-answers.ts';
 import { giveWay, Niceness } from './threads/niceness.ts';
@@ -24,6 +25,7 @@ export interface PullStart {
 
 const FIGURES_INTERVAL_MS = 500;
 const TOKEN_BYTES_MAX = 4_000;
+const TOKEN_FILE_BYTES_MAX = 64 * 1024;
 const ID_BYTES = 16;
 
 giveWay(Niceness.pool);
@@ -141,12 +143,7 @@ function identify(record: Uint8Array, out: Uint8Array, at: number): boolean {
 function token(): string {
   const { token: given, token_file: file } = start.options;
   if (given !== '') return given;
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new EngineError('CONFIG_INVALID', `pull.token_file: ${file} cannot be read (${messageOf(error)})`, { fix: 'check its path and permissions' });
-  }
+  const text = readSettingFile(fs, { setting: 'pull.token_file', file, bytesMax: TOKEN_FILE_BYTES_MAX }).toString('utf8').trim();
   // Never shown: not even what is wrong with it.
   if (text === '' || text.length > TOKEN_BYTES_MAX || /[^\x21-\x7e]/.test(text)) throw new EngineError('CONFIG_INVALID', `pull.token_file: ${file} must hold the token alone, in printable ASCII`);
   return text;

@@ -1,9 +1,10 @@
 /** Where a thread finds what journaled rules name: copies of GeoIP files in the data directory, and the secrets of the configuration. */
 
-import { readFileSync } from 'node:fs';
-import { EngineError, messageOf } from './core/errors.ts';
+import fs from 'node:fs';
+import { EngineError } from './core/errors.ts';
 import type { PlaceLookup, RuleResources } from './core/rule-resources.ts';
 import { secretId } from './core/secret-id.ts';
+import { readSettingFile } from './core/setting-file.ts';
 import { openGeoCopy } from './runtime/geo-files.ts';
 import type { Settings } from './settings.ts';
 
@@ -48,13 +49,7 @@ export function secretsOf({ privacy }: Pick<Settings, 'privacy'>): readonly stri
   const { secrets, secret_file: file } = privacy;
   if (file === '') return checked(secrets, 'privacy.secrets');
   if (secrets.length > 0) throw new EngineError('CONFIG_INVALID', 'privacy.secret_file: privacy.secrets is set too: leave one of them empty');
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new EngineError('CONFIG_INVALID', `privacy.secret_file: ${file} cannot be read (${messageOf(error)}): check its path and permissions`, { where: { path: file } });
-  }
-  if (text.length > SECRET_FILE_BYTES_MAX) throw new EngineError('CONFIG_INVALID', `privacy.secret_file: ${file} is larger than ${SECRET_FILE_BYTES_MAX} bytes: write one secret to a line`, { where: { path: file } });
+  const text = readSettingFile(fs, { setting: 'privacy.secret_file', file, bytesMax: SECRET_FILE_BYTES_MAX }).toString('utf8');
   return checked(text.split('\n').map((line) => line.trim()).filter((line) => line !== ''), 'privacy.secret_file');
 }
 

@@ -5,10 +5,11 @@
  * else changed between the first reading and the last would be lost, so the command stops where the two differ.
  */
 
-import { readFileSync } from 'node:fs';
+import fs from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { configDifference, ENDPOINTS_MAX, isSameConfig, mergedConfig, missingOf, neededFields, shownUrl, type PushConfig, type WantedEndpoint } from '../../actors/appsflyer/push-config.ts';
-import { EngineError, messageOf } from '../core/errors.ts';
+import { EngineError } from '../core/errors.ts';
+import { readSettingFile } from '../core/setting-file.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { PushConfigApi } from './push-config-api.ts';
 
@@ -128,15 +129,7 @@ function senderTokenOf({ senderTokenFile, senderTokenName }: ConnectOptions): st
 }
 
 /** Without the line break at its end. */
-function secretIn(file: string, option: string): string {
-  try {
-    const bytes = readFileSync(file);
-    if (bytes.byteLength > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`);
-    return bytes.toString('utf8').replace(/[\r\n]+$/, '');
-  } catch (error) {
-    throw new EngineError('CONFIG_INVALID', `${option} ${file} cannot be read: ${messageOf(error)}`);
-  }
-}
+const secretIn = (file: string, option: string): string => readSettingFile(fs, { setting: option, file, bytesMax: FILE_BYTES_MAX }).toString('utf8').replace(/[\r\n]+$/, '');
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);

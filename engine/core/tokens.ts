@@ -11,6 +11,8 @@ import { EngineError } from './errors.ts';
 /** AppsFlyer's own limit of a token. Longer credentials are refused unread. */
 export const TOKEN_CHARACTERS_MAX = 2_000;
 export const TOKENS_MAX = 1_000;
+/** Of a file with one token a line: what {@link TOKENS_MAX} take, remarks included. */
+export const TOKENS_FILE_BYTES_MAX = 4 * 1024 * 1024;
 /** Short ones can be guessed at the rate of the door. Chosen: 16 letters and digits are 95 bits. */
 export const TOKEN_CHARACTERS_MIN = 16;
 

@@ -5,9 +5,10 @@
  * Without any token set there is no judge, and whoever reaches the port may do all: then it listens on loopback alone, unless that is allowed in so many words.
  */
 
-import { readFileSync } from 'node:fs';
-import { EngineError, messageOf } from '../core/errors.ts';
-import { parseTokens, TokenSet, type NamedToken } from '../core/tokens.ts';
+import fs from 'node:fs';
+import { EngineError } from '../core/errors.ts';
+import { readSettingFile } from '../core/setting-file.ts';
+import { parseTokens, TOKENS_FILE_BYTES_MAX, TokenSet, type NamedToken } from '../core/tokens.ts';
 
 export interface AdminTokens {
   readonly read_tokens: readonly string[];
@@ -55,12 +56,5 @@ function passwordOf(authorization: string): string {
   return pair.slice(pair.indexOf(':') + 1);
 }
 
-function tokensOf(file: string, setting: string): readonly NamedToken[] {
-  if (file === '') return [];
-  try {
-    return parseTokens(readFileSync(file, 'utf8').split('\n'), file);
-  } catch (error) {
-    if (error instanceof EngineError) throw error;
-    throw new EngineError('CONFIG_INVALID', `${setting}: ${file} cannot be read: ${messageOf(error)}`, { cause: error, fix: 'check its path and permissions' });
-  }
-}
+const tokensOf = (file: string, setting: string): readonly NamedToken[] =>
+  file === '' ? [] : parseTokens(readSettingFile(fs, { setting, file, bytesMax: TOKENS_FILE_BYTES_MAX }).toString('utf8').split('\n'), file);

@@ -1,11 +1,14 @@
 /** The directory of senders, where one is set: its library is loaded then and not before. */
 
-import { readFileSync } from 'node:fs';
+import fs from 'node:fs';
 import type { Clock } from '../../engine/core/clock.ts';
-import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { readSettingFile } from '../../engine/core/setting-file.ts';
 import type { IngressLog } from '../log.ts';
 import { Directory } from './directory.ts';
 import type { LdapOptions } from './options.ts';
+
+/** Chosen: more than all the authorities that a system trusts. */
+const AUTHORITIES_BYTES_MAX = 1024 * 1024;
 
 /** Null where none is set. Raises CONFIG_INVALID. */
 export async function openDirectory(options: LdapOptions, clock: Clock, log: IngressLog): Promise<Directory | null> {
@@ -16,11 +19,5 @@ export async function openDirectory(options: LdapOptions, clock: Clock, log: Ing
 }
 
 /** Null for those of the system. Raises CONFIG_INVALID. */
-export function readAuthorities({ ca_file: file }: LdapOptions): Buffer | null {
-  if (file === '') return null;
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new EngineError('CONFIG_INVALID', `ingest.auth.ldap.ca_file: ${file} cannot be read: ${messageOf(error)}`, { cause: error, fix: 'check its path and permissions' });
-  }
-}
+export const readAuthorities = ({ ca_file: file }: LdapOptions): Buffer | null =>
+  file === '' ? null : readSettingFile(fs, { setting: 'ingest.auth.ldap.ca_file', file, bytesMax: AUTHORITIES_BYTES_MAX });

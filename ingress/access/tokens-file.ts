@@ -4,14 +4,14 @@
  * A file that cannot be read, or has a line that is no token, changes nothing: the tokens before it go on counting, and the log says why.
  */
 
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import fs, { unwatchFile, watchFile } from 'node:fs';
 import type { Clock } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { parseTokens, TokenSet, type NamedToken } from '../../engine/core/tokens.ts';
+import { readSettingFile } from '../../engine/core/setting-file.ts';
+import { parseTokens, TOKENS_FILE_BYTES_MAX, TokenSet, type NamedToken } from '../../engine/core/tokens.ts';
 import type { IngressLog } from '../log.ts';
 import type { AccessOptions } from './options.ts';
 
-const FILE_BYTES_MAX = 4 * 1024 * 1024;
 const LOOK_INTERVAL_MS = 2_000;
 
 /** Null where no token is asked for. Raises CONFIG_INVALID; never says a token. */
@@ -22,14 +22,7 @@ export function readTokens({ tokens, tokens_file: file }: AccessOptions['auth'])
   return read;
 }
 
-function linesOf(file: string): string[] {
-  try {
-    if (statSync(file).size > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`);
-    return readFileSync(file, 'utf8').split('\n');
-  } catch (error) {
-    throw new EngineError('CONFIG_INVALID', `ingest.auth.tokens_file: ${file} cannot be read: ${messageOf(error)}`, { cause: error, fix: 'check its path and permissions' });
-  }
-}
+const linesOf = (file: string): string[] => readSettingFile(fs, { setting: 'ingest.auth.tokens_file', file, bytesMax: TOKENS_FILE_BYTES_MAX }).toString('utf8').split('\n');
 
 export interface WatchedTokens {
   readonly set: TokenSet;

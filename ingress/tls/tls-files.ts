@@ -6,9 +6,10 @@
  */
 
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import fs, { unwatchFile, watchFile } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { readSettingFile } from '../../engine/core/setting-file.ts';
 import type { IngressLog } from '../log.ts';
 import type { TlsOptions } from './options.ts';
 
@@ -43,14 +44,7 @@ export function readTls(options: TlsOptions): TlsMaterial | null {
   }
 }
 
-function read(setting: string, file: string): Buffer {
-  try {
-    if (statSync(file).size > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`);
-    return readFileSync(file);
-  } catch (error) {
-    throw new EngineError('CONFIG_INVALID', `ingest.tls.${setting}: ${file} cannot be read: ${messageOf(error)}`, { cause: error, fix: 'check its path and permissions' });
-  }
-}
+const read = (name: string, file: string): Buffer => readSettingFile(fs, { setting: `ingest.tls.${name}`, file, bytesMax: FILE_BYTES_MAX });
 
 /** Looks at the files and hands over what is new in them. */
 export class WatchedTls {
