@@ -1,6 +1,6 @@
 /** What an ingress thread is started with, out of the settings of the daemon and the number of threads that share them. */
 
-import { limitMemory } from '../ingress/index.ts';
+import { costsBytesMax, limitMemory } from '../ingress/index.ts';
 import { MS_PER_HOUR } from './core/types.ts';
 import type { IngressSettings } from './ingress-thread.ts';
 import { totalBytes, type DataDirectory } from './runtime/data-directory.ts';
@@ -20,7 +20,7 @@ export function ingressSettings(settings: Settings, directory: DataDirectory, { 
     options: {
       ...ingest,
       connections_max: Math.ceil(connections / threads),
-      in_flight_bytes_max: Math.max(Math.floor(ingest.in_flight_bytes_max / threads), Math.min(ingest.in_flight_bytes_max, 2 * ingest.events_bytes_max)),
+      in_flight_bytes_max: Math.max(Math.floor(ingest.in_flight_bytes_max / threads), Math.min(ingest.in_flight_bytes_max, 2 * Math.max(ingest.events_bytes_max, costsBytesMax(ingest)))),
     },
     limits: limitMemory(),
   };

@@ -29,7 +29,7 @@ export { readTokens } from './access/tokens-file.ts';
 export { limitMemory, type LimitMemory } from './access/gate.ts';
 export type { PortUse } from './http/intake.ts';
 export type { IngressLog } from './log.ts';
-export { ingressOptionsSchema, type DoorChoice, type IngressOptions } from './options.ts';
+export { costsBytesMax, ingressOptionsSchema, type DoorChoice, type IngressOptions } from './options.ts';
 export type { IngressStats } from './stats.ts';
 
 /** Silence after which the journal gets a tick (DESIGN, "Time is data"). */

@@ -11,6 +11,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { CostReportError, COST_CODES, isCostColumn, isCurrency, judgeCostRecords, readCosts, type CostReport, type ReadCostsOptions } from '../../actors/costs/index.ts';
 import { readParquetRecords } from '../../sinks/lake/index.ts';
 import { datesKept, type CostRow } from '../core/costs.ts';
+import { costsBytesMax } from '../../ingress/index.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { startProgress } from './progress.ts';
@@ -61,7 +62,7 @@ export async function loadCosts(file: string, options: LoadCostsOptions): Promis
   const dates = new Set(report.rows.map(({ date }) => date)).size;
   process.stderr.write(`${report.received} lines are ${report.rows.length} rows of ${dates} dates\n`);
   if (options.dryRun) return exitCodes.ok;
-  const requests = requestsOf(report.rows, { rowsMax: settings.ingest.costs_rows_max, bytesMax: settings.ingest.costs_bytes_max, byDay: replace === 'day' });
+  const requests = requestsOf(report.rows, { rowsMax: settings.ingest.costs_rows_max, bytesMax: costsBytesMax(settings.ingest), byDay: replace === 'day' });
   const sums = await sendAll(`${ingestUrl(settings, options.url)}/v1/costs?replace=${replace}`, requests, report.rows.length);
   process.stdout.write(`${report.rows.length} rows: ${sums.inserted} new, ${sums.changed} changed, ${sums.unchanged} as they were; ${sums.removed} others removed\n`);
   return exitCodes.ok;

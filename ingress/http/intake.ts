@@ -6,7 +6,7 @@ import type { Gate } from '../access/gate.ts';
 import type { Admission } from '../admission.ts';
 import type { Batcher } from '../batcher.ts';
 import type { CostsPort } from '../costs.ts';
-import type { IngressOptions } from '../options.ts';
+import { costsBytesMax, type IngressOptions } from '../options.ts';
 import type { IngressCounters } from '../stats.ts';
 import type { TlsMaterial } from '../tls/tls-files.ts';
 import type { BodyBuffers } from './body-buffers.ts';
@@ -46,7 +46,8 @@ export interface Intake {
 
 /** The limits of each route's body, and the answers to what is above them. */
 export function bodyLimits(options: IngressOptions): Pick<Intake, 'bodyBytesMax' | 'tooLarge'> {
-  const { record_bytes_max: push, events_bytes_max: events, costs_bytes_max: costs } = options;
+  const { record_bytes_max: push, events_bytes_max: events } = options;
+  const costs = costsBytesMax(options);
   return {
     bodyBytesMax: { push, push_get: 0, s2s: push, events, costs, other: 0 },
     tooLarge: { push: bodyTooLarge(push), push_get: bodyTooLarge(0), s2s: bodyTooLarge(push), events: bodyTooLarge(events), costs: bodyTooLarge(costs), other: bodyTooLarge(0) },

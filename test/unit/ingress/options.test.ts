@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EVENT_BYTES_MAX } from '../../../actors/appsflyer/decode.ts';
-import { ingressOptionsSchema } from '../../../ingress/options.ts';
+import { costsBytesMax, ingressOptionsSchema } from '../../../ingress/options.ts';
 
 describe('ingest settings', () => {
   it('have a default each, and take numbers as words from the environment', () => {
@@ -19,5 +19,12 @@ describe('ingest settings', () => {
     expect(problem({ port: 65_536 })).toEqual(['port']);
     expect(problem({ record_bytes_max: 2_048, events_bytes_max: 1_024 })).toEqual(['record_bytes_max']);
     expect(problem({ in_flight_bytes_max: 16 * 1024 ** 2 })).toEqual(['events_bytes_max']);
+  });
+
+  it('let a small budget stand that knows nothing of costs, whose default gives way to it; what was set is refused', () => {
+    const small = { record_bytes_max: 65_536, events_bytes_max: 524_288, in_flight_bytes_max: 1_048_576 };
+    expect(costsBytesMax(ingressOptionsSchema.parse(small))).toBe(524_288);
+    expect(costsBytesMax(ingressOptionsSchema.parse({}))).toBe(4 * 1024 ** 2);
+    expect(ingressOptionsSchema.safeParse({ ...small, costs_bytes_max: 600_000 }).error?.issues[0]?.path).toEqual(['costs_bytes_max']);
   });
 });
