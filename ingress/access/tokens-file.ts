@@ -4,15 +4,15 @@
  * A file that cannot be read, or has a line that is no token, changes nothing: the tokens before it go on counting, and the log says why.
  */
 
-import fs, { unwatchFile, watchFile } from 'node:fs';
+import fs from 'node:fs';
 import type { Clock } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { readSettingFile } from '../../engine/core/setting-file.ts';
 import { parseTokens, TOKENS_FILE_BYTES_MAX, TokenSet, type NamedToken } from '../../engine/core/tokens.ts';
+import { FileWatch, looksOfFiles } from '../file-watch.ts';
 import type { IngressLog } from '../log.ts';
 import type { AccessOptions } from './options.ts';
 
-const LOOK_INTERVAL_MS = 2_000;
 
 /** Null where no token is asked for. Raises CONFIG_INVALID; never says a token. */
 export function readTokens({ tokens, tokens_file: file }: AccessOptions['auth']): readonly NamedToken[] | null {
@@ -33,25 +33,26 @@ export interface WatchedTokens {
 
 /** Null where no token is asked for. Raises CONFIG_INVALID where the file is bad at the start. */
 export function watchTokens(auth: AccessOptions['auth'], clock: Clock, log: IngressLog): WatchedTokens | null {
+  const files = auth.tokens_file === '' ? [] : [auth.tokens_file];
+  const seen = looksOfFiles(files);
   const first = readTokens(auth);
   if (first === null) return null;
   const set = new TokenSet(first, auth.grace_seconds * 1_000);
-  const file = auth.tokens_file;
   const readAgain = (): void => {
     try {
       const tokens = readTokens(auth) as readonly NamedToken[];
       set.replace(tokens, clock.nowMs());
-      log.info({ file, tokens: tokens.map(({ name }) => name).slice(0, 50) }, 'the tokens have changed');
+      log.info({ file: auth.tokens_file, tokens: tokens.map(({ name }) => name).slice(0, 50) }, 'the tokens have changed');
     } catch (error) {
-      log.error({ file, error: messageOf(error) }, 'the tokens could not be read again: those before go on counting');
+      log.error({ file: auth.tokens_file, error: messageOf(error) }, 'the tokens could not be read again: those before go on counting');
     }
   };
-  if (file !== '') watchFile(file, { interval: LOOK_INTERVAL_MS, persistent: false }, readAgain);
+  const watch = files.length === 0 ? null : new FileWatch(files, seen, readAgain);
   return {
     set,
     readAgain,
     stop: () => {
-      if (file !== '') unwatchFile(file, readAgain);
+      watch?.stop();
     },
   };
 }

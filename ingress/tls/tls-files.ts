@@ -6,15 +6,15 @@
  */
 
 import { X509Certificate } from 'node:crypto';
-import fs, { unwatchFile, watchFile } from 'node:fs';
+import fs from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { readSettingFile } from '../../engine/core/setting-file.ts';
+import { FileWatch, looksOfFiles } from '../file-watch.ts';
 import type { IngressLog } from '../log.ts';
 import type { TlsOptions } from './options.ts';
 
 const FILE_BYTES_MAX = 1024 * 1024;
-const LOOK_INTERVAL_MS = 2_000;
 export const TLS_VERSION_MIN = 'TLSv1.2';
 
 /** What fits together. */
@@ -27,18 +27,21 @@ export interface TlsMaterial {
   readonly clientAuthorities: Buffer | null;
   /** Epoch ms. */
   readonly expiresAtMs: number;
+  /** Of the files, before they were read. */
+  readonly seen: string;
 }
 
 /** Null where the door speaks no TLS. Raises CONFIG_INVALID with the setting, the file and what to mend. */
 export function readTls(options: TlsOptions): TlsMaterial | null {
   const { cert_file: certFile, key_file: keyFile, client_ca_file: authoritiesFile } = options;
   if (certFile === '') return null;
+  const seen = looksOfFiles(filesOf(options));
   const cert = read('cert_file', certFile);
   const key = read('key_file', keyFile);
   const clientAuthorities = authoritiesFile === '' ? null : read('client_ca_file', authoritiesFile);
   try {
     createSecureContext({ cert, key, ...(clientAuthorities !== null && { ca: clientAuthorities }) });
-    return { certFile, keyFile, cert, key, clientAuthorities, expiresAtMs: Date.parse(new X509Certificate(cert).validTo) };
+    return { certFile, keyFile, cert, key, clientAuthorities, expiresAtMs: Date.parse(new X509Certificate(cert).validTo), seen };
   } catch (error) {
     throw new EngineError('CONFIG_INVALID', `ingest.tls: ${certFile} and ${keyFile} do not make a certificate to serve: ${messageOf(error)}`, { cause: error, fix: 'give PEM files, the certificate with its chain first, and the key that belongs to it, without a passphrase' });
   }
@@ -46,16 +49,15 @@ export function readTls(options: TlsOptions): TlsMaterial | null {
 
 const read = (name: string, file: string): Buffer => readSettingFile(fs, { setting: `ingest.tls.${name}`, file, bytesMax: FILE_BYTES_MAX });
 
+const filesOf = (options: TlsOptions): readonly string[] => [options.cert_file, options.key_file, options.client_ca_file].filter((file) => file !== '');
+
 /** Looks at the files and hands over what is new in them. */
 export class WatchedTls {
   readonly #options: TlsOptions;
   readonly #log: IngressLog;
   readonly #renew: (material: TlsMaterial) => void;
-  readonly #files: readonly string[];
   #material: TlsMaterial;
-  readonly #look = (): void => {
-    this.readAgain();
-  };
+  readonly #watch: FileWatch;
 
   /** `material`: what {@link readTls} gave. `renew` may raise: then the old one stays. */
   constructor(options: TlsOptions, material: TlsMaterial, log: IngressLog, renew: (material: TlsMaterial) => void) {
@@ -63,8 +65,9 @@ export class WatchedTls {
     this.#material = material;
     this.#log = log;
     this.#renew = renew;
-    this.#files = [options.cert_file, options.key_file, options.client_ca_file].filter((file) => file !== '');
-    for (const file of this.#files) watchFile(file, { interval: LOOK_INTERVAL_MS, persistent: false }, this.#look);
+    this.#watch = new FileWatch(filesOf(options), material.seen, () => {
+      this.readAgain();
+    });
   }
 
   get expiresAtMs(): number {
@@ -84,7 +87,7 @@ export class WatchedTls {
   }
 
   stop(): void {
-    for (const file of this.#files) unwatchFile(file, this.#look);
+    this.#watch.stop();
   }
 }
 

@@ -4,8 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../engine/core/clock.ts';
+import { watchTokens } from '../../../ingress/access/tokens-file.ts';
 import { ingressOptionsSchema, type IngressOptions } from '../../../ingress/index.ts';
-import { DOORS, EVENTS, PUSH, ask, client, closeAll, message, open, pause, untilQuiet, type Rig } from './harness.ts';
+import { silentLog } from '../../../ingress/log.ts';
+import { DOORS, EVENTS, PUSH, ask, client, closeAll, message, open, pause, until, untilQuiet, type Rig } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-access-'));
 afterEach(closeAll);
@@ -75,6 +78,19 @@ describe.each(DOORS)('on the %s door', (door) => {
       expect(await statusOf(next)).toBe(200);
     }, 30_000);
   });
+
+  it('notices a token file that changes at the very moment of the start', async () => {
+    const file = join(directory, 'at-once');
+    const next = 'another-token-0123456789';
+    writeFileSync(file, `old=${TOKEN}\n`);
+    const watched = watchTokens({ ...ingressOptionsSchema.parse({}).auth, tokens_file: file }, systemClock, silentLog);
+    writeFileSync(file, `new=${next}\n`);
+    try {
+      await until(() => watched?.set.nameOf(next, systemClock.nowMs()) === 'new', 'the new token to count', 8_000);
+    } finally {
+      watched?.stop();
+    }
+  }, 15_000);
 
   it('does not open with a token file that holds nothing or cannot be read', async () => {
     const empty = join(directory, 'empty');
