@@ -7,6 +7,7 @@ import { EngineError } from '../../../engine/core/errors.ts';
 import { slotName, type SlotId, type SlotShare } from '../../../engine/core/lake-slot.ts';
 import { MS_PER_MINUTE } from '../../../engine/core/types.ts';
 import type { SlotFiles } from '../../../sinks/lake/encode-slot.ts';
+import { isTemporary } from '../../../sinks/lake/durable-file.ts';
 import { EventsSink, type EncodeSlotJob, type EventsSinkOptions } from '../../../sinks/lake/events-sink.ts';
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
 import { parseSlotName, Spool, spoolFileName, stagingDirectory } from '../../../sinks/lake/spool.ts';
@@ -48,7 +49,8 @@ describe('slots on their way into events/', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  const lake = (): string[] => (existsSync(join(root, 'lake/events')) ? readdirSync(join(root, 'lake/events/event_date=2026-11-22')).sort() : []);
+  /** Whole files: one that is being written has a name of its own until it is there. */
+  const lake = (): string[] => (existsSync(join(root, 'lake/events')) ? readdirSync(join(root, 'lake/events/event_date=2026-11-22')).filter((name) => !isTemporary(name)).sort() : []);
   const ready = (): string[] => readdirSync(join(root, 'spool/ready')).sort();
   const fileOf = (index: number): string => `${slotName(slotAt(index))}-part0000.parquet`;
 
