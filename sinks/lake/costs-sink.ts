@@ -12,12 +12,12 @@ import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { SinkHealth } from '../../engine/core/feed.ts';
 import type { TableData } from './column-builder.ts';
 import { costsTable } from './costs-table.ts';
+import { LakeMarker, markerText, parseMarker } from './lake-marker.ts';
 import { inLanes } from './lanes.ts';
 import { RetryLoop, type RetryWorld } from './retry-loop.ts';
 import type { LakeTarget } from './target.ts';
 
 export const COSTS_SINK_NAME = 'lake-costs';
-const MARKER_BYTES_MAX = 4_096;
 const CHECK_INTERVAL_MS = 60_000;
 const DATES_AT_ONCE = 2;
 /** Dates written before the marker is moved on: what a failure repeats. */
@@ -48,8 +48,7 @@ export class CostsSink {
   readonly #loop: RetryLoop;
   /** Changes up to here are in the lake; null while its marker has not been read. */
   #settled: number | null = null;
-  /** The marker's text as it was last read or written; null for none. */
-  #marker: string | null = null;
+  readonly #marker: LakeMarker;
   #checkedAtMs = -Infinity;
   #wroteAtMs = -Infinity;
   #changedAtMs: number | null = null;
@@ -60,6 +59,7 @@ export class CostsSink {
 
   constructor(options: CostsSinkOptions) {
     this.#options = options;
+    this.#marker = new LakeMarker(options.target, markerName(options.instance));
     this.#loop = new RetryLoop({
       step: () => this.#step(),
       world: options.world,
@@ -150,28 +150,24 @@ export class CostsSink {
 
   /** What the lake itself says of how far it has been fed. */
   async #check(): Promise<void> {
-    const { feed, generation, instance } = this.#options;
-    const bytes = await this.#options.target.get(markerName(instance), MARKER_BYTES_MAX);
-    const text = bytes === null ? null : Buffer.from(bytes).toString('utf8');
-    if (this.#settled === null || text !== this.#marker) {
+    const { feed, generation } = this.#options;
+    const text = await this.#marker.read();
+    if (this.#settled === null || text !== this.#marker.text) {
       const told = text === null ? null : parseMarker(text);
       const isOurs = told !== null && told.generation === generation && told.settled <= feed.latest;
       if (this.#settled !== null && (!isOurs || told.settled < this.#settled)) this.#options.warn('the costs in the lake are not as they were left: they are written again', { url: this.#options.target.url });
       this.#settled = isOurs ? told.settled : 0;
     }
-    this.#marker = text;
+    this.#marker.text = text;
     this.#checkedAtMs = this.#options.world.monotonicMs();
   }
 
   /** Raises SINK_REFUSED when the marker is not the one that was left: the next step reads what the lake has. */
   async #mark(settled: number): Promise<void> {
-    const { target, instance, generation } = this.#options;
-    const text = `${JSON.stringify({ version: 1, instance, generation, settled })}\n`;
-    const expected = this.#marker === null ? null : Buffer.from(this.#marker);
-    if (!(await target.replace(markerName(instance), Buffer.from(text), { expected, bytesMax: MARKER_BYTES_MAX }))) {
-      throw new EngineError('SINK_REFUSED', 'the marker of costs in the lake is not the one that was left there', { where: { sink: this.name, key: markerName(instance) }, fix: 'nothing: costs are written again' });
+    const { instance, generation } = this.#options;
+    if (!(await this.#marker.replace(markerText({ instance, generation, settled })))) {
+      throw new EngineError('SINK_REFUSED', 'the marker of costs in the lake is not the one that was left there', { where: { sink: this.name, key: this.#marker.name }, fix: 'nothing: costs are written again' });
     }
-    this.#marker = text;
     this.#settled = settled;
   }
 
@@ -184,13 +180,3 @@ export class CostsSink {
 }
 
 const markerName = (instance: string): string => `millrace/costs-${instance}.json`;
-
-/** Null for what is no marker of ours: then all is written again. */
-function parseMarker(text: string): { readonly generation: number; readonly settled: number } | null {
-  try {
-    const { generation, settled } = JSON.parse(text) as { generation?: unknown; settled?: unknown };
-    return Number.isSafeInteger(generation) && Number.isSafeInteger(settled) ? { generation: generation as number, settled: settled as number } : null;
-  } catch {
-    return null;
-  }
-}

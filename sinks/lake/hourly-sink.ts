@@ -11,12 +11,12 @@ import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { ChangedCells, ResultFeed, Sink, SinkMarker } from '../../engine/core/feed.ts';
 import type { TableData } from './column-builder.ts';
 import { hourlyTable } from './hourly-table.ts';
+import { LakeMarker, markerText, parseMarker } from './lake-marker.ts';
 import { inLanes } from './lanes.ts';
 import { isOlder, type LakeTarget, type ObjectVersion } from './target.ts';
 import { WrittenHours } from './written-hours.ts';
 
 export const HOURLY_SINK_NAME = 'lake-hourly';
-const MARKER_BYTES_MAX = 4_096;
 const MARKER_PREFIX = 'millrace/marker-';
 const MARKERS_LISTED_MAX = 16;
 const HOURS_AT_ONCE = 3;
@@ -52,14 +52,14 @@ export class HourlySink implements Sink {
   #writtenGeneration = -1;
   /** Hours with too many cells: none ever gets fewer, and reading them is what costs. */
   readonly #refused = new Set<number>();
-  /** The marker's text as it was last read or written; null for none. */
-  #marker: string | null = null;
+  readonly #marker: LakeMarker;
   /** The text last sent as the marker: it may be there although the sending failed. */
   #markerSent: string | null = null;
   #warnedOfOthers = false;
 
   constructor(options: HourlySinkOptions) {
     this.#options = options;
+    this.#marker = new LakeMarker(options.target, markerName(options.instance));
     this.intervalMs = options.intervalMs;
   }
 
@@ -93,25 +93,21 @@ export class HourlySink implements Sink {
 
   /** Raises SINK_REFUSED when the marker is not the one that was left: the lake was emptied or replaced, and a new marker would hide it. */
   async mark(marker: SinkMarker): Promise<void> {
-    const { target } = this.#options;
-    const { instance, generation, settled } = marker;
-    const name = markerName(instance);
-    const text = `${JSON.stringify({ version: 1, instance, generation, settled })}\n`;
+    const text = markerText(marker);
     this.#markerSent = text;
-    const expected = this.#marker === null ? null : Buffer.from(this.#marker);
-    if (!(await target.replace(name, Buffer.from(text), { expected, bytesMax: MARKER_BYTES_MAX }))) {
-      throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: name }, fix: 'nothing: the lake is fed again' });
+    if (!(await this.#marker.replace(text))) {
+      throw new EngineError('SINK_REFUSED', 'the marker in the lake is not the one that was left there', { where: { sink: this.name, key: this.#marker.name }, fix: 'nothing: the lake is fed again' });
     }
-    this.#marker = text;
     this.#written.marked();
   }
 
   async check(): Promise<SinkMarker | null> {
-    const left = this.#marker;
-    this.#marker = await this.#readMarker();
-    const marker = this.#marker === null ? null : parseMarker(this.#marker);
+    const left = this.#marker.text;
+    const text = await this.#marker.read();
+    this.#marker.text = text;
+    const marker = text === null ? null : parseMarker(text);
     // Another marker than was left there, older or newer: the lake is in another state, and hours written since may be gone.
-    if (marker === null || (this.#marker !== left && this.#marker !== this.#markerSent)) {
+    if (marker === null || (text !== left && text !== this.#markerSent)) {
       this.#written = new WrittenHours();
       this.#markerSent = null;
     } else this.#written.doubt();
@@ -120,11 +116,6 @@ export class HourlySink implements Sink {
 
   /** The target belongs to the wiring: the events share it. */
   async close(): Promise<void> {}
-
-  async #readMarker(): Promise<string | null> {
-    const bytes = await this.#options.target.get(markerName(this.#options.instance), MARKER_BYTES_MAX);
-    return bytes === null ? null : Buffer.from(bytes).toString('utf8');
-  }
 
   /** Returns one of the hours that were refused, null for none. */
   async #writeHours(changed: ChangedCells, feed: ResultFeed, written: WrittenHours): Promise<number | null> {
@@ -189,8 +180,7 @@ export class HourlySink implements Sink {
   /** Two daemons in one lake overwrite each other's hours: most likely a mistake. */
   async #warnOfOthers(): Promise<void> {
     if (this.#warnedOfOthers) return;
-    const own = markerName(this.#options.instance);
-    const others = (await this.#options.target.list(MARKER_PREFIX, MARKERS_LISTED_MAX)).filter((name) => name !== own);
+    const others = (await this.#options.target.list(MARKER_PREFIX, MARKERS_LISTED_MAX)).filter((name) => name !== this.#marker.name);
     if (others.length === 0) return;
     this.#warnedOfOthers = true;
     this.#options.warn('the lake was fed by another instance too: give each daemon a lake of its own, or remove the old marker', { url: this.#options.target.url, marker: others[0] as string });
@@ -198,14 +188,3 @@ export class HourlySink implements Sink {
 }
 
 const markerName = (instance: string): string => `${MARKER_PREFIX}${instance}.json`;
-
-/** Null for what is no marker of ours: then the lake is fed again. */
-function parseMarker(text: string): SinkMarker | null {
-  try {
-    const { instance, generation, settled } = JSON.parse(text) as Partial<SinkMarker>;
-    const whole = Number.isSafeInteger(generation) && Number.isSafeInteger(settled);
-    return typeof instance === 'string' && whole ? { instance, generation: generation as number, settled: settled as number } : null;
-  } catch {
-    return null;
-  }
-}

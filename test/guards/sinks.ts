@@ -79,9 +79,9 @@ export const SINKS: readonly Guard[] = [
   {
     section: 'results',
     rule: 'a lake that is emptied is noticed by the next mark',
-    file: 'sinks/lake/hourly-sink.ts',
-    find: 'if (!(await target.replace(name, Buffer.from(text), { expected, bytesMax: MARKER_BYTES_MAX }))) {',
-    replace: 'await target.put(name, Buffer.from(text)); if (this.#marker === \'\') {',
+    file: 'sinks/lake/lake-marker.ts',
+    find: 'if (!(await this.#target.replace(this.name, Buffer.from(text), { expected, bytesMax: MARKER_BYTES_MAX }))) return false;',
+    replace: 'await this.#target.put(this.name, Buffer.from(text)); if (expected?.length === 0) return false;',
     test: { file: 'integration/lake/hourly-sink.test.ts', name: 'a lake that was emptied between two writes is noticed when it is next marked, and its quiet hours are written again' },
   },
   {
