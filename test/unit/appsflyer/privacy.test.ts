@@ -5,7 +5,7 @@ import { appsflyerPipeline as pipeline } from '../../../actors/appsflyer/pipelin
 import { truncateAddress } from '../../../actors/appsflyer/privacy/address.ts';
 import { KeyedHash } from '../../../actors/appsflyer/privacy/keyed-hash.ts';
 import { parsePolicy } from '../../../actors/appsflyer/privacy/policy.ts';
-import { rewriteJson } from '../../../actors/appsflyer/privacy/rewrite-json.ts';
+import { isJson, mentions, rewriteJson } from '../../../actors/appsflyer/privacy/rewrite-json.ts';
 import { RecordSource } from '../../../engine/core/record.ts';
 import type { RuleResources } from '../../../engine/core/rule-resources.ts';
 import { MS_PER_DAY } from '../../../engine/core/types.ts';
@@ -143,17 +143,26 @@ describe('rewriting JSON', () => {
   const json = fc.letrec((tie) => ({
     value: fc.oneof({ depthSize: 'small' }, fc.jsonValue({ maxDepth: 1 }), fc.dictionary(fc.oneof(fc.constant(KEY), fc.string()), tie('value')), fc.array(tie('value')), fc.string()),
   })).value;
-  const dropped = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(dropped);
+  const drop = { actions: new Map([[KEY, 'drop']]), replace: () => 'null' };
+  const dropNothing = { actions: new Map([['no such key', 'drop']]), replace: () => 'null' };
+  /** Of a string: JSON is rewritten inside; what begins like it, is none, and may hold a key, if only behind an escape, is hidden whole. */
+  const shown = (text: string, options: typeof drop): unknown => {
+    if (!/^\s*["[{]/.test(text)) return text;
+    if (isJson(text)) return rewriteJson(text, options);
+    return mentions(JSON.stringify(text), options.actions) ? null : text;
+  };
+  const walked = (value: unknown, options: typeof drop): unknown => {
+    if (typeof value === 'string') return shown(value, options);
+    if (Array.isArray(value)) return value.map((inner) => walked(inner, options));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === KEY ? null : dropped(inner)]));
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, options.actions.has(key) ? null : walked(inner, options)]));
   };
 
   it('does what a walk over the parsed value does', () => {
     fc.assert(
       fc.property(json, fc.constantFrom(undefined, 1, '\t'), (value, space) => {
         const text = JSON.stringify(value, null, space);
-        expect(JSON.parse(rewriteJson(text, { actions: new Map([[KEY, 'drop']]), replace: () => 'null' }))).toEqual(JSON.parse(JSON.stringify(dropped(value))));
+        expect(JSON.parse(rewriteJson(text, drop))).toEqual(JSON.parse(JSON.stringify(walked(value, drop))));
       }),
     );
   });
@@ -161,9 +170,18 @@ describe('rewriting JSON', () => {
   it('returns what it does not touch as it came', () => {
     fc.assert(
       fc.property(json, (value) => {
-        const text = JSON.stringify(value);
-        expect(rewriteJson(text, { actions: new Map([['no such key', 'drop']]), replace: () => 'null' })).toBe(text);
+        expect(rewriteJson(JSON.stringify(value), dropNothing)).toBe(JSON.stringify(walked(value, dropNothing)));
       }),
     );
+  });
+
+  it.each([
+    ['a key in plain letters', '{"secret": "an', null],
+    ['a key that may stand behind an escape', '["\\/', null],
+    ['no key', '{"open": 1', '{"open": 1'],
+    ['no likeness to JSON', 'secret', 'secret'],
+    ['JSON of its own', '{"secret":1,"open":2}', '{"secret":null,"open":2}'],
+  ])('of a string with %s', (_, text, expected) => {
+    expect(JSON.parse(rewriteJson(JSON.stringify([text]), drop))).toEqual([expected]);
   });
 });
