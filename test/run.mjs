@@ -1,6 +1,6 @@
 /**
- * `npm test`: tidy rules, types, lint, then the unit and integration suites, the latter on both doors and at one and three actor
- * threads. Prints one closing line with the sums. Plain JavaScript: it only starts other programs.
+ * `npm test`: tidy rules, types, lint, then the unit and integration suites, the latter end to end also at three actor threads, and what
+ * meets the door on node:http too. Prints one closing line with the sums. Plain JavaScript: it only starts other programs.
  *
  * `npm test -- unit` (or tidy, simulation, integration, smoke) runs one part.
  */
@@ -16,6 +16,11 @@ const sums = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 /** The same each time: a run that fails shows a change, not a find. More of them are `npm run simulate`. */
 const SIMULATED_SEEDS = 2_000;
+/** Most test files wait more than they work, so two run side by side; these load the machine by themselves. */
+const PAIRED = ['--fileParallelism', '--maxWorkers', '2'];
+const ALONE = ['daemon/exact', 'daemon/ingress-threads', 'soak/smoke', 'crash/faults'];
+/** What of the end-to-end suite meets the door; what lies behind the journal is the same on both. */
+const AT_THE_DOOR = ['smoke', 'refusals', 'bad-input', 'credentials', 'message-shapes', 'apps', 'costs', 'disks', 'process-life'];
 const vitest = 'node_modules/vitest/vitest.mjs';
 
 try {
@@ -27,11 +32,12 @@ try {
   if (part === 'all' || part === 'unit') await suite('unit', ['--project', 'unit']);
   if (part === 'all' || part === 'simulation') await check(`simulation, ${SIMULATED_SEEDS} seeds`, ['dist/test/simulation/simulate.js', '--seeds', String(SIMULATED_SEEDS)]);
   if (part === 'all' || part === 'integration') {
-    await suite('integration', ['--project', 'integration']);
+    await suite('integration', ['--project', 'integration', ...PAIRED, ...ALONE.flatMap((name) => ['--exclude', `**/${name}.test.ts`])]);
+    await suite('integration, one at a time', ['--project', 'integration', ...ALONE]);
     // The end-to-end suite again with the other thread count, and on the other door where the first one has loaded.
     await suite('end to end, three actor and two ingress threads', ['--project', 'integration', 'daemon/smoke', 'daemon/exact', 'daemon/threads'], { MILLRACE_TEST_ACTORS: '3', MILLRACE_TEST_INGRESS: '2', MILLRACE_TEST_VARIANT: 'actors' });
-    // node:http has one door: several threads of it have nothing to show.
-    await suite('end to end, node:http door', ['--project', 'integration', '--exclude', '**/ingress-threads.test.ts', 'test/integration/daemon'], { MILLRACE_TEST_DOOR: 'node', MILLRACE_TEST_VARIANT: 'door' });
+    await suite('exact on the node:http door', ['--project', 'integration', 'daemon/exact'], { MILLRACE_TEST_DOOR: 'node', MILLRACE_TEST_VARIANT: 'door' });
+    await suite('end to end, node:http door', ['--project', 'integration', ...PAIRED, ...AT_THE_DOOR.map((name) => `daemon/${name}.test.ts`)], { MILLRACE_TEST_DOOR: 'node', MILLRACE_TEST_VARIANT: 'door' });
   }
   if (part === 'smoke') await suite('smoke', ['--project', 'integration', 'test/integration/daemon/smoke']);
 } finally {

