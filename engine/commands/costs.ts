@@ -15,7 +15,7 @@ import { costsBytesMax } from '../../ingress/index.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { startProgress } from './progress.ts';
-import { ingestUrl, loadSettings } from './settings.ts';
+import { ingestCredential, ingestUrl, loadSettings } from './settings.ts';
 
 export interface LoadCostsOptions {
   readonly config?: string;
@@ -63,7 +63,7 @@ export async function loadCosts(file: string, options: LoadCostsOptions): Promis
   process.stderr.write(`${report.received} lines are ${report.rows.length} rows of ${dates} dates\n`);
   if (options.dryRun) return exitCodes.ok;
   const requests = requestsOf(report.rows, { rowsMax: settings.ingest.costs_rows_max, bytesMax: costsBytesMax(settings.ingest), byDay: replace === 'day' });
-  const sums = await sendAll(`${ingestUrl(settings, options.url)}/v1/costs?replace=${replace}`, requests, report.rows.length);
+  const sums = await sendAll({ url: `${ingestUrl(settings, options.url)}/v1/costs?replace=${replace}`, credential: ingestCredential(settings) }, requests, report.rows.length);
   process.stdout.write(`${report.rows.length} rows: ${sums.inserted} new, ${sums.changed} changed, ${sums.unchanged} as they were; ${sums.removed} others removed\n`);
   return exitCodes.ok;
 }
@@ -145,13 +145,18 @@ function decimal(micros: number): string {
   return `${micros < 0 ? '-' : ''}${digits.slice(0, -6)}.${digits.slice(-6)}`;
 }
 
-async function sendAll(url: string, requests: readonly { readonly body: string; readonly rows: number }[], total: number): Promise<Answer> {
+interface Door {
+  readonly url: string;
+  readonly credential: Readonly<Record<string, string>>;
+}
+
+async function sendAll(door: Door, requests: readonly { readonly body: string; readonly rows: number }[], total: number): Promise<Answer> {
   const sums = { inserted: 0, changed: 0, unchanged: 0, removed: 0 };
   const progress = startProgress('loading', total);
   let sent = 0;
   try {
     for (const { body, rows } of requests) {
-      const answer = await send(url, body);
+      const answer = await send(door, body);
       for (const name of ['inserted', 'changed', 'unchanged', 'removed'] as const) sums[name] += answer[name];
       sent += rows;
       progress.update(sent, '');
@@ -165,16 +170,16 @@ async function sendAll(url: string, requests: readonly { readonly body: string; 
   }
 }
 
-async function send(url: string, body: string): Promise<Answer> {
+async function send({ url, credential }: Door, body: string): Promise<Answer> {
   let problem = '';
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     if (attempt > 0) await pause(RETRY_MS);
     try {
-      const response = await fetch(url, { method: 'PUT', body, headers: { 'content-type': 'application/x-ndjson' }, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+      const response = await fetch(url, { method: 'PUT', body, headers: { 'content-type': 'application/x-ndjson', ...credential }, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
       const text = await response.text();
       if (response.ok) return JSON.parse(text) as Answer;
       problem = `answered ${response.status}: ${text.slice(0, 500)}`;
-      if (response.status < 500 && response.status !== 429) throw new EngineError('COSTS_REFUSED', `${url} ${problem}`, { fix: 'is it the ingest address of a daemon, with the same settings?' });
+      if (response.status < 500 && response.status !== 429) throw new EngineError('COSTS_REFUSED', `${url} ${problem}`, { fix: response.status === 401 || response.status === 403 ? 'the first of the tokens in ingest.auth is sent: run it with the configuration of the daemon' : 'is it the ingest address of a daemon, with the same settings?' });
     } catch (error) {
       if (error instanceof EngineError) throw error;
       problem = `does not answer (${error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error)})`;

@@ -4,9 +4,8 @@ import { createGenerator, ExpectedTotals } from '../../actors/appsflyer/generate
 import { EngineError } from '../core/errors.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { startProgress } from './progress.ts';
-import { readTokens, type IngressOptions } from '../../ingress/index.ts';
 import { Sender } from './sender.ts';
-import { ingestUrl, loadSettings } from './settings.ts';
+import { ingestCredential, ingestUrl, loadSettings } from './settings.ts';
 
 export interface GenerateOptions {
   readonly config?: string;
@@ -51,7 +50,7 @@ async function sendAll(options: GenerateOptions, count: number, generator: Retur
   };
   process.once('SIGINT', interrupt);
   const settings = loadSettings(options);
-  const sender = new Sender({ url: ingestUrl(settings, options.url), headers: credentialOf(settings.ingest), inFlightMax: IN_FLIGHT_MAX, batch: options.batch, signal: abort.signal });
+  const sender = new Sender({ url: ingestUrl(settings, options.url), headers: ingestCredential(settings), inFlightMax: IN_FLIGHT_MAX, batch: options.batch, signal: abort.signal });
   const progress = startProgress('sending', Number.isFinite(count) ? count : 0);
   const startedMs = performance.now();
   let shownMs = 0;
@@ -79,12 +78,6 @@ async function sendAll(options: GenerateOptions, count: number, generator: Retur
     progress.stop();
   }
   process.stderr.write(`${sender.acknowledged} acknowledged (${sender.refused} of them as malformed), ${sender.resent} sent again\n`);
-}
-
-/** The door of the configuration lets in who has one of its tokens. */
-function credentialOf({ auth }: IngressOptions): Readonly<Record<string, string>> {
-  const token = readTokens(auth)?.[0]?.token;
-  return token === undefined ? {} : { [auth.header]: token };
 }
 
 function note(sender: Sender, made: number, elapsedMs: number): string {

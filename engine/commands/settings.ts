@@ -6,6 +6,7 @@ import { isLoopback } from '../core/loopback.ts';
 import { rulesOf } from '../rules-of.ts';
 import { withSecretsOfFiles } from '../secret-files.ts';
 import { settingsSchema, type Settings } from '../settings.ts';
+import { readTokens } from '../../ingress/index.ts';
 import { isPullOn } from '../../ingress/pull/index.ts';
 import { doorFor } from '../../ingress/tls/options.ts';
 
@@ -62,3 +63,9 @@ export const adminUrl = ({ admin }: Settings, given: string | undefined): string
 export const ingestScheme = ({ tls }: Settings['ingest']): 'http' | 'https' => (tls.cert_file === '' ? 'http' : 'https');
 
 export const ingestUrl = ({ ingest }: Settings, given: string | undefined): string => (given ?? urlOf(ingest.host, ingest.port, ingestScheme(ingest))).replace(/\/$/, '');
+
+/** The header that lets a command in: the door of the configuration knows one of its own tokens. */
+export function ingestCredential({ ingest: { auth } }: Settings): Readonly<Record<string, string>> {
+  const token = readTokens(auth)?.[0]?.token;
+  return token === undefined ? {} : { [auth.header]: token };
+}

@@ -131,7 +131,7 @@ describe('spend', () => {
 
 describe('costs load', () => {
   it('sends CSV and Parquet files in requests of a size that the daemon takes, and loading again changes nothing', async () => {
-    const env = { MILLRACE_INGEST_COSTS_ROWS_MAX: '50' };
+    const env = { MILLRACE_INGEST_COSTS_ROWS_MAX: '50', MILLRACE_INGEST_AUTH_TOKENS: 'a-sender-0123456789abcdef' };
     const daemon = await started({ dataDir: scratch.path, env });
     const load = (file: string, ...more: string[]): ReturnType<typeof runCli> => runCli(['costs', 'load', join(scratch.path, file), '--url', daemon.ingest, ...more], env);
     // As Cost ETL writes it: finer than a row, amounts as doubles, dates as dates.
@@ -140,6 +140,7 @@ describe('costs load', () => {
     expect([parquet.code, parquet.stdout]).toEqual([0, '120 rows: 120 new, 0 changed, 0 as they were; 0 others removed\n']);
     const kept = await costsOf(daemon);
     expect([kept.size, kept.get(`${day(1)} c7 US`)]).toEqual([120, '0.30']);
+    expect(await runCli(['costs', 'load', join(scratch.path, 'etl.parquet'), '--url', daemon.ingest], { MILLRACE_INGEST_COSTS_ROWS_MAX: '50' })).toMatchObject({ code: 1, stderr: expect.stringContaining('401') as unknown });
     expect((await load('etl.parquet')).stdout).toBe('120 rows: 0 new, 0 changed, 120 as they were; 0 others removed\n');
     await duckdb(`copy (select timestamp '${day(1)} 00:00:00' as date, 'com.example.shop' as app_id, 'fb' as media_source, 77::bigint as campaign_id, 'USD' as currency, 1.25::decimal(18,6) as cost) to '${join(scratch.path, 'one.parquet')}' (format parquet, compression zstd)`);
     const restated = await load('one.parquet', '--replace', 'day');
