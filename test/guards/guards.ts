@@ -10,9 +10,10 @@ import { RECOVERY } from './recovery.ts';
 import { RESULTS } from './results.ts';
 import { SINKS } from './sinks.ts';
 import { SHAPES } from './shapes.ts';
+import { SOURCES } from './sources.ts';
 import { STATE } from './state.ts';
 import { TIME } from './time.ts';
 
 export { GAPS } from './gaps.ts';
 
-export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...SHAPES, ...TIME];
+export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...SHAPES, ...SOURCES, ...TIME];

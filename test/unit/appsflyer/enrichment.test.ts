@@ -22,17 +22,17 @@ const resources: RuleResources = {
 const BOTH = { enrichment: { geoFileHash: HASH, userAgent: true } };
 const LACKING = { country_code: undefined, city: undefined, device_category: undefined, os_version: undefined };
 
-function event(changes: Readonly<Record<string, unknown>>, domain: unknown = BOTH): AppsflyerEvent {
+function event(changes: Readonly<Record<string, unknown>>, domain: unknown = BOTH, rules = pipeline.domainRules(domain, resources)): AppsflyerEvent {
   lookups = [];
   const bytes = Buffer.from(JSON.stringify({ ...PURCHASE, ...changes }));
   const decoded = pipeline.decode(bytes, 0, bytes.byteLength, RecordSource.push, 0);
   if (typeof decoded === 'string') throw new Error(decoded);
-  pipeline.enrich?.(decoded, pipeline.domainRules(domain, resources));
+  pipeline.enrich?.(decoded, rules);
   return decoded;
 }
 
-function row(changes: Readonly<Record<string, unknown>>, domain: unknown = BOTH): Record<string, unknown> {
-  const one = event(changes, domain);
+function row(changes: Readonly<Record<string, unknown>>, domain: unknown = BOTH, rules = pipeline.domainRules(domain, resources)): Record<string, unknown> {
+  const one = event(changes, domain, rules);
   const context = { eventId: 'e', late: false, receivedAtMs: 5 };
   return Object.fromEntries(pipeline.lakeColumns.map((column) => [column.name, textOf(column.of(one, context))]));
 }
@@ -57,6 +57,12 @@ describe('enrichment', () => {
   it('tells the platform of an app id that says nothing', () => {
     expect(row({ app_id: 'webshop', platform: undefined, user_agent: IPHONE }, { enrichment: { userAgent: true } })).toMatchObject({ platform: 'ios', enriched: 'platform,browser' });
     expect(row({ app_id: 'com.example', platform: undefined, user_agent: IPHONE }, { enrichment: { userAgent: true } })).toMatchObject({ platform: 'android' });
+  });
+
+  it('of one event says nothing of the next', () => {
+    const rules = pipeline.domainRules(BOTH, resources);
+    expect(row({ ...LACKING, user_agent: IPHONE }, BOTH, rules)).toMatchObject({ country: 'CH', browser: 'Mobile Safari' });
+    expect(row({ ...LACKING, ip: '203.0.113.9', user_agent: 'okhttp/4.9.3' }, BOTH, rules)).toMatchObject({ country: 'unknown', city: null, browser: null, enriched: null });
   });
 
   it('leaves what nobody knows as it was', () => {
