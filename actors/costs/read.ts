@@ -5,8 +5,8 @@
  */
 
 import type { CostRow } from '../../engine/core/costs.ts';
+import { CsvFault, csvRows } from '../../engine/core/csv.ts';
 import { costColumns, plainName, type CostColumns } from './columns.ts';
-import { CsvError, csvRecords } from './csv.ts';
 import { CostGatherer } from './gather.ts';
 import { CostJudge, type CostCode, type CostJudgeOptions } from './judge.ts';
 
@@ -53,10 +53,14 @@ export class CostReportError extends Error {
 }
 
 const LINES_PER_TURN = 500;
+const PIECE_BYTES = 64 * 1024;
+/** Of a line of CSV. Chosen: names are cut far below it. */
+const ROW_BYTES_MAX = 1024 * 1024;
 
 /** Rejects CostReportError for what is no report at all. */
 export async function readCosts(bytes: Uint8Array, format: CostFormat, options: ReadCostsOptions): Promise<CostReport> {
-  return judgeLines(linesOf(textOf(bytes), format, options), options);
+  const text = textOf(bytes);
+  return judgeLines(format === 'csv' ? csvLines(bytes, options) : jsonLinesOf(text, format), options);
 }
 
 /** The same for lines that have been read already, such as those of a Parquet file: cells in the order of the names. */
@@ -73,12 +77,12 @@ export async function judgeCostRecords(names: readonly string[], records: Iterab
 /** A line's cells under its columns, or what is wrong with it already. */
 type Line = { readonly cells: readonly unknown[]; readonly columns: CostColumns } | CostCode;
 
-async function judgeLines(lines: Iterable<Line>, options: ReadCostsOptions): Promise<CostReport> {
+async function judgeLines(lines: Iterable<Line> | AsyncIterable<Line>, options: ReadCostsOptions): Promise<CostReport> {
   const judge = new CostJudge(options);
   const gatherer = new CostGatherer();
   const rejected: RejectedLine[] = [];
   let received = 0;
-  for (const line of lines) {
+  for await (const line of lines) {
     if (received === options.linesMax) throw new CostReportError('TOO_MANY_ROWS', `at most ${options.linesMax} are taken; none was`);
     const judged = typeof line === 'string' ? line : judge.judge(line.cells, line.columns);
     const code = typeof judged === 'string' ? judged : gatherer.add(judged);
@@ -98,10 +102,8 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-function linesOf(text: string, format: CostFormat, options: ReadCostsOptions): Iterable<Line> {
+function jsonLinesOf(text: string, format: Exclude<CostFormat, 'csv'>): Iterable<Line> {
   switch (format) {
-    case 'csv':
-      return csvLines(text, options);
     case 'lines':
       return jsonLines(text);
     case 'json': {
@@ -114,20 +116,26 @@ function linesOf(text: string, format: CostFormat, options: ReadCostsOptions): I
   }
 }
 
-function* csvLines(text: string, options: ReadCostsOptions): Generator<Line> {
+async function* csvLines(bytes: Uint8Array, options: ReadCostsOptions): AsyncGenerator<Line> {
   let columns: CostColumns | null = null;
   let width = 0;
   try {
-    for (const cells of csvRecords(text)) {
-      if (columns === null) {
-        columns = required(cells, options);
-        width = cells.length;
-      } else yield cells.length === width ? { cells, columns } : 'BAD_COLUMNS';
+    for await (const rows of csvRows({ pieces: piecesOf(bytes), rowBytesMax: ROW_BYTES_MAX, strayQuotes: 'refuse', lineEnds: 'any' })) {
+      for (const cells of rows) {
+        if (columns === null) {
+          columns = required(cells, options);
+          width = cells.length;
+        } else yield cells.length === width ? { cells, columns } : 'BAD_COLUMNS';
+      }
     }
   } catch (error) {
-    if (error instanceof CsvError) throw new CostReportError('BAD_CSV', error.message);
+    if (error instanceof CsvFault) throw new CostReportError('BAD_CSV', error.message);
     throw error;
   }
+}
+
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 
 const jsonLines = (text: string): Iterable<Line> =>

@@ -13,7 +13,7 @@ import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { MS_PER_DAY, MS_PER_SECOND } from '../../engine/core/types.ts';
 import { judgeAnswer, shownText } from './answers.ts';
 import { callUrl } from './call.ts';
-import { CsvFault } from './csv.ts';
+import { CsvFault } from '../../engine/core/csv.ts';
 import { download, DownloadFault } from './download.ts';
 import type { PullBackfillFigures, PullFigures } from './figures.ts';
 import { Job } from './job.ts';

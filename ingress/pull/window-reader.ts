@@ -8,10 +8,11 @@
  */
 
 import { createHash } from 'node:crypto';
+import { CsvFault, type Cells } from '../../engine/core/csv.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { OWN_RECORDS_BYTES_MAX, OWN_RECORDS_MAX } from '../../engine/core/own-records.ts';
 import { MS_PER_HOUR, MS_PER_MINUTE } from '../../engine/core/types.ts';
-import { countLines, csvRows, CsvFault, type Cells } from './csv.ts';
+import { countLines, reportRows } from './csv.ts';
 import { OldRows } from './old-rows.ts';
 import type { IdentityFacts, PullPorts } from './ports.ts';
 import type { PullReport } from './reports.ts';
@@ -208,7 +209,7 @@ class Batch {
 async function* numbered({ file, report, appId }: ReportFile): AsyncGenerator<{ readonly encoder: RowEncoder; readonly rows: readonly Cells[]; readonly first: number }> {
   let encoder: RowEncoder | null = null;
   let first = 0;
-  for await (const piece of csvRows(file)) {
+  for await (const piece of reportRows(file)) {
     let rows = piece;
     if (encoder === null) {
       const header = piece[0] as Cells;

@@ -33,7 +33,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['ingress/http'],
   'node:http': ['ingress/http', 'ingress/pull/download.ts'],
   'node:https': ['ingress/http', 'ingress/pull/download.ts'],
-  'csv-parse': ['ingress/pull/csv.ts'],
+  'csv-parse': ['engine/core/csv.ts'],
   ioredis: ['sinks/redis'],
   ldapts: ['ingress/access/ldap.ts'],
   '@aws-sdk/client-s3': ['sinks/lake'],

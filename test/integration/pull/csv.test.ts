@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { countLines, csvRows, CsvFault, type Cells } from '../../../ingress/pull/csv.ts';
+import { CsvFault, type Cells } from '../../../engine/core/csv.ts';
+import { countLines, reportRows } from '../../../ingress/pull/csv.ts';
 
 describe('rows of a CSV file', () => {
   let directory: string;
@@ -17,7 +18,7 @@ describe('rows of a CSV file', () => {
   async function rowsOf(content: string | Uint8Array): Promise<Cells[]> {
     writeFileSync(file, content);
     const rows: Cells[] = [];
-    for await (const piece of csvRows(file)) rows.push(...piece);
+    for await (const piece of reportRows(file)) rows.push(...piece);
     return rows;
   }
 

@@ -1,8 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CostReportError, judgeCostRecords, readCosts, type CostFormat, type ReadCostsOptions } from '../../../actors/costs/index.ts';
 import { readDate } from '../../../actors/costs/judge.ts';
-import { csvRecords } from '../../../actors/costs/csv.ts';
 
 const OPTIONS: ReadCostsOptions = { dates: { first: '2024-11-20', last: '2026-11-30' }, defaults: { appId: null, currency: null }, moreDecimals: 'refuse', linesMax: 100, pause: () => Promise.resolve() };
 const read = (text: string, format: CostFormat = 'json', change: Partial<ReadCostsOptions> = {}) => readCosts(Buffer.from(text), format, { ...OPTIONS, ...change });
@@ -112,16 +110,5 @@ describe('dates', () => {
   it('are read in the four ways of Cost Import, month first, and in no other', () => {
     expect(['2026-05-30', '2026/05/30', '5-30-2026', '05/30/2026', '2026-05-30 00:00:00', '2026-05-30T00:00:00Z'].map(readDate)).toEqual(Array.from({ length: 6 }, () => '2026-05-30'));
     expect(['30/05/2026', '2026-5-30', '2026-05/30', '20260530', '2026-13-01', '2026-05-30x', 'today'].map(readDate)).toEqual(Array.from({ length: 7 }, () => null));
-  });
-});
-
-describe('CSV', () => {
-  it('gives back what was written, whatever it was', () => {
-    const quoted = (field: string): string => `"${field.replaceAll('"', '""')}"`;
-    fc.assert(
-      fc.property(fc.array(fc.array(fc.string({ unit: fc.constantFrom('a', ',', '"', '\n', '\r', ' ', 'é') }), { minLength: 2, maxLength: 4 }), { maxLength: 5 }), (records) => {
-        expect([...csvRecords(records.map((fields) => `${fields.map(quoted).join(',')}\r\n`).join(''))]).toEqual(records);
-      }),
-    );
   });
 });
