@@ -1,12 +1,11 @@
 /** Settings of who may send: schema, defaults, units. All of it is off unless set. */
 
+import { isLoopbackUrl } from '../../engine/core/loopback.ts';
 import { flag, wholeNumber, z } from '../../engine/core/schema.ts';
 
 const SECONDS_PER_WEEK = 604_800;
 const ranges = () => z.array(z.string().min(1).max(100)).max(1_000).default([]);
 const file = () => z.string().max(4_000).default('');
-
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 const ldapOptionsSchema = z
   .strictObject({
@@ -25,7 +24,7 @@ const ldapOptionsSchema = z
     if (url === '') return;
     const parsed = /^ldaps?:\/\/[^/@?#]+\/?$/.test(url) && URL.canParse(url) ? new URL(url) : null;
     if (parsed === null) context.addIssue({ code: 'custom', path: ['url'], message: 'must be ldaps://host:port or ldap://host:port' });
-    else if (parsed.protocol === 'ldap:' && !startTls && !LOOPBACK.has(parsed.hostname)) context.addIssue({ code: 'custom', path: ['url'], message: 'would carry passwords in the clear: use ldaps:// or start_tls' });
+    else if (parsed.protocol === 'ldap:' && !startTls && !isLoopbackUrl(parsed)) context.addIssue({ code: 'custom', path: ['url'], message: 'would carry passwords in the clear: use ldaps:// or start_tls' });
     else if (parsed.protocol === 'ldaps:' && startTls) context.addIssue({ code: 'custom', path: ['start_tls'], message: 'is for ldap://' });
     if (!userDn.includes('{user}')) context.addIssue({ code: 'custom', path: ['user_dn'], message: 'must hold {user}' });
     if (groupDn === '') context.addIssue({ code: 'custom', path: ['group_dn'], message: 'must name a group, or everybody in the directory could send' });

@@ -145,7 +145,7 @@ describe('settings of a directory', () => {
   const good = { url: 'ldaps://ipa.example.com', user_dn: 'uid={user},dc=x', group_dn: 'cn=senders,dc=x' };
   const parse = (ldap: object): unknown => ingressOptionsSchema.parse({ auth: { ldap } });
 
-  it.each([[{}], [{ url: 'ldaps://ipa.example.com:636/' }], [{ url: 'ldap://ipa.example.com', start_tls: true }], [{ url: 'ldap://127.0.0.1:389' }]])('take %j', (given) => {
+  it.each([[{}], [{ url: 'ldaps://ipa.example.com:636/' }], [{ url: 'ldap://ipa.example.com', start_tls: true }], [{ url: 'ldap://127.0.0.1:389' }], [{ url: 'ldap://127.0.0.53' }], [{ url: 'ldap://[::1]' }]])('take %j', (given) => {
     expect(() => parse({ ...good, ...given })).not.toThrow();
   });
 
