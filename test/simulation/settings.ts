@@ -74,6 +74,17 @@ function ingressesOf(seed: number, life: number): number {
   return pickOf(seededRandom((seed ^ 0x6a6f7572) + life * 7_919))(1, INGRESSES_MAX);
 }
 
+/** What may be ruled of an event on its way to the lake without a change of any total; of half of the lives. From dice of its own too. */
+function domainOf(seed: number, life: number): unknown {
+  const pick = pickOf(seededRandom((seed ^ 0x646f6d61) + life * 7_919));
+  if (pick(0, 1) === 0) return null;
+  const actions = ['keep', 'drop', 'truncate'] as const;
+  return {
+    ...(pick(0, 1) === 0 && { enrichment: { userAgent: true } }),
+    ...(pick(0, 1) === 0 && { privacy: { fields: { ip: actions[pick(0, 2)], user_id: actions[pick(0, 1)], 'event_value.af_content_id': actions[pick(0, 1)] } } }),
+  };
+}
+
 export function lifeSettings(seed: number, life: number, story: StorySettings, dedupe: Rules['dedupe']): LifeSettings {
   const random = seededRandom((seed ^ 0x6c696665) + life * 7_919);
   const pick = pickOf(random);
@@ -96,7 +107,7 @@ export function lifeSettings(seed: number, life: number, story: StorySettings, d
       slotMs,
       slotBytesMax,
       deadLetters: { bytesMax: story.deadLetterBytesMax, retentionMs: pickOf(seededRandom((seed ^ 0x64656164) + life * 7_919))(1, 60) * MS_PER_MINUTE },
-      domain: null,
+      domain: domainOf(seed, life),
     },
     batchBytesMax: pick(4, 32) * KIB,
     journalBatchBytesMax: 48 * KIB,
