@@ -30,8 +30,10 @@ export interface OpenLoopResult {
   readonly acknowledged: number;
   /** Answers other than 2xx, and connections that were closed. */
   readonly refused: number;
-  /** Ascending. */
+  /** Of all, ascending. */
   readonly latenciesMs: Float32Array;
+  /** Of those that were answered with anything but 2xx, ascending. */
+  readonly refusedLatenciesMs: Float32Array;
 }
 
 const USER_DIGITS = 12;
@@ -66,6 +68,7 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
   const total = Math.round(ratePerSecond * seconds);
   const templates = templatesOf(options);
   const latencies = new Float32Array(total);
+  const refusedLatencies = new Float32Array(total);
   const free: Connection[] = [];
   const all: Connection[] = [];
   let started = 0;
@@ -105,14 +108,19 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
     });
     connection.socket.on('data', (answer) => {
       if (!connection.isBusy) return;
-      latencies[answered++] = performance.now() - connection.dueMs;
+      const latencyMs = performance.now() - connection.dueMs;
       // `HTTP/1.1 2`
       if (answer[9] === 0x32) acknowledged++;
+      else refusedLatencies[answered - acknowledged] = latencyMs;
+      latencies[answered++] = latencyMs;
       if (answered === total) finish();
       next(connection);
     });
     const ended = (): void => {
-      if (connection.isBusy) latencies[answered++] = Infinity;
+      if (connection.isBusy) {
+        refusedLatencies[answered - acknowledged] = Infinity;
+        latencies[answered++] = Infinity;
+      }
       connection.isBusy = false;
       if (answered === total) finish();
     };
@@ -129,7 +137,7 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
   clearInterval(timer);
   clearTimeout(patience);
   for (const { socket } of all) socket.destroy();
-  return { acknowledged, refused: total - acknowledged, latenciesMs: latencies.subarray(0, answered).sort() };
+  return { acknowledged, refused: total - acknowledged, latenciesMs: latencies.subarray(0, answered).sort(), refusedLatenciesMs: refusedLatencies.subarray(0, answered - acknowledged).sort() };
 }
 
 /** Spreads the numbers evenly over [0, 1) by the golden ratio, so that each run sends the same. */
