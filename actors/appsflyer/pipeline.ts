@@ -19,6 +19,7 @@ import { IdentityWriter } from './identity.ts';
 import { isPlaceholder } from './placeholders.ts';
 import * as lake from './lake-values.ts';
 import { lakeRules, parseAppsflyerRules, type AppsflyerRules } from './rules.ts';
+import { UserSightings } from './user-sightings.ts';
 
 type Event = AppsflyerEvent;
 
@@ -268,6 +269,7 @@ const lakeColumns: readonly LakeColumn<Event>[] = [
 ];
 
 const identity = new IdentityWriter();
+const userSightings = new UserSightings();
 
 /** A test app stays one, whoever's word counts for it; what is filled in depends on neither. */
 function applyRules(event: AppsflyerEvent, rules: AppsflyerRules): void {
@@ -302,6 +304,9 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   decode: createDecoder(),
   refuse: refuseUnknownApp,
   eventTimeMs: (event) => event.timeMs,
+  dedupeKey: (event, mode, out) => identity.dedupeKey(event, mode, out),
+  formerFingerprint: (event, mode, attempt, out) => identity.formerFingerprint(event, mode, attempt, out),
+  sightings: userSightings,
   fingerprint: (event, mode, out) => identity.fingerprint(event, mode, out),
   enrich: applyRules,
   shield: (event, rules, receivedAtMs) => {

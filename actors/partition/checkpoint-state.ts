@@ -7,11 +7,11 @@
 
 import { pack, unpack } from '../../engine/core/codec.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import type { Conservation } from '../../engine/core/record.ts';
 import type { Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import type { CellShape } from './cell-codec.ts';
 import type { DeadLetterState } from './dead-letters.ts';
+import type { JudgedState } from './judge.ts';
 import { TABLES } from './options.ts';
 import type { TimeState } from './partition-time.ts';
 
@@ -30,7 +30,7 @@ export interface PartitionIdentity {
   readonly dimensions: readonly string[];
 }
 
-export interface CheckpointState {
+export interface CheckpointState extends JudgedState {
   readonly format: number;
   readonly identity: PartitionIdentity;
   readonly shapes: readonly CellShape[];
@@ -43,8 +43,6 @@ export interface CheckpointState {
   readonly epoch: number;
   readonly generation: number;
   readonly time: TimeState;
-  readonly conservation: Conservation;
-  readonly rejects: readonly number[];
   readonly deadLetters: DeadLetterState;
 }
 

@@ -7,9 +7,10 @@
  * What expires or is evicted leaves at the front, whole pages at once, so no entry is ever moved or looked for. What no settled checkpoint
  * holds yet is the end of it. An outside reference to an entry that has left is told by its number alone.
  *
- * Hot path: 100 K records a second, at most 500 ns an admission in memory; bench/micro/dedupe.ts. {@link FingerprintLog.append} and {@link FingerprintLog.isAt}. Actor thread.
+ * Hot path: 100 K records a second, at most 500 ns an admission in memory; bench/micro/dedupe.ts. {@link FingerprintLog.append} and {@link FingerprintLog.compare}. Actor thread.
  */
 
+import { compareVariants, Found } from '../../engine/core/dedupe-key.ts';
 import { assert } from '../../engine/core/types.ts';
 import { SLAB_BITS, SLAB_MASK, type PagePool } from './dedupe-pages.ts';
 import { FINGERPRINT_WORDS } from './dedupe-run.ts';
@@ -103,13 +104,14 @@ export class FingerprintLog {
     return number;
   }
 
-  /** Whether the number names an entry that is here and is this fingerprint; words as signed 32-bit numbers. */
-  isAt(number: number, a: number, b: number, c: number, d: number): boolean {
-    if (((this.#head - number - 1) & this.numberMask) >= this.#count) return false;
+  /** How the entry that the number names, if it is here, is this fingerprint; words as signed 32-bit numbers. */
+  compare(number: number, a: number, b: number, c: number, d: number): Found {
+    if (((this.#head - number - 1) & this.numberMask) >= this.#count) return Found.nowhere;
     const page = this.#directory[(number >>> this.#entryBits) & (this.#directory.length - 1)] as number;
     const words = this.#pool.slabs[page >> SLAB_BITS] as Int32Array;
     const at = ((page & SLAB_MASK) << this.#pool.pageBits) + ((number & this.#entryMask) << FINGERPRINT_BITS);
-    return words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d;
+    if (words[at] !== a || words[at + 1] !== b || words[at + 2] !== c) return Found.nowhere;
+    return words[at + 3] === d ? Found.same : compareVariants(words[at + 3] as number, d);
   }
 
   /** A word, 0 to 3, of an entry that is here. */

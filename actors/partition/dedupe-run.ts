@@ -8,6 +8,7 @@
  * 255 fingerprints and LMDB's 16-byte header fill one 4 KiB overflow page exactly: a look-up copies one page.
  */
 
+import { compareVariants, Found } from '../../engine/core/dedupe-key.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { assert } from '../../engine/core/types.ts';
 
@@ -80,28 +81,40 @@ export function chunkWords(value: Uint8Array): Uint32Array {
   return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
 }
 
-/** Negative, 0 or positive, as fingerprint `a` at word `aAt` sorts before, with or after `b` at word `bAt`. */
-export function compareAt(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): number {
-  for (let word = 0; word < FINGERPRINT_WORDS; word++) {
+/** Negative, 0 or positive, as fingerprint `a` at word `aAt` sorts before, with or after `b` at word `bAt`, by their first `count` words. */
+export function compareAt(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number, count = FINGERPRINT_WORDS): number {
+  for (let word = 0; word < count; word++) {
     const difference = (a[aAt + word] as number) - (b[bAt + word] as number);
     if (difference !== 0) return difference;
   }
   return 0;
 }
 
-/** Whether sorted `words` hold the fingerprint. */
-export function chunkContains(words: Uint32Array, fingerprint: Uint32Array): boolean {
-  let low = 0;
-  let high = words.length / FINGERPRINT_WORDS - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const order = compareAt(words, middle * FINGERPRINT_WORDS, fingerprint, 0);
-    if (order === 0) return true;
-    if (order < 0) low = middle + 1;
-    else high = middle - 1;
+/** How sorted `words` hold the fingerprint. Its variants are neighbours: they are equal in all words but the last. */
+export function findInChunk(words: Uint32Array, fingerprint: Uint32Array): Found {
+  const asked = fingerprint[FINGERPRINT_WORDS - 1] as number;
+  let found: Found = Found.nowhere;
+  for (let at = firstVariantAt(words, fingerprint); at < words.length && areVariants(words, at, fingerprint); at += FINGERPRINT_WORDS) {
+    const one = compareVariants(words[at + FINGERPRINT_WORDS - 1] as number, asked);
+    if (one === Found.same) return one;
+    if (one > found) found = one;
   }
-  return false;
+  return found;
 }
+
+/** Word index of the first fingerprint whose words but the last are not below. */
+function firstVariantAt(words: Uint32Array, fingerprint: Uint32Array): number {
+  let low = 0;
+  let high = words.length / FINGERPRINT_WORDS;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareAt(words, middle * FINGERPRINT_WORDS, fingerprint, 0, FINGERPRINT_WORDS - 1) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low * FINGERPRINT_WORDS;
+}
+
+const areVariants = (words: Uint32Array, at: number, fingerprint: Uint32Array): boolean => compareAt(words, at, fingerprint, 0, FINGERPRINT_WORDS - 1) === 0;
 
 /** Index of the last fence at or below `word`; -1 when all lie above. */
 export function lastFenceAtMost(fences: Uint32Array, word: number): number {

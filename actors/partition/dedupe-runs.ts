@@ -6,12 +6,13 @@
  * trace. Removal of expired buckets is bounded per checkpoint and may lag: whoever asks names the oldest bucket that counts. Actor thread.
  *
  * ```
- * key 0   meta: version, oldest bucket that counts, a merge target that is not whole: unfinished, or not yet removed (JSON)
+ * key 0   meta: version, oldest bucket that counts, a merge target that is not whole: unfinished, or not yet removed, newest bucket of version 1 (JSON)
  * key 1…  runs (dedupe-run.ts)
  * ```
  */
 
 import { decodeStored } from '../../engine/core/codec.ts';
+import { Found } from '../../engine/core/dedupe-key.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { assert } from '../../engine/core/types.ts';
@@ -20,8 +21,8 @@ import {
   ALL_RUNS,
   FINGERPRINT_WORDS,
   RunLevel,
-  chunkContains,
   chunkWords,
+  findInChunk,
   lastFenceAtMost,
   parseRunKey,
   runKey,
@@ -32,7 +33,10 @@ import {
 } from './dedupe-run.ts';
 
 const META_KEY = Uint8Array.of(0);
-const META_VERSION = 1;
+/** Of version 1 are fingerprints by mode, where there are now keys with a variant (engine/core/dedupe-key.ts); they stay until they expire. */
+const META_VERSION = 2;
+const META_VERSION_FORMER = 1;
+const NO_BUCKET = -1;
 /** Keys removed per checkpoint at most, and of one piece of a removal (chosen: 4,096 keys are a million fingerprints). */
 const PURGE_KEYS_MAX = 4_096;
 const PURGE_PIECE_KEYS = 512;
@@ -45,6 +49,8 @@ interface Meta {
   readonly version: number;
   readonly bucketMin: number;
   readonly merging: RunName | null;
+  /** The newest bucket in which fingerprints of version 1 lie; -1 for none. */
+  readonly formerBucketMax: number;
 }
 
 /** Bounds that tests lower. */
@@ -109,6 +115,7 @@ export class DedupeRuns {
   /** The oldest bucket that counts: now, and as the last settled checkpoint has it. */
   #bucketMin = 0;
   #bucketMinSettled = 0;
+  #formerBucketMax = NO_BUCKET;
   #fenceBytes = 0;
 
   constructor(store: OrderedStore, table: string, { mergeEntriesMin = MERGE_ENTRIES_MIN, purgeKeysMax = PURGE_KEYS_MAX }: DedupeBounds = {}) {
@@ -123,6 +130,11 @@ export class DedupeRuns {
     return this.#fenceBytes;
   }
 
+  /** Fingerprints of version 1 lie within the horizon. */
+  get holdsFormer(): boolean {
+    return this.#formerBucketMax >= this.#bucketMin;
+  }
+
   /** The oldest bucket that counts. */
   get bucketMin(): number {
     return this.#bucketMin;
@@ -134,28 +146,36 @@ export class DedupeRuns {
     return count;
   }
 
-  /** Whether a settled run of the bucket holds the fingerprint. */
-  contains(fingerprint: Uint32Array, bucket: number): boolean {
+  /** How the settled runs of the bucket hold the fingerprint. */
+  find(fingerprint: Uint32Array, bucket: number): Found {
     const runs = this.#buckets.get(bucket);
-    if (runs === undefined) return false;
-    for (const run of runs) if (this.#runContains(run, fingerprint)) return true;
-    return false;
+    let found: Found = Found.nowhere;
+    if (runs === undefined) return found;
+    for (const run of runs) {
+      const one = this.#findInRun(run, fingerprint);
+      if (one === Found.same) return one;
+      if (one > found) found = one;
+    }
+    return found;
   }
 
-  #runContains(run: Run, fingerprint: Uint32Array): boolean {
+  #findInRun(run: Run, fingerprint: Uint32Array): Found {
+    let found: Found = Found.nowhere;
     const word = fingerprint[0] as number;
     for (let chunk = lastFenceAtMost(run.fences, word); chunk >= 0; chunk--) {
       const words = findChunk(this.#store, this.#table, run, chunk);
       if (words === null) {
         const standIn = this.#standIn(run);
         if (standIn === null) throw chunkMissing(run, chunk);
-        return this.#runContains(standIn, fingerprint);
+        return this.#findInRun(standIn, fingerprint);
       }
-      if (chunkContains(words, fingerprint)) return true;
+      const one = findInChunk(words, fingerprint);
+      if (one === Found.same) return one;
+      if (one > found) found = one;
       // The chunk before can hold it only if this one begins with the same first word.
-      if (run.fences[chunk] !== word) return false;
+      if (run.fences[chunk] !== word) break;
     }
-    return false;
+    return found;
   }
 
   /** The run that stands in for `run` once the checkpoint under way is in the store; null where it moves `run` nowhere. */
@@ -166,7 +186,7 @@ export class DedupeRuns {
 
   /** Reads the store, newest bucket first: lists the runs and tells of every fingerprint that counts. */
   restore(restored: Visit): void {
-    const { bucketMin, merging } = this.#readMeta();
+    const { version, bucketMin, merging, formerBucketMax } = this.#readMeta();
     this.#bucketMin = bucketMin;
     this.#bucketMinSettled = bucketMin;
     this.#abandoned = merging;
@@ -187,6 +207,7 @@ export class DedupeRuns {
       restored(words, name.bucket);
     }
     if (run !== null) this.#restoreRun(run);
+    this.#formerBucketMax = version === META_VERSION_FORMER ? Math.max(NO_BUCKET, ...this.#buckets.keys()) : formerBucketMax;
   }
 
   #restoreRun({ name, counts, count, fences, chunkFirst, chunkLast }: RestoredRun): void {
@@ -251,7 +272,7 @@ export class DedupeRuns {
     const purged = this.#removePurges(operations);
     const unfinished = step === null || step.finished !== null ? null : step.after.target;
     const merging = this.#abandonedAfter(purged) ?? unfinished;
-    const meta = { version: META_VERSION, bucketMin: this.#bucketMin, merging };
+    const meta: Meta = { version: META_VERSION, bucketMin: this.#bucketMin, merging, formerBucketMax: this.#formerBucketMax };
     if (operations.length > 0 || meta.bucketMin !== this.#bucketMinSettled) {
       operations.push({ table: this.#table, key: META_KEY, value: new TextEncoder().encode(JSON.stringify(meta)) });
     }
@@ -334,14 +355,14 @@ export class DedupeRuns {
 
   #readMeta(): Meta {
     const stored = this.#store.get(this.#table, META_KEY);
-    if (stored === null) return { version: META_VERSION, bucketMin: 0, merging: null };
+    if (stored === null) return { version: META_VERSION, bucketMin: 0, merging: null, formerBucketMax: NO_BUCKET };
     const meta = decodeStored('the dedupe state', () => {
       const parsed = JSON.parse(new TextDecoder().decode(stored)) as Meta | null;
       if (parsed === null || typeof parsed.version !== 'number') throw new TypeError('it has no version');
       return parsed;
     });
-    if (meta.version !== META_VERSION) {
-      throw new EngineError('DATA_VERSION', `the dedupe state has version ${meta.version}; this program reads ${META_VERSION}`, {
+    if (meta.version !== META_VERSION && meta.version !== META_VERSION_FORMER) {
+      throw new EngineError('DATA_VERSION', `the dedupe state has version ${meta.version}; this program reads ${META_VERSION} and ${META_VERSION_FORMER}`, {
         fix: 'start the program version that wrote it, or a newer one',
       });
     }

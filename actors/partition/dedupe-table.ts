@@ -2,7 +2,7 @@
  * Finds a fingerprint in the log: an open-addressing table of 4-byte places on pages, linear probing.
  *
  * ```
- * place   tag of word 3 (6 bits, never 0) | number of the entry in the log (26 bits)    0: free     home = word 0 x capacity / 2^32
+ * place   tag of word 3, of bits that are no variant (6 bits, never 0) | number of the entry in the log (26 bits)    0: free     home = word 0 x capacity / 2^32
  * ```
  * A place whose entry has left the log is dead: it is passed over like one of another fingerprint, and left out when the table is rewritten.
  * Capacity changes, and dead places go, by one rewriting, a bounded number of places per call. The home rises with word 0, so a border goes
@@ -15,6 +15,7 @@
  * Hot path: 100 K records a second, at most 500 ns an admission in memory; bench/micro/dedupe.ts. {@link DedupeTable.find} and {@link DedupeTable.place}. Actor thread.
  */
 
+import { Found } from '../../engine/core/dedupe-key.ts';
 import { assert } from '../../engine/core/types.ts';
 import type { FingerprintLog } from './dedupe-log.ts';
 import { SLAB_BITS, SLAB_MASK, type PagePool } from './dedupe-pages.ts';
@@ -92,8 +93,8 @@ export class DedupeTable {
     return Math.max(this.byteLength, this.capacity * PLACE_BYTES);
   }
 
-  /** Whether the log holds the fingerprint. */
-  find(fingerprint: Uint32Array): boolean {
+  /** Whether the log holds the fingerprint, or other variants of it. */
+  find(fingerprint: Uint32Array): Found {
     const a = (fingerprint[0] as number) | 0;
     const b = (fingerprint[1] as number) | 0;
     const c = (fingerprint[2] as number) | 0;
@@ -107,6 +108,7 @@ export class DedupeTable {
       places = this.#after as Places;
       slot = ((a >>> 0) * places.scale) | 0;
     }
+    let met: Found = Found.nowhere;
     for (;;) {
       const page = places.pages[slot >> pageBits] as number;
       const words = slabs[page >> SLAB_BITS] as Int32Array;
@@ -119,14 +121,17 @@ export class DedupeTable {
           this.#words = words;
           this.#at = at;
           this.#slot = slot;
-          return false;
+          return met;
         }
-        if ((place ^ tag) >>> NUMBER_BITS === 0 && this.#log.isAt(place & NUMBER_MASK, a, b, c, d)) return true;
+        if ((place ^ tag) >>> NUMBER_BITS !== 0) continue;
+        const found = this.#log.compare(place & NUMBER_MASK, a, b, c, d);
+        if (found === Found.same) return found;
+        if (found !== Found.nowhere) met = found;
       }
     }
   }
 
-  /** Remembers where the log has the fingerprint of the last look-up, which found nothing; nothing may lie between. */
+  /** Remembers where the log has the fingerprint of the last look-up, which did not find the same; nothing may lie between. */
   place(fingerprint: Uint32Array, number: number): void {
     this.#words[this.#at] = tagOf(fingerprint[3] as number) | number;
     this.#in.used++;

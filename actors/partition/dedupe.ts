@@ -14,6 +14,7 @@
  * bounded per call. Owned by the partition's actor thread.
  */
 
+import { Found } from '../../engine/core/dedupe-key.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import { MS_PER_HOUR, assert } from '../../engine/core/types.ts';
 import { FingerprintDigest } from './dedupe-digest.ts';
@@ -49,9 +50,21 @@ const LAYER_ENTRY_BYTES = 2;
 /** Share of all numbers that entries may have: a dead place must have been left out of the table before its number comes again. */
 const NUMBERS_SHARE = 1 / 8;
 
+/** What makes a repeat: the same key, or the same but for its variant (engine/core/dedupe-key.ts). */
+export const Match = { same: 0, anyVariant: 1 } as const;
+export type Match = (typeof Match)[keyof typeof Match];
+
 export interface DedupeIndex {
   /** True when new (and then remembered in the bucket of `runningTimeMs`, which never goes back); false for a repeat within the horizon. */
-  admit(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number): boolean;
+  admit(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number, match?: Match): boolean;
+  /** The repeat that was found last is of no variant that is remembered. Told alike after any restart, spill or compaction. */
+  readonly differs: boolean;
+  /** Fingerprints by mode, of states of version 1, lie within the horizon: what is new may be among them. */
+  readonly holdsFormer: boolean;
+  /** Whether a fingerprint was seen within the horizon; remembers nothing. */
+  knows(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number): boolean;
+  /** Running time since when everything that was admitted is remembered. */
+  readonly knownFromMs: number;
   /** Fingerprints remembered within the horizon, in memory and store. */
   readonly entries: number;
   /** Those of them that are answered from memory. */
@@ -89,8 +102,9 @@ class Dedupe implements DedupeIndex {
   readonly #filters: FilterLayers;
   readonly #runs: DedupeRuns;
 
-  /** The fingerprint that the filter is asked about. */
+  /** The fingerprint that the filter is asked about, and how it was found so far. */
   #asked: Uint32Array = new Uint32Array(FINGERPRINT_WORDS);
+  #found: Found = Found.nowhere;
 
   #horizonMs = -1;
   /** The running hour, -1 before the first admit, and its bounds. */
@@ -137,17 +151,31 @@ class Dedupe implements DedupeIndex {
     return this.#log.byteLength + this.#filters.byteLength + this.#runs.byteLength;
   }
 
-  admit(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number): boolean {
-    if (runningTimeMs >= this.#bucketEndMs || runningTimeMs < this.#bucketStartMs || horizonMs !== this.#horizonMs) {
-      this.#advance(runningTimeMs, horizonMs);
-    }
-    if (this.#table.find(fingerprint) || this.#isInStore(fingerprint)) return false;
+  get differs(): boolean {
+    return this.#found === Found.otherVariant;
+  }
+
+  get holdsFormer(): boolean {
+    return this.#runs.holdsFormer;
+  }
+
+  get knownFromMs(): number {
+    return this.#runs.bucketMin * MS_PER_HOUR;
+  }
+
+  admit(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number, match: Match = Match.same): boolean {
+    const found = this.#find(fingerprint, runningTimeMs, horizonMs);
+    if (found === Found.same || (found === Found.otherVariant && match === Match.anyVariant)) return false;
     if (this.#log.isPageDue) this.#makeRoom();
     this.#table.place(fingerprint, this.#log.append(fingerprint, this.#bucket));
     this.#bucketEntries++;
     this.#entries++;
     if (--this.#pieceIn === 0) this.#housekeep();
     return true;
+  }
+
+  knows(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number): boolean {
+    return this.#find(fingerprint, runningTimeMs, horizonMs) === Found.same;
   }
 
   checkpoint(epoch: number): StoreOperation[] {
@@ -171,12 +199,23 @@ class Dedupe implements DedupeIndex {
     return digest.toString();
   }
 
-  #isInStore(fingerprint: Uint32Array): boolean {
+  /** In memory and, unless it is there, in the store too: which variants lie where is no matter. */
+  #find(fingerprint: Uint32Array, runningTimeMs: number, horizonMs: number): Found {
+    if (runningTimeMs >= this.#bucketEndMs || runningTimeMs < this.#bucketStartMs || horizonMs !== this.#horizonMs) {
+      this.#advance(runningTimeMs, horizonMs);
+    }
+    this.#found = this.#table.find(fingerprint);
+    if (this.#found === Found.same) return this.#found;
     this.#asked = fingerprint;
-    return this.#filters.find(fingerprint[1] as number, fingerprint[2] as number, this.#runs.bucketMin, this.#confirm);
+    this.#filters.find(fingerprint[1] as number, fingerprint[2] as number, this.#runs.bucketMin, this.#confirm);
+    return this.#found;
   }
 
-  readonly #confirm = (bucket: number): boolean => this.#runs.contains(this.#asked, bucket);
+  readonly #confirm = (bucket: number): boolean => {
+    const found = this.#runs.find(this.#asked, bucket);
+    if (found > this.#found) this.#found = found;
+    return found === Found.same;
+  };
 
   /** A new running hour or horizon. */
   #advance(runningTimeMs: number, horizonMs: number): void {

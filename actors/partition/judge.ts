@@ -7,19 +7,22 @@
  * Hot path: 100 K records a second, at most 3 µs a record, all that it calls included; bench/micro/partition.ts. {@link Judge.fold}. Owned by the partition.
  */
 
+import { DEDUPE_KEY_WORDS } from '../../engine/core/dedupe-key.ts';
 import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
 import type { PipelineDefinition } from '../../engine/core/pipeline.ts';
 import { emptyConservation, RecordFlag, REJECT_CODES, Verdict, type Conservation, type RejectCode } from '../../engine/core/record.ts';
-import type { Rules } from '../../engine/core/rules.ts';
+import type { DedupeMode, Rules } from '../../engine/core/rules.ts';
 import type { CellCounter } from './cell-counter.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import type { DedupeIndex } from './dedupe.ts';
+import { Match, type DedupeIndex } from './dedupe.ts';
 import type { PartitionTime } from './partition-time.ts';
 import type { Tail } from './tail.ts';
 
 /** Later event times have no store key. */
 const EVENT_TIME_MAX_MS = 2 ** 48 - 1;
 const NOT_REJECTED = -1;
+/** Modes in which records differ by their variants, and one in which they do not. */
+const MATCHES: Readonly<Record<Exclude<DedupeMode, 'none'>, Match>> = { 'push-ms': Match.same, 'push+pull-seconds': Match.anyVariant };
 
 export interface JudgeOptions<Event, DomainRules> {
   readonly pipeline: PipelineDefinition<Event, DomainRules>;
@@ -33,13 +36,25 @@ export interface JudgeOptions<Event, DomainRules> {
   readonly tail: Tail;
 }
 
+/** What of it a checkpoint holds. The optional ones are missing in older states, and where they say nothing. */
+export interface JudgedState {
+  readonly conservation: Conservation;
+  readonly rejects: readonly number[];
+  readonly differingRepeats?: number;
+  readonly unknownUpToMs?: number;
+}
+
 export class Judge<Event, DomainRules> {
   readonly #options: JudgeOptions<Event, DomainRules>;
-  readonly #fingerprint = new Uint32Array(4);
+  readonly #key = new Uint32Array(DEDUPE_KEY_WORDS);
   /** `received` is the partition's to count, from batch indexes. */
   readonly conservation: Conservation = emptyConservation();
   /** By reject code. */
   readonly rejects: number[] = REJECT_CODES.map(() => 0);
+  /** Repeats that their mode took for what they differ from by a variant: of AppsFlyer's, in milliseconds. */
+  differingRepeats = 0;
+  /** Running time of the last record that counted without being remembered, because dedupe was off; -1 for none. */
+  unknownUpToMs = -1;
   /** Fingerprints since the caller last set it to 0. */
   freshFingerprints = 0;
   /** Of the rules in force; the caller's to set before the first record. */
@@ -73,15 +88,19 @@ export class Judge<Event, DomainRules> {
     if (!(timeMs >= 0 && timeMs <= EVENT_TIME_MAX_MS)) return this.#reject(batch, cursor, 'BAD_EVENT_TIME');
     if (timeMs > batch.receivedAtMs + rules.futureSkewMs) return this.#reject(batch, cursor, 'FUTURE_EVENT_TIME');
     if (rules.dedupe !== 'none') {
-      if (!pipeline.fingerprint(event, rules.dedupe, this.#fingerprint)) return this.#reject(batch, cursor, 'NO_IDENTITY');
-      if (!this.#options.dedupe.admit(this.#fingerprint, this.#options.time.runningTimeMs, rules.dedupeHorizonMs)) return this.#repeat(batch, cursor, timeMs);
+      if (rules.dedupe === 'push+pull-seconds') pipeline.sightings?.see(event, cursor.source);
+      if (this.#options.dedupe.holdsFormer && this.#isFormerRepeat(event, rules)) return this.#repeat(batch, cursor, timeMs);
+      if (!pipeline.dedupeKey(event, rules.dedupe, this.#key)) return this.#reject(batch, cursor, 'NO_IDENTITY');
+      if (!this.#options.dedupe.admit(this.#key, this.#options.time.runningTimeMs, rules.dedupeHorizonMs, MATCHES[rules.dedupe])) return this.#repeatOf(batch, cursor, timeMs);
       this.freshFingerprints++;
-    }
+    } else this.unknownUpToMs = this.#options.time.runningTimeMs;
     return this.#count(batch, cursor, event, timeMs, sequence);
   }
 
-  restore(conservation: Conservation, rejects: readonly number[]): void {
+  restore({ conservation, rejects, differingRepeats, unknownUpToMs }: JudgedState): void {
     Object.assign(this.conservation, conservation);
+    this.differingRepeats = differingRepeats ?? 0;
+    this.unknownUpToMs = unknownUpToMs ?? -1;
     // Codes are appended over time: an older state has fewer.
     for (let index = 0; index < this.rejects.length; index++) this.rejects[index] = rejects[index] ?? 0;
   }
@@ -99,6 +118,20 @@ export class Judge<Event, DomainRules> {
     tail.add(batch, cursor.index, verdict, NOT_REJECTED, hourStartMs, dimensions);
     time.see(timeMs, batch.receivedAtMs);
     return verdict;
+  }
+
+  /** Of the fingerprints by mode that states of version 1 hold. */
+  #isFormerRepeat(event: Event, rules: Rules): boolean {
+    const { pipeline, dedupe, time } = this.#options;
+    for (let attempt = 0; pipeline.formerFingerprint?.(event, rules.dedupe, attempt, this.#key) === true; attempt++) {
+      if (dedupe.knows(this.#key, time.runningTimeMs, rules.dedupeHorizonMs)) return true;
+    }
+    return false;
+  }
+
+  #repeatOf(batch: LogBatch, cursor: RecordCursor, timeMs: number): Verdict {
+    if (this.#options.dedupe.differs) this.differingRepeats++;
+    return this.#repeat(batch, cursor, timeMs);
   }
 
   #repeat(batch: LogBatch, cursor: RecordCursor, timeMs: number): Verdict {

@@ -47,6 +47,7 @@ export interface PartitionCheckpoint {
 }
 
 const FINGERPRINT_BYTES = 16;
+const KNOWS_TOO_LITTLE = 'identities are not yet remembered for all of dedupe.horizon_hours, because dedupe was off or the horizon shorter: what counted before and is sent again counts again';
 
 export class Partition<Event, DomainRules> {
   readonly id: PartitionId;
@@ -302,9 +303,10 @@ export class Partition<Event, DomainRules> {
       cellsInMemory: this.#table.count,
       dedupeEntries: this.#dedupe.entries,
       dedupeMemoryBytes: this.#dedupe.memoryBytes,
+      differingRepeats: this.#judge.differingRepeats,
       slotsWaiting: this.#outbox.passedCount,
       checkpointPressure: this.checkpointPressure,
-      alarms: [...this.#counter.alarms(), ...this.#deadLetters.alarms(this.#foldedAtMs)],
+      alarms: [...this.#counter.alarms(), ...this.#deadLetters.alarms(this.#foldedAtMs), ...(this.#knowsTooLittle ? [KNOWS_TOO_LITTLE] : [])],
       // At the end: each property after a spread costs a microsecond on Node 20.
       ...this.#deadLetters.figures,
       ...this.#judge.conservation,
@@ -323,7 +325,16 @@ export class Partition<Event, DomainRules> {
       hourMs: this.#hourMs,
       dedupeDigest: this.#dedupe.digest(),
       deadLetterDigest: this.#deadLetters.digest(),
+      differingRepeats: this.#judge.differingRepeats,
+      unknownUpToMs: this.#judge.unknownUpToMs,
     });
+  }
+
+  /** Something counted within the horizon that is not remembered: dedupe was off then, or forgot sooner than it now should. */
+  get #knowsTooLittle(): boolean {
+    const rules = this.#rules;
+    const knownFromMs = Math.max(this.#judge.unknownUpToMs, this.#dedupe.knownFromMs);
+    return rules !== null && rules.dedupe !== 'none' && knownFromMs > 0 && knownFromMs > this.#time.runningTimeMs - rules.dedupeHorizonMs;
   }
 
   #control(record: ControlRecord): void {
@@ -427,6 +438,8 @@ export class Partition<Event, DomainRules> {
       time: this.#time.state(),
       conservation: this.#judge.conservation,
       rejects: this.#judge.rejects,
+      ...(this.#judge.differingRepeats > 0 && { differingRepeats: this.#judge.differingRepeats }),
+      ...(this.#judge.unknownUpToMs >= 0 && { unknownUpToMs: this.#judge.unknownUpToMs }),
       deadLetters,
     };
   }
@@ -438,7 +451,7 @@ export class Partition<Event, DomainRules> {
     this.#storedSequence = state.sequence;
     this.#epoch = state.epoch;
     this.#generation = state.generation;
-    this.#judge.restore(state.conservation, state.rejects);
+    this.#judge.restore(state);
     this.#time.restore(state.time);
     if (rules !== null) this.#obey(rules);
     this.#deadLetters.restore(state.deadLetters);

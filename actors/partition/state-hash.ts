@@ -21,13 +21,15 @@ export interface HashedState {
   readonly hourMs: number;
   readonly dedupeDigest: string;
   readonly deadLetterDigest: string;
+  readonly differingRepeats: number;
+  readonly unknownUpToMs: number;
 }
 
 /** 64 hex digits. */
-export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest, deadLetterDigest }: HashedState): string {
+export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest, deadLetterDigest, differingRepeats, unknownUpToMs }: HashedState): string {
   const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs } = time.state();
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest, deadLetterDigest]));
+  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest, deadLetterDigest, differingRepeats, unknownUpToMs]));
   const lines: string[] = [];
   for (const slot of table.all()) {
     const name = table.name(slot);

@@ -14,6 +14,8 @@ export type PartitionStats = Readonly<Pick<Conservation, keyof Conservation>> & 
   readonly cellsInMemory: number;
   readonly dedupeEntries: number;
   readonly dedupeMemoryBytes: number;
+  /** Repeats that differ, in what their dedupe mode does not look at, from all that counted. */
+  readonly differingRepeats: number;
   readonly deadLetters: number;
   /** Those that no retry has settled. */
   readonly deadLettersWaiting: number;

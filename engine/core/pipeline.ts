@@ -86,6 +86,17 @@ export interface WindowDefinition {
   readonly judged: boolean;
 }
 
+/** Counts by name of what came lately, for warnings that need the records of all threads. Bounded; no part of the state, gone with its thread. */
+export type SightingCounts = Readonly<Record<string, number>>;
+
+export interface Sightings<Event> {
+  /** Called for records that are compared across sources. */
+  readonly see: (event: Event, source: number) => void;
+  readonly counts: () => SightingCounts;
+  /** What somebody should know, given the counts of all threads. */
+  readonly alarms: (counts: Iterable<SightingCounts>) => string[];
+}
+
 /** How the door finds whose a record is, without parsing: the partition is the hash of `scope` and the first of `users` that is there. */
 export interface PartitionKeySpec {
   /** A top-level key, such as the app. */
@@ -130,7 +141,19 @@ export interface PipelineDefinition<Event, DomainRules> {
   readonly refuse?: (event: Event, rules: DomainRules) => RejectCode | null;
   /** Epoch ms of the event. */
   readonly eventTimeMs: (event: Event) => number;
-  /** Writes the 128-bit fingerprint of the event's identity; false when it has none. `out`: length 4. */
+  /**
+   * Writes the key by which the event is known again (dedupe-key.ts); false when it has none. `out`: length 4. All modes have keys of one kind:
+   * a change of mode forgets nothing.
+   */
+  readonly dedupeKey: (event: Event, mode: DedupeMode, out: Uint32Array) => boolean;
+  /**
+   * Writes what stood in the place of a key in states of format 1: a fingerprint of the mode that was in force, for one mode after the other
+   * (`attempt` from 0); false when there is none (any more). Asked only while such a state is within the horizon.
+   */
+  readonly formerFingerprint?: (event: Event, mode: DedupeMode, attempt: number, out: Uint32Array) => boolean;
+  /** What a thread has seen of its records, beside all state. */
+  readonly sightings?: Sightings<Event>;
+  /** Writes the 128-bit fingerprint of the event's identity, its name outside of the program; false when it has none. `out`: length 4. */
   readonly fingerprint: (event: Event, mode: DedupeMode, out: Uint32Array) => boolean;
   /**
    * Changes an event by what the rules of its offset say of it: whether and as what it counts, and what its other fields tell of those that were not

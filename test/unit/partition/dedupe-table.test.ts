@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Found } from '../../../engine/core/dedupe-key.ts';
 import { FingerprintLog } from '../../../actors/partition/dedupe-log.ts';
 import { PagePool } from '../../../actors/partition/dedupe-pages.ts';
 import { DedupeTable } from '../../../actors/partition/dedupe-table.ts';
@@ -26,7 +27,7 @@ class Pair {
   }
 
   add(n: number, bucket: number): void {
-    const isHere = this.table.find(this.#of(n));
+    const isHere = this.table.find(this.#of(n)) === Found.same;
     if (isHere !== this.here.has(n)) throw new Error(`fingerprint ${n}: ${isHere ? 'found' : 'missed'}`);
     if (isHere) return;
     this.table.place(this.#of(n), this.log.append(this.#of(n), bucket));
@@ -34,7 +35,7 @@ class Pair {
   }
 
   check(numbers: Iterable<number>): void {
-    for (const n of numbers) if (this.table.find(this.#of(n)) !== this.here.has(n)) throw new Error(`fingerprint ${n}: ${this.here.has(n) ? 'missed' : 'found'}`);
+    for (const n of numbers) if ((this.table.find(this.#of(n)) === Found.same) !== this.here.has(n)) throw new Error(`fingerprint ${n}: ${this.here.has(n) ? 'missed' : 'found'}`);
   }
 }
 

@@ -282,7 +282,7 @@ describe('the dedupe index', () => {
     pair.checkpoint();
     expect(pair.store.keyCount(TABLE)).toBe(2);
     const meta = pair.store.get(TABLE, Uint8Array.of(0)) ?? new Uint8Array();
-    expect(JSON.parse(new TextDecoder().decode(meta))).toEqual({ version: 1, bucketMin: 1, merging: null });
+    expect(JSON.parse(new TextDecoder().decode(meta))).toEqual({ version: 2, bucketMin: 1, merging: null, formerBucketMax: -1 });
     for (let n = 0; n < 300; n++) pair.admit(n);
   });
 
@@ -354,7 +354,7 @@ describe('the dedupe index', () => {
 
   it('refuses a store of a newer version and a damaged run', () => {
     const store = new DedupeTestStore();
-    store.apply([{ table: TABLE, key: Uint8Array.of(0), value: new TextEncoder().encode('{"version":2,"bucketMin":0,"merging":null}') }]);
+    store.apply([{ table: TABLE, key: Uint8Array.of(0), value: new TextEncoder().encode('{"version":3,"bucketMin":0,"merging":null}') }]);
     expect(() => openDedupe({ store, table: TABLE, memoryBytesMax: HUGE })).toThrow(expect.objectContaining({ code: 'DATA_VERSION' }));
     const damaged = new DedupeTestStore();
     damaged.apply([{ table: TABLE, key: Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0), value: new Uint8Array(17) }]);

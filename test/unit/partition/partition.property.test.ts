@@ -165,7 +165,7 @@ describe('a partition', () => {
       live.take(report);
       const expected = model(batches);
       const { received, accepted, duplicate, late, rejected, sequence, watermarkMs, closedUpToMs } = report;
-      expect({ received, accepted, duplicate, late, rejected, sequence, watermark: watermarkMs, closed: closedUpToMs }).toEqual({ ...expected, cells: undefined });
+      expect({ received, accepted, duplicate, late, rejected, sequence, watermark: watermarkMs, closed: closedUpToMs, differing: partition.stats().differingRepeats }).toEqual({ ...expected, cells: undefined });
       const cells = Object.fromEntries(
         report.cells.map((cell) => [
           `${KIND_NAMES[cell.kind]}|${cell.windowStartMs}|${cell.dimensions.replace('\u001f', '|')}`,

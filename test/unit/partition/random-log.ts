@@ -60,6 +60,7 @@ export function randomLog(seed: number, { batches, limits = false }: RandomLogOp
     if (kind < 0.05) return { payload: '{"broken' };
     if (kind < 0.06) return { payload: JSON.stringify({ t: receivedAtMs, shop: 'a', city: 'b', paid: 0 }) };
     if (kind < 0.2 && sent.length > 0) return { payload: sent[Math.max(0, sent.length - 1 - pick(30))] as string };
+    if (kind < 0.3 && sent.length > 0) return { payload: otherVariant(sent[Math.max(0, sent.length - 1 - pick(60))] as string) };
     const age = random();
     const t =
       age < 0.02 ? receivedAtMs + 6 * MS_PER_MINUTE
@@ -80,5 +81,10 @@ export function randomLog(seed: number, { batches, limits = false }: RandomLogOp
     const payload = JSON.stringify(sale);
     sent.push(payload);
     return { payload };
+  }
+
+  function otherVariant(payload: string): string {
+    const sale = JSON.parse(payload) as Sale;
+    return JSON.stringify({ ...sale, variant: random() < 0.3 ? null : 1 + pick(3) });
   }
 }

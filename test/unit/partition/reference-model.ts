@@ -30,12 +30,13 @@ export interface Model {
   watermark: number;
   closed: number;
   sequence: number;
+  differing: number;
 }
 
 export function model(batches: readonly LogBatch[], partition = 0): Model {
-  const state: Model = { cells: new Map(), received: 0, accepted: 0, duplicate: 0, late: 0, rejected: 0, watermark: -1, closed: 0, sequence: 0 };
-  /** Fingerprint to the running hour in which it was admitted. */
-  const seen = new Map<string, number>();
+  const state: Model = { cells: new Map(), received: 0, accepted: 0, duplicate: 0, late: 0, rejected: 0, watermark: -1, closed: 0, sequence: 0, differing: 0 };
+  /** By id what was admitted: its variant, null for any, and its running hour. */
+  const seen = new Map<string, { readonly variant: number | null; readonly hour: number }[]>();
   let rules: Rules | null = null;
   let expired = 0;
   let lastRecordAt = 0;
@@ -79,11 +80,14 @@ export function model(batches: readonly LogBatch[], partition = 0): Model {
     let verdict: 'accepted' | 'late' | 'duplicate' = 'accepted';
     if (obeyed.dedupe !== 'none') {
       if (sale.id === undefined) return 'rejected';
-      const identity = `${sale.id}${obeyed.dedupe === 'push+pull-seconds' ? ':s' : ''}`;
       const hour = Math.floor(batch.runningTimeMs / HOUR);
       oldestHour = Math.max(oldestHour, hour - Math.ceil(obeyed.dedupeHorizonMs / HOUR));
-      if ((seen.get(identity) ?? -Infinity) >= oldestHour) verdict = 'duplicate';
-      else seen.set(identity, hour);
+      const { id, variant = 0 } = sale;
+      const known = (seen.get(id) ?? []).filter((one) => one.hour >= oldestHour);
+      const isKnown = known.some((one) => one.variant === variant || one.variant === null || variant === null);
+      if (isKnown || (known.length > 0 && obeyed.dedupe === 'push+pull-seconds')) verdict = 'duplicate';
+      else seen.set(id, [...known, { variant, hour }]);
+      if (verdict === 'duplicate' && !isKnown) state.differing += 1;
     }
     if (verdict !== 'duplicate') {
       const hour = Math.floor(sale.t / HOUR) * HOUR;

@@ -1,4 +1,5 @@
 /** A small pipeline of another domain: the engine must not mind. Records: `{"t":ms,"id":"…","shop":"…","city":"…","paid":1,"kind":"…","name":"…"}`. */
+import { NO_VARIANT, withVariant } from '../../../engine/core/dedupe-key.ts';
 import { hash128Text } from '../../../engine/core/hash.ts';
 import type { PipelineDefinition } from '../../../engine/core/pipeline.ts';
 import type { RejectCode } from '../../../engine/core/record.ts';
@@ -13,6 +14,8 @@ export interface Sale {
   readonly paid: number;
   readonly kind?: string;
   readonly name?: string;
+  /** Of the id; null for any. */
+  readonly variant?: number | null;
 }
 
 export interface SaleRules {
@@ -51,6 +54,17 @@ export const toyPipeline: PipelineDefinition<Sale, SaleRules> = {
     }
   },
   eventTimeMs: (sale) => sale.t,
+  dedupeKey(sale, _mode, out) {
+    if (sale.id === undefined) return false;
+    hash128Text(sale.id, out);
+    out[3] = withVariant(out[3] as number, sale.variant === null ? NO_VARIANT : (sale.variant ?? 0));
+    return true;
+  },
+  formerFingerprint(sale, _mode, attempt, out) {
+    if (sale.id === undefined || attempt > 0) return false;
+    hash128Text(`${sale.id} before`, out);
+    return true;
+  },
   fingerprint(sale, mode, out) {
     if (sale.id === undefined) return false;
     hash128Text(mode === 'push+pull-seconds' ? `${sale.id}:s` : sale.id, out);

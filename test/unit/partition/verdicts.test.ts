@@ -68,7 +68,7 @@ describe('the verdict on a record', () => {
     const partition = openPartition(
       {
         ...toyPipeline,
-        fingerprint: (event, mode, out) => (calls.push(`identity ${event.city}`), toyPipeline.fingerprint(event, mode, out)),
+        dedupeKey: (event, mode, out) => (calls.push(`identity ${event.city}`), toyPipeline.dedupeKey(event, mode, out)),
         enrich: (event, rules) => {
           calls.push(`enrich ${event.city} by ${rules.kinds.join()}`);
           Object.assign(event, { city: 'changed' });
