@@ -74,7 +74,7 @@ async function run(): Promise<void> {
     progress,
     post,
     clock: systemClock,
-    heapBytes,
+    figures: () => ({ heapBytes: heapBytes(), sightings: appsflyerPipeline.sightings?.counts() ?? {} }),
     emitIntervalMs: settings.emitIntervalMs,
     checkpointIntervalMs: settings.checkpointIntervalMs,
     checkpointBytesMax: CHECKPOINT_BYTES_MAX,

@@ -7,6 +7,7 @@ import { systemClock } from './core/clock.ts';
 import { EngineError } from './core/errors.ts';
 import { VERDICT_NAMES } from './core/record.ts';
 import { z, flag, wholeNumber } from './core/schema.ts';
+import { MS_PER_HOUR } from './core/types.ts';
 import { backfillRoute } from './admin-backfill.ts';
 import { coverage, COVERAGE_RECORDS_MAX } from './admin-coverage.ts';
 import { LastRejects } from './admin-dead-letters.ts';
@@ -16,6 +17,7 @@ import { savepointReply } from './admin-savepoint.ts';
 import { liveStream } from './admin-stream.ts';
 import { LOOKED_AT_MAX, tailRecords, tailSourceOf } from './admin-tail.ts';
 import { metricFamilies } from './daemon-metrics.ts';
+import { dedupeSettings } from './dedupe-settings.ts';
 import type { Daemon } from './main.ts';
 import { json, type AdminReply, type AdminRoute } from './runtime/admin-server.ts';
 import { MetricsPage } from './runtime/metrics.ts';
@@ -109,6 +111,7 @@ export function pipelineAnswer(view: Daemon): object {
       last_error: sink.lastError,
     })),
     journal: { durable_offset: durable, bytes: journal?.bytesOnDisk ?? 0, oldest: isoOrNull(journal?.oldestReceivedAtMs ?? undefined) },
+    dedupe: dedupeAnswer(view),
     watermark: isoOrNull(live.watermarkMs),
     final_up_to: isoOrNull(live.finalUpToMs > 0 ? live.finalUpToMs : undefined),
     generation: live.generation,
@@ -118,6 +121,13 @@ export function pipelineAnswer(view: Daemon): object {
     thread_restarts: view.threadRestarts,
     alarms: [...view.alarms().keys()],
   };
+}
+
+/** Repeats that differ may be events of their own: two that one user made in one second. */
+function dedupeAnswer({ engine, settings }: Daemon): object {
+  const { mode, horizonMs } = dedupeSettings(settings);
+  const sum = (figure: string): number => [...engine.partitionStats.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
+  return { mode, horizon_hours: horizonMs / MS_PER_HOUR, entries: sum('dedupeEntries'), differing_repeats: sum('differingRepeats') };
 }
 
 /**

@@ -16,10 +16,10 @@ export interface LogPosition {
 }
 
 /**
- * Each limit with the number of partitions that have reached it; one of the whole daemon counts as one. `spool`: null before there is
- * one.
+ * Each limit with the number of partitions that have reached it; one of the whole daemon counts as one. `sightings`: what the pipeline has
+ * to say of its records. `spool`: null before there is one.
  */
-export function reachedLimits(partitions: Iterable<PartitionStats>, spool: { readonly spoolFull: boolean } | null, log: LogPosition): ReadonlyMap<string, number> {
+export function reachedLimits(partitions: Iterable<PartitionStats>, sightings: readonly string[], spool: { readonly spoolFull: boolean } | null, log: LogPosition): ReadonlyMap<string, number> {
   const reached = new Map<string, number>();
   const add = (alarm: string): void => {
     reached.set(alarm, (reached.get(alarm) ?? 0) + 1);
@@ -29,6 +29,7 @@ export function reachedLimits(partitions: Iterable<PartitionStats>, spool: { rea
     if (Array.isArray(alarms)) for (const alarm of alarms as string[]) add(alarm);
     if (isBehind(stats, log)) add('results are more than a minute behind what is acknowledged: the machine does not keep up');
   }
+  for (const alarm of sightings) add(alarm);
   if (spool?.spoolFull === true) add('the lake spool is at its limit: slots wait in the journal until uploads make room');
   if (log.aheadMs > AHEAD_MS_MAX) add('log time is ahead of the clock, which is or was wrong: until the clock has caught up, events may count as late or be rejected as FUTURE_EVENT_TIME');
   return reached;

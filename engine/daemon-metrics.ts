@@ -70,6 +70,7 @@ function partitionFamilies({ engine, state }: Daemon): Family[] {
     counter('millrace_checkpoint_failures_total', 'Checkpoints that could not be written', threads.map(([thread, stats]) => ({ labels: { thread: String(thread) }, value: stats.checkpointFailures }))),
     gauge('millrace_cells_in_memory', 'Cells that partitions hold in memory', sum('cellsInMemory')),
     gauge('millrace_dedupe_entries', 'Identities remembered', sum('dedupeEntries')),
+    counter('millrace_dedupe_differing_repeats_total', 'Repeats in mode push+pull-seconds whose milliseconds differ from those of the event they were taken for', sum('differingRepeats')),
     gauge('millrace_dedupe_memory_bytes', 'Memory of the dedupe tables', sum('dedupeMemoryBytes')),
     gauge('millrace_dead_letter_bytes', 'Bytes in the dead-letter store', sum('deadLetterBytes')),
     gauge('millrace_dead_letters', 'Dead letters that are kept, by whether a retry has settled them', [

@@ -145,6 +145,11 @@ export class FoldEngine {
     return this.#egress.ready;
   }
 
+  /** What the records of all threads say together. */
+  sightingAlarms(): string[] {
+    return appsflyerPipeline.sightings?.alarms([...this.threadStats.values()].map(({ sightings }) => sightings)) ?? [];
+  }
+
   /** Things that should not happen, counted since the start. */
   get mergeAlarms(): Readonly<MergeAlarms> {
     return this.#merge.alarms;

@@ -29,6 +29,7 @@ import { ingressSettings } from './ingress-settings.ts';
 import type { IngressSettings, IngressThreadStats } from './ingress-thread.ts';
 import { SCOPE_KEY } from './letter-query.ts';
 import type { JournalRecovery } from './log/index.ts';
+import { dedupeSettings } from './dedupe-settings.ts';
 import { PullService } from './pull-service.ts';
 import { rulesOf } from './rules-of.ts';
 import { AdminAccess } from './runtime/admin-access.ts';
@@ -142,6 +143,7 @@ export class Daemon {
     });
     this.#ingress = this.#ingressThreads(stallsBefore);
     this.letters = new LetterWork({ asker: this.engine.asker, appendRecords: this.#ingress.appendRecords, writeControl: this.#ingress.writeControl, scopeKey: SCOPE_KEY });
+    for (const warning of dedupeSettings(settings).warnings) log.warn({ mode: settings.dedupe.mode }, warning);
   }
 
   /** Starts everything and resolves once the door listens. Rejects with an EngineError that says what to mend. `onFatal`: no restart of a part can help. `stallsBefore`: lives in a row that a stuck thread ended. */
@@ -174,7 +176,7 @@ export class Daemon {
   alarms(): ReadonlyMap<string, number> {
     // A recovery is behind by its nature.
     const durableOffset = this.state.ready ? sumOfOffsets(this.engine.words.durableOffsets) : 0;
-    const limits = reachedLimits(this.engine.partitionStats.values(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
+    const limits = reachedLimits(this.engine.partitionStats.values(), this.engine.sightingAlarms(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
     return this.#pull === null ? limits : new Map([...limits, ...this.#pull.alarms.map((alarm): [string, number] => [alarm, 1])]);
   }
 

@@ -6,8 +6,9 @@ import { requirePossible, type PrivacyData } from '../actors/appsflyer/privacy/p
 import type { AppsflyerRulesData } from '../actors/appsflyer/rules.ts';
 import { EngineError, messageOf } from './core/errors.ts';
 import { deadLetterDefaults, type Rules } from './core/rules.ts';
-import { MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
 import { secretId } from './core/secret-id.ts';
+import { dedupeSettings } from './dedupe-settings.ts';
 import { secretsOf } from './rule-sources.ts';
 import type { Settings } from './settings.ts';
 
@@ -18,13 +19,14 @@ export function rulesOf(settings: Settings, geoFileHash: string | null = null): 
   if (unknown !== undefined) {
     throw new EngineError('CONFIG_INVALID', `cells.dimension_limits.${unknown}: no such dimension: use one of ${known.join(', ')}`);
   }
+  const dedupe = dedupeSettings(settings);
   return {
     pipelineVersion: appsflyerPipeline.version,
     allowedLatenessMs: settings.windows.allowed_lateness_seconds * MS_PER_SECOND,
     futureSkewMs: settings.windows.future_skew_seconds * MS_PER_SECOND,
     idleAfterMs: settings.windows.idle_after_seconds * MS_PER_SECOND,
-    dedupe: settings.dedupe.mode,
-    dedupeHorizonMs: settings.dedupe.horizon_hours * MS_PER_HOUR,
+    dedupe: dedupe.mode,
+    dedupeHorizonMs: dedupe.horizonMs,
     cellRetentionMs: settings.cells.retention_days * MS_PER_DAY,
     dimensionLimits: Object.fromEntries(appsflyerPipeline.dimensions.map((dimension) => [dimension.name, settings.cells.dimension_limits[dimension.name] ?? dimension.valuesMax])),
     cellsPerDayMax: Math.max(1, Math.ceil(settings.cells.per_day_max / settings.partitions)),

@@ -44,7 +44,7 @@ export const settingsSchema = z.strictObject({
   }).prefault({}),
   dedupe: z.strictObject({
     mode: z.enum(['push-ms', 'push+pull-seconds', 'none']).default('push-ms'),
-    horizon_hours: wholeNumber(1, 24 * 90).default(24),
+    horizon_hours: wholeNumber(0, 24 * 90).default(0).describe('0: 24, and 72 with Pull'),
     memory_bytes_max: wholeNumber(MIB).default(GIB),
   }).prefault({}),
   metrics: z.strictObject({

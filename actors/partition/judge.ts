@@ -21,6 +21,8 @@ import type { Tail } from './tail.ts';
 /** Later event times have no store key. */
 const EVENT_TIME_MAX_MS = 2 ** 48 - 1;
 const NOT_REJECTED = -1;
+const NO_ALARMS: readonly string[] = [];
+const KNOWS_TOO_LITTLE: readonly string[] = ['identities are not yet remembered for all of dedupe.horizon_hours, because dedupe was off or the horizon shorter: what counted before and is sent again counts again'];
 /** Modes in which records differ by their variants, and one in which they do not. */
 const MATCHES: Readonly<Record<Exclude<DedupeMode, 'none'>, Match>> = { 'push-ms': Match.same, 'push+pull-seconds': Match.anyVariant };
 
@@ -95,6 +97,18 @@ export class Judge<Event, DomainRules> {
       this.freshFingerprints++;
     } else this.unknownUpToMs = this.#options.time.runningTimeMs;
     return this.#count(batch, cursor, event, timeMs, sequence);
+  }
+
+  state(): JudgedState {
+    const { conservation, rejects, differingRepeats, unknownUpToMs } = this;
+    return { conservation, rejects, ...(differingRepeats > 0 && { differingRepeats }), ...(unknownUpToMs >= 0 && { unknownUpToMs }) };
+  }
+
+  /** Something counted within the horizon that is not remembered: dedupe was off then, or forgot sooner than it now should. */
+  alarms(rules: Rules | null): readonly string[] {
+    const knownFromMs = Math.max(this.unknownUpToMs, this.#options.dedupe.knownFromMs);
+    if (rules === null || rules.dedupe === 'none' || knownFromMs <= 0) return NO_ALARMS;
+    return knownFromMs > this.#options.time.runningTimeMs - rules.dedupeHorizonMs ? KNOWS_TOO_LITTLE : NO_ALARMS;
   }
 
   restore({ conservation, rejects, differingRepeats, unknownUpToMs }: JudgedState): void {

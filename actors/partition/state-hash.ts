@@ -5,31 +5,28 @@
 
 import { createHash } from 'node:crypto';
 import { CellKind, type CellName } from '../../engine/core/cell.ts';
-import type { Conservation } from '../../engine/core/record.ts';
 import type { Rules } from '../../engine/core/rules.ts';
 import type { CellTable } from './cell-table.ts';
+import type { JudgedState } from './judge.ts';
 import type { PartitionTime } from './partition-time.ts';
 import type { StoredCell } from './stored-cell.ts';
 
 export interface HashedState {
   readonly sequence: number;
   readonly time: PartitionTime;
-  readonly conservation: Conservation;
-  readonly rejects: readonly number[];
+  readonly judged: JudgedState;
   readonly rules: Rules | null;
   readonly table: CellTable;
   readonly hourMs: number;
   readonly dedupeDigest: string;
   readonly deadLetterDigest: string;
-  readonly differingRepeats: number;
-  readonly unknownUpToMs: number;
 }
 
 /** 64 hex digits. */
-export function hashState({ sequence, time, conservation, rejects, rules, table, hourMs, dedupeDigest, deadLetterDigest, differingRepeats, unknownUpToMs }: HashedState): string {
+export function hashState({ sequence, time, judged, rules, table, hourMs, dedupeDigest, deadLetterDigest }: HashedState): string {
   const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs } = time.state();
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, conservation, rejects, rules, dedupeDigest, deadLetterDigest, differingRepeats, unknownUpToMs]));
+  hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, judged, rules, dedupeDigest, deadLetterDigest]));
   const lines: string[] = [];
   for (const slot of table.all()) {
     const name = table.name(slot);

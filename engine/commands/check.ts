@@ -3,7 +3,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isPullOn, pollsPerDay } from '../../ingress/pull/index.ts';
-import { EngineError } from '../core/errors.ts';
 import { MS_PER_HOUR } from '../core/types.ts';
 import { GEO_SETTING } from '../geo-watch.ts';
 import { freeBytes, totalBytes, readInstance } from '../runtime/data-directory.ts';
@@ -11,6 +10,7 @@ import { readGeoFile } from '../runtime/geo-file.ts';
 import { connectionsMax, openFilesMax } from '../runtime/open-files.ts';
 import { actorThreadCount } from '../runtime/lanes.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
+import { dedupeSettings } from '../dedupe-settings.ts';
 import { ingressThreadsOf, journalBytesMax, poolThreadsOf, type Settings } from '../settings.ts';
 import { checkIngress } from '../../ingress/index.ts';
 import { AdminAccess } from '../runtime/admin-access.ts';
@@ -23,13 +23,11 @@ const FINGERPRINT_MEMORY_BYTES = 24;
 const FINGERPRINT_DISK_BYTES = 34;
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
-/** The longest overlap with which Pull reports are read again (48 h) must lie inside the dedupe horizon. */
-const PULL_OVERLAP_HOURS = 48;
 
 export async function check(options: { readonly config?: string | undefined; readonly rate: number }): Promise<number> {
   const settings = loadSettings(options);
-  const warnings: string[] = [];
-  judge(settings, warnings);
+  const warnings = [...dedupeSettings(settings).warnings];
+  AdminAccess.open(settings.admin);
   await checkIngress(settings.ingest);
   const geoFile = settings.enrichment.geoip_file === '' ? null : await readGeoFile(settings.enrichment.geoip_file, GEO_SETTING);
   const lines = [...describe(settings, options.rate, warnings)];
@@ -38,14 +36,6 @@ export async function check(options: { readonly config?: string | undefined; rea
   for (const warning of warnings) process.stdout.write(`warning: ${warning}\n`);
   process.stdout.write('the configuration is valid\n');
   return exitCodes.ok;
-}
-
-function judge(settings: Settings, warnings: string[]): void {
-  if (settings.dedupe.mode === 'push+pull-seconds' && settings.dedupe.horizon_hours < PULL_OVERLAP_HOURS) {
-    throw new EngineError('CONFIG_INVALID', `dedupe.horizon_hours: ${settings.dedupe.horizon_hours}: shorter than the ${PULL_OVERLAP_HOURS} h by which Pull reports overlap: set it to 72`);
-  }
-  AdminAccess.open(settings.admin);
-  if (settings.dedupe.horizon_hours < 2) warnings.push('dedupe.horizon_hours is below the 2 h that AppsFlyer may take to resend a message');
 }
 
 function* describe(settings: Settings, ratePerMinute: number, warnings: string[]): Generator<string> {
@@ -57,7 +47,8 @@ function* describe(settings: Settings, ratePerMinute: number, warnings: string[]
   const journalMax = journalBytesMax(settings, totalBytes(place));
   const bytesPerSecond = (ratePerMinute / 60) * EVENT_BYTES;
   const hoursKept = Math.min(settings.journal.retention_hours, (journalMax / bytesPerSecond) * (1_000 / MS_PER_HOUR));
-  const fingerprints = ratePerMinute * 60 * settings.dedupe.horizon_hours;
+  const horizonHours = dedupeSettings(settings).horizonMs / MS_PER_HOUR;
+  const fingerprints = ratePerMinute * 60 * horizonHours;
   yield `data directory   ${resolve(settings.data_dir)}${instance === null ? ' (new)' : ` (instance ${instance.instance}, generation ${instance.generation})`}`;
   yield `free disk        ${gib(free)}, of which ${gib(settings.disk.reserve_bytes)} are reserved: the door answers 503 below that`;
   yield `threads          ${actorThreadCount(settings.threads.actors, settings.partitions)} actor, ${ingressThreadsOf(settings)} ingress, ${poolThreadsOf(settings)} pool; ${settings.partitions} partitions`;
@@ -67,7 +58,7 @@ function* describe(settings: Settings, ratePerMinute: number, warnings: string[]
   }
   yield `at ${Math.round(ratePerMinute)} events a minute (1.6 KB each):`;
   yield `  journal        ${(bytesPerSecond / MIB).toFixed(2)} MiB/s to disk; ${gib(journalMax)} keep ${hoursKept.toFixed(1)} h of the ${settings.journal.retention_hours} h asked for`;
-  yield `  dedupe         ${Math.round(fingerprints / 1e6)} M identities in ${settings.dedupe.horizon_hours} h: ${gib(Math.min(fingerprints * FINGERPRINT_MEMORY_BYTES, settings.dedupe.memory_bytes_max))} of memory, ${gib(fingerprints * FINGERPRINT_DISK_BYTES)} of disk`;
+  yield `  dedupe         ${Math.round(fingerprints / 1e6)} M identities in ${horizonHours} h: ${gib(Math.min(fingerprints * FINGERPRINT_MEMORY_BYTES, settings.dedupe.memory_bytes_max))} of memory, ${gib(fingerprints * FINGERPRINT_DISK_BYTES)} of disk`;
   const needed = hoursKept * 3_600 * bytesPerSecond + fingerprints * FINGERPRINT_DISK_BYTES + settings.disk.reserve_bytes;
   yield `  disk in all    about ${gib(needed)}, and up to ${gib(settings.lake.spool_bytes_max)} of lake spool while the lake is away`;
   if (hoursKept < settings.journal.retention_hours) warnings.push(`journal.bytes_max keeps ${hoursKept.toFixed(1)} h at this rate, not the ${settings.journal.retention_hours} h of journal.retention_hours`);

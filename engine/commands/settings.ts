@@ -7,7 +7,6 @@ import { rulesOf } from '../rules-of.ts';
 import { withSecretsOfFiles } from '../secret-files.ts';
 import { settingsSchema, type Settings } from '../settings.ts';
 import { readTokens } from '../../ingress/index.ts';
-import { isPullOn } from '../../ingress/pull/index.ts';
 import { doorFor } from '../../ingress/tls/options.ts';
 
 const EVERY_ADDRESS: readonly string[] = ['0.0.0.0', '::'];
@@ -17,7 +16,6 @@ export function loadSettings(options: { readonly config?: string | undefined }):
   const settings = loadConfig(settingsSchema, { file: configFile(options.config ?? fileFromEnvironment()), env: process.env });
   rulesOf(settings);
   refuseOnePortForBoth(settings);
-  refuseDedupeThatPullOutlasts(settings);
   refuseOpenAdminPort(settings);
   doorFor(settings.door, settings.ingest.tls);
   return withSecretsOfFiles(settings);
@@ -26,15 +24,6 @@ export function loadSettings(options: { readonly config?: string | undefined }):
 function fileFromEnvironment(): string | undefined {
   const named = process.env['MILLRACE_CONFIG'] ?? '';
   return named.trim() === '' ? undefined : named;
-}
-
-/** Rows of Pull have no milliseconds, and come again for as long as the windows of two polls overlap. */
-function refuseDedupeThatPullOutlasts({ dedupe, pull }: Settings): void {
-  if (!isPullOn(pull)) return;
-  if (dedupe.mode === 'push-ms') throw new EngineError('CONFIG_INVALID', 'dedupe.mode: "push-ms": with pull.apps set each event would count twice, once by Push and once by Pull: set it to push+pull-seconds (MILLRACE_DEDUPE_MODE)');
-  if (dedupe.mode === 'push+pull-seconds' && dedupe.horizon_hours < pull.overlap_hours) {
-    throw new EngineError('CONFIG_INVALID', `dedupe.horizon_hours: ${dedupe.horizon_hours}: shorter than the ${pull.overlap_hours} h of pull.overlap_hours, for which reports are read again: set it to 72 (MILLRACE_DEDUPE_HORIZON_HOURS)`);
-  }
 }
 
 /** The one that listens second would say that another process has the port. */

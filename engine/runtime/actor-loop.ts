@@ -14,7 +14,7 @@ import { sumOfOffsets, type LogBatch, type LogSlice, type LogStream, type Record
 import type { OrderedStore, StoreOperation } from '../core/store.ts';
 import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
-import type { ActorToMain, MainToActor, PartitionStats } from '../threads/messages.ts';
+import type { ActorToMain, MainToActor, PartitionStats, ThreadFigures } from '../threads/messages.ts';
 import { Stage, type Progress } from '../threads/progress.ts';
 import { tailOf, type AnsweringActor } from './answers.ts';
 import { answerOfLetters } from './letter-answers.ts';
@@ -61,8 +61,8 @@ export interface ActorLoopOptions {
   readonly progress: Progress;
   readonly post: (message: ActorToMain, transfer?: readonly ArrayBuffer[]) => void;
   readonly clock: Clock;
-  /** Of the thread; 0 where nobody asks. */
-  readonly heapBytes?: () => number;
+  /** Of the thread; none where nobody asks. */
+  readonly figures?: () => ThreadFigures;
   readonly emitIntervalMs: number;
   readonly checkpointIntervalMs: number;
   /** Bytes that a partition's next checkpoint may grow to before it is taken early. */
@@ -84,6 +84,7 @@ const QUIET_CHECKPOINT_INTERVALS = 6;
 /** How long a stopping thread may fold what is already durable before it checkpoints where it stands. */
 const STOP_FOLD_MS = 1_500;
 const CHECKPOINT_RETRY_MS = 1_000;
+const NO_FIGURES: ThreadFigures = { heapBytes: 0, sightings: {} };
 
 type Entry = ActorLoopOptions['partitions'][number];
 
@@ -270,7 +271,7 @@ export class ActorLoop {
       busyMs: this.#busyMs,
       checkpoints: this.#checkpoints,
       checkpointFailures: this.#checkpointFailures,
-      heapBytes: this.#options.heapBytes?.() ?? 0,
+      ...(this.#options.figures?.() ?? NO_FIGURES),
     });
   }
 

@@ -8,6 +8,7 @@ import type { KeptLetter, LetterRetry, LetterState } from '../core/dead-letter.t
 import type { Answered, ErrorRecord } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
 import type { AppendedRecords } from '../core/own-records.ts';
+import type { SightingCounts } from '../core/pipeline.ts';
 import type { RecordSource, RejectCode } from '../core/record.ts';
 import type { Fault } from './fault.ts';
 
@@ -157,6 +158,13 @@ export interface PartitionStats {
   readonly [figure: string]: number | string | readonly string[] | Readonly<Record<string, number>>;
 }
 
+/** What a thread as a whole tells of itself. */
+export interface ThreadFigures {
+  readonly heapBytes: number;
+  /** Of the records that its partitions folded. */
+  readonly sightings: SightingCounts;
+}
+
 export type MainToActor =
   /** The journals are open and live store has these settled: replay to `durable`, by journal, then report all and say complete. */
   | { readonly type: 'go'; readonly durable: readonly number[]; readonly settled: readonly SettledPartition[]; readonly finalUpToMs: number }
@@ -190,7 +198,7 @@ export type ActorToMain =
   /** `offsets` and `needed` are by journal. */
   | { readonly type: 'flushed'; readonly partition: number; readonly offsets: readonly number[]; readonly needed: readonly number[] }
   | { readonly type: 'shares'; readonly shares: readonly SlotShare[] }
-  | { readonly type: 'stats'; readonly partitions: readonly PartitionStats[]; readonly offset: number; readonly batches: number; readonly busyMs: number; readonly checkpoints: number; readonly checkpointFailures: number; readonly heapBytes: number }
+  | ({ readonly type: 'stats'; readonly partitions: readonly PartitionStats[]; readonly offset: number; readonly batches: number; readonly busyMs: number; readonly checkpoints: number; readonly checkpointFailures: number } & ThreadFigures)
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown; readonly error?: ErrorRecord }
   | { readonly type: 'stopped' }
   | { readonly type: 'failed'; readonly error: ErrorRecord };

@@ -104,8 +104,8 @@ export const FOLD: readonly Guard[] = [
     section: 'fold',
     rule: 'the dedupe horizon is measured in running time',
     file: 'actors/partition/judge.ts',
-    find: 'this.#options.dedupe.admit(this.#fingerprint, this.#options.time.runningTimeMs, rules.dedupeHorizonMs)',
-    replace: 'this.#options.dedupe.admit(this.#fingerprint, batch.receivedAtMs, rules.dedupeHorizonMs)',
+    find: 'this.#options.dedupe.admit(this.#key, this.#options.time.runningTimeMs, rules.dedupeHorizonMs,',
+    replace: 'this.#options.dedupe.admit(this.#key, batch.receivedAtMs, rules.dedupeHorizonMs,',
     test: { file: 'unit/partition/verdicts.test.ts', name: 'counts every delivery when dedupe is off, and forgets an identity after the horizon of running time' },
   },
   {

@@ -13,6 +13,5 @@ export const GAPS: readonly Gap[] = [
   { section: 'results', rule: 'the generation is raised by promotion', reason: `promotion is ${NOT_BUILT}; savepoint restore is guarded` },
   { section: 'state', rule: 'maps in memory grow by a bounded number of entries per batch', reason: 'only the dedupe table does; JavaScript\'s own maps double as they like' },
   { section: 'state', rule: 'dedupe runs are compacted off the actor thread', reason: 'they are compacted on it, a bounded slice a checkpoint (`actors/partition/dedupe-compaction.ts`)' },
-  { section: 'state', rule: 'horizon 72 h once Pull is on', reason: `Pull is ${NOT_BUILT}; \`check\` and \`start\` hold the horizon to its overlap` },
   { section: 'time', rule: 'the day in an app\'s own zone', reason: NOT_BUILT },
 ];

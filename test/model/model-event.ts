@@ -93,7 +93,9 @@ function skanIdentity(get: Get): (string | null)[] | null {
 function attributedIdentity(get: Get, isPrimary: boolean): (string | null)[] | null {
   const user = USER_FIELDS.map(get).find((id) => id !== null && !isPlaceholder(id));
   if (user === undefined) return null;
-  return [get('app_id'), user, get('event_name'), get('event_value'), get('conversion_type'), get('campaign_type'), isPrimary ? 'primary' : 'false'];
+  // What Push writes of an event without parameters, where Pull leaves the cell empty.
+  const value = get('event_value') === '{}' ? null : get('event_value');
+  return [get('app_id'), user, get('event_name'), value, get('conversion_type'), get('campaign_type'), isPrimary ? 'primary' : 'false'];
 }
 
 const isPlaceholder = (id: string): boolean => /^[0\- ]*$/.test(id) || PLACEHOLDERS.includes(id.toLowerCase());

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../../actors/appsflyer/decode.ts';
 import { IdentityWriter } from '../../../actors/appsflyer/identity.ts';
+import { compareVariants, Found } from '../../../engine/core/dedupe-key.ts';
 import { fingerprintHex } from '../../../engine/core/hash.ts';
 import { RecordSource } from '../../../engine/core/record.ts';
 import type { DedupeMode } from '../../../engine/core/rules.ts';
@@ -24,6 +25,56 @@ const hexOf = (message: unknown): string => {
   expect(writer.fingerprint(event, 'push-ms', words)).toBe(true);
   return fingerprintHex(words);
 };
+
+/** The key by which the program itself knows an event again. */
+const keyOf = (message: unknown, mode: DedupeMode = 'push-ms', source: RecordSource = RecordSource.push): number[] => {
+  const bytes = encode(message);
+  const event = decode(bytes, 0, bytes.byteLength, source, 0);
+  if (typeof event === 'string') throw new Error(`rejected: ${event}`);
+  const words = new Uint32Array(4);
+  writer.dedupeKey(event, mode, words);
+  return [...words];
+};
+const formerOf = (message: unknown, mode: DedupeMode, attempt: number): string | null => {
+  const bytes = encode(message);
+  const event = decode(bytes, 0, bytes.byteLength, RecordSource.push, 0);
+  if (typeof event === 'string') throw new Error(`rejected: ${event}`);
+  const words = new Uint32Array(4);
+  return writer.formerFingerprint(event, mode, attempt, words) ? fingerprintHex(words) : null;
+};
+const at = (event_time: string): Record<string, unknown> => variant(PURCHASE, { event_time });
+const alike = (a: number[], b: number[]): Found => (a.slice(0, 3).every((word, index) => word === b[index]) ? compareVariants(a[3] as number, b[3] as number) : Found.nowhere);
+
+describe('the key of an event', () => {
+  it('is one in all modes but for its variant, the millisecond', () => {
+    const push = keyOf(at('2026-05-03 10:15:42.318'));
+    expect(keyOf(at('2026-05-03 10:15:42.318'), 'push+pull-seconds')).toEqual(push);
+    expect(alike(push, keyOf(at('2026-05-03 10:15:42.319')))).toBe(Found.otherVariant);
+    expect(alike(push, keyOf(at('2026-05-03 10:15:43.318')))).toBe(Found.nowhere);
+    expect(alike(push, keyOf(variant(at('2026-05-03 10:15:42.318'), { event_name: 'other' })))).toBe(Found.nowhere);
+  });
+
+  it('is any of its second where a time without a fraction is compared in seconds, and the first millisecond else', () => {
+    const row = keyOf(at('2026-05-03 10:15:42'), 'push+pull-seconds', RecordSource.pull);
+    for (const ms of ['000', '001', '318', '999']) expect(alike(row, keyOf(at(`2026-05-03 10:15:42.${ms}`), 'push+pull-seconds'))).toBe(Found.same);
+    expect(alike(keyOf(at('2026-05-03 10:15:42.000'), 'push+pull-seconds'), keyOf(at('2026-05-03 10:15:42.318')))).toBe(Found.otherVariant);
+    expect(keyOf(at('2026-05-03 10:15:42'))).toEqual(keyOf(at('2026-05-03 10:15:42.000')));
+  });
+
+  it('has no variant where the identity has no time', () => {
+    expect(keyOf(variant(SKAN_INSTALL, { timestamp: '2026-05-03 11:00:00' }), 'push+pull-seconds')).toEqual(keyOf(SKAN_INSTALL));
+  });
+
+  it('was, in states of format 1, the fingerprint of the mode, an empty event_value as it stood', () => {
+    expect(formerOf(PURCHASE, 'push-ms', 0)).toBe(hexOf(PURCHASE));
+    expect(formerOf(PURCHASE, 'push-ms', 1)).toBeNull();
+    expect(formerOf(PURCHASE, 'push+pull-seconds', 1)).toBe(hexOf(PURCHASE));
+    expect(formerOf(PURCHASE, 'push+pull-seconds', 0)).not.toBe(hexOf(PURCHASE));
+    expect(formerOf(PURCHASE, 'push+pull-seconds', 2)).toBeNull();
+    const empty = variant(PURCHASE, { event_value: '{}' });
+    expect(formerOf(empty, 'push-ms', 0)).not.toBe(hexOf(empty));
+  });
+});
 
 describe('identity', () => {
   it('is the documented text, so that an outsider can compute it', () => {
@@ -96,6 +147,9 @@ describe('identity', () => {
     for (const name of ['monetization_network', 'mediation_network', 'ad_unit', 'placement', 'segment']) expect(of({ [name]: 'other' })).not.toBe(of({}));
     for (const changes of [{ impressions: '7' }, { event_revenue_usd: '1' }, { millrace_kind: 'ad-revenue', other: 'x' }]) expect(of(changes)).toBe(of({}));
     expect(of({ monetization_network: '', placement: undefined })).toBe(`10:ad-revenue,${identityOf(PURCHASE)}-,`);
+    // An empty event_value takes nothing but itself out of it.
+    expect(of({ event_value: '{}' })).toBe(`10:ad-revenue,${identityOf(variant(PURCHASE, { event_value: undefined }))}8:n\u001f\u001f\u001ftop\u001f,`);
+    expect(keyOf({ ...row, placement: 'other' }, 'push+pull-seconds', RecordSource.pull)).not.toEqual(keyOf(row, 'push+pull-seconds', RecordSource.pull));
   });
 
   it('is that of Push v2 for what stands under other names', () => {
@@ -112,6 +166,17 @@ describe('identity', () => {
     const row = { app_id: 'a', event_name: 'e', event_time: '1970-01-01 00:00:01', event_value: '{"user_id":"u7"}' };
     expect(identityOf(row)).toBe('1:a,2:u7,1:e,4:1000,16:{"user_id":"u7"},-,-,4:true,');
     expect(identityOf({ ...row, millrace_kind: 'ad-revenue', segment: 's' }, 'push-ms', RecordSource.pull)).toBe('10:ad-revenue,1:a,2:u7,1:e,4:1000,16:{"user_id":"u7"},-,-,4:true,5:\u001f\u001f\u001f\u001fs,');
+  });
+
+  it('takes an event without parameters for one, however Push and Pull write that', () => {
+    const bare = identityOf(variant(PURCHASE, { event_value: undefined }));
+    for (const value of ['{}', '', null]) {
+      expect(identityOf(variant(PURCHASE, { event_value: value }))).toBe(bare);
+      expect(keyOf(variant(PURCHASE, { event_value: value }))).toEqual(keyOf(variant(PURCHASE, { event_value: undefined })));
+    }
+    for (const value of ['{ }', '{}}', '[]', '{']) expect(identityOf(variant(PURCHASE, { event_value: value }))).not.toBe(bare);
+    // JSON.parse decides of what has escapes in its names.
+    expect(identityOf(JSON.stringify(variant(PURCHASE, { event_value: '{}' })).replace('event_value', 'event\\u005fvalue'))).toBe(bare);
   });
 
   it('cannot be forged by moving text between parts', () => {

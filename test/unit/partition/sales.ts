@@ -19,6 +19,7 @@ interface SaleChanges {
   readonly paid?: number;
   readonly kind?: string;
   readonly name?: string;
+  readonly variant?: number | null;
 }
 
 export function sale(changes: SaleChanges = {}): TestRecord {

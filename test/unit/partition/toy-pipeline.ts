@@ -63,6 +63,7 @@ export const toyPipeline: PipelineDefinition<Sale, SaleRules> = {
   formerFingerprint(sale, _mode, attempt, out) {
     if (sale.id === undefined || attempt > 0) return false;
     hash128Text(`${sale.id} before`, out);
+    out[3] = withVariant(out[3] as number, 0);
     return true;
   },
   fingerprint(sale, mode, out) {

@@ -5,10 +5,10 @@ import { CellKind } from '../../../engine/core/cell.ts';
 import { EngineError } from '../../../engine/core/errors.ts';
 import { RecordFlag } from '../../../engine/core/record.ts';
 import { MS_PER_HOUR, MS_PER_MINUTE } from '../../../engine/core/types.ts';
-import { foldAll, newStore, openPartition, openToy } from './harness.ts';
+import { foldAll, newStore, openPartition, openToy, saveTo } from './harness.ts';
 import { LogBuilder, sliceOf, TestCursor } from './log-builder.ts';
-import { TEN, codeOf, folded, logWith, sale, verdicts } from './sales.ts';
-import { toyPipeline, toyRules } from './toy-pipeline.ts';
+import { TEN, codeOf, folded, logWith, sale, tickUntil, verdicts } from './sales.ts';
+import { rulesControl, toyPipeline, toyRules } from './toy-pipeline.ts';
 
 describe('the verdict on a record', () => {
   it('is given in order: poison, flags, decoding, event time, identity, repeat, lateness', () => {
@@ -83,6 +83,66 @@ describe('the verdict on a record', () => {
     foldAll(partition, log.batches);
     expect(calls).toEqual(['identity own', 'enrich own by a', 'identity own', 'identity other', 'enrich other by b']);
     expect(partition.tail(3).map(({ dimensions }) => dimensions.split('\u001f')[1] ?? '').filter((city) => city !== '')).toEqual(['changed', 'changed']);
+  });
+
+  it('remembers what counted through a change of dedupe mode, there and back', () => {
+    const log = logWith();
+    const push = (variant: number) => sale({ id: 'one', variant });
+    const pull = sale({ id: 'one', variant: null });
+    log.batch(TEN, [push(1), push(2), push(1)]);
+    log.batch(TEN + 1, [push(1), push(3), pull, sale({ id: 'two', variant: null }), sale({ id: 'two', variant: 5 })], [rulesControl({ dedupe: 'push+pull-seconds' })]);
+    log.batch(TEN + 2, [push(2), push(3), sale({ id: 'two', variant: 6 })], [rulesControl()]);
+    const partition = folded(log);
+    expect(verdicts(partition)).toEqual(['accepted', 'accepted', 'duplicate', 'duplicate', 'duplicate', 'duplicate', 'accepted', 'duplicate', 'duplicate', 'accepted', 'duplicate']);
+    // 3 came while only seconds were compared, and is none of those that had counted: it may have been a sale of its own.
+    expect(partition.stats()).toMatchObject({ differingRepeats: 1, alarms: [] });
+  });
+
+  it('keeps the count of repeats that differ through a restart, and in the hash of the state', async () => {
+    const log = logWith({ dedupe: 'push+pull-seconds' });
+    log.batch(TEN, [sale({ id: 'a', variant: 1 }), sale({ id: 'a', variant: 2 }), sale({ id: 'a', variant: 2 })]);
+    const store = newStore();
+    const partition = openToy(store);
+    foldAll(partition, log.batches);
+    await saveTo(partition, store);
+    const restored = openToy(store);
+    expect(restored.stats().differingRepeats).toBe(2);
+    expect(restored.stateHash()).toBe(partition.stateHash());
+  });
+
+  it('says so for as long as something counted within the horizon that is not remembered', () => {
+    const log = logWith({ dedupe: 'none', dedupeHorizonMs: MS_PER_HOUR });
+    log.batch(TEN, [sale()]);
+    const alarm = [expect.stringMatching(/^identities are not yet remembered for all of dedupe\.horizon_hours/)];
+    expect(folded(log).stats().alarms).toEqual([]);
+    log.batch(TEN + 1, [sale()], [rulesControl({ dedupeHorizonMs: MS_PER_HOUR })]);
+    // The first two batches are no time at all: what counted then counts as remembered.
+    log.batch(TEN + 2_000, [sale()], [rulesControl({ dedupe: 'none', dedupeHorizonMs: MS_PER_HOUR })]);
+    log.batch(TEN + 2_001, [sale()], [rulesControl({ dedupeHorizonMs: MS_PER_HOUR })]);
+    expect(folded(log).stats().alarms).toEqual(alarm);
+    tickUntil(log, TEN + 3_000, TEN + MS_PER_HOUR + 3_000);
+    expect(folded(log).stats().alarms).toEqual([]);
+    // A horizon that is made longer has forgotten already.
+    tickUntil(log, TEN + MS_PER_HOUR + 4_000, TEN + 3 * MS_PER_HOUR);
+    log.batch(TEN + 3 * MS_PER_HOUR + 1, [sale()]);
+    expect(folded(log).stats().alarms).toEqual([]);
+    log.batch(TEN + 3 * MS_PER_HOUR + 2, [sale()], [rulesControl({ dedupeHorizonMs: 3 * MS_PER_HOUR })]);
+    expect(folded(log).stats().alarms).toEqual(alarm);
+  });
+
+  it('knows a repeat of what a state of the former format remembers', async () => {
+    const log = logWith();
+    log.batch(TEN, [sale({ id: 'x before' })]);
+    const store = newStore();
+    const before = openToy(store);
+    foldAll(before, log.batches);
+    await saveTo(before, store);
+    const meta = { version: 1, bucketMin: 0, merging: null };
+    await store.commit([{ table: 'dedupe', key: Uint8Array.of(0), value: new TextEncoder().encode(JSON.stringify(meta)) }]);
+    const after = openToy(store);
+    log.batch(TEN + 1, [sale({ id: 'x' }), sale({ id: 'y' }), sale({ id: 'y' })]);
+    foldAll(after, log.batches);
+    expect(verdicts(after)).toEqual(['duplicate', 'accepted', 'duplicate']);
   });
 
   it('needs rules before the first record', () => {
