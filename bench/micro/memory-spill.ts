@@ -34,11 +34,16 @@ export interface SpillSample {
   readonly dedupeMib: number;
   readonly heapMib: number;
   readonly seconds: number;
+  /** Old ones that were asked for again, and found, from anywhere in the horizon. */
+  readonly repeats: number;
+  readonly admitsPerSecond: number;
+  readonly storeMib: number;
+  /** The longest batch of 64 admits, and the longest encoding of a checkpoint, so far. */
+  readonly longestBatchMs: number;
+  readonly longestCheckpointMs: number;
 }
 
 export interface SpillResult extends SpillSample {
-  readonly repeats: number;
-  readonly admitsPerSecond: number;
   /** Without checkpoints. */
   readonly admitUs: number;
   /** Of a batch of 64 admits into one index. */
@@ -48,7 +53,6 @@ export interface SpillResult extends SpillSample {
   /** Of the garbage collector, and the longest batch without it and without reads. */
   readonly pauses: ReturnType<Pauses['figures']>;
   readonly checkpoint: StallFigures;
-  readonly storeMib: number;
 }
 
 interface Spilling {
@@ -81,6 +85,11 @@ export async function spillDedupe(options: SpillOptions, onSample: (sample: Spil
     dedupeMib: all.reduce((sum, { index }) => sum + index.memoryBytes, 0) / 2 ** 20,
     heapMib: process.memoryUsage().heapUsed / 2 ** 20,
     seconds: (performance.now() - startMs) / 1_000,
+    repeats,
+    admitsPerSecond: ((entries + repeats) * 1_000) / (performance.now() - startMs),
+    storeMib: all.reduce((sum, { store }) => sum + store.sizeBytes(), 0) / 2 ** 20,
+    longestBatchMs: batches.figures().maxMs,
+    longestCheckpointMs: checkpoints.figures().maxMs,
   });
   const checkpointEach = options.checkpointEvery / BENCH_PARTITIONS;
   let checkpointAt = checkpointEach;
@@ -109,14 +118,11 @@ export async function spillDedupe(options: SpillOptions, onSample: (sample: Spil
   const last = sample();
   const result = {
     ...last,
-    repeats,
-    admitsPerSecond: (entries + repeats) / last.seconds,
     admitUs: (admitMs * 1_000) / (entries + repeats),
     batch: batches.figures(),
     batchBesideReads: besideReads.figures(),
     pauses: pauses.figures(),
     checkpoint: checkpoints.figures(),
-    storeMib: all.reduce((sum, { store }) => sum + store.sizeBytes(), 0) / 2 ** 20,
   };
   for (const { store } of all) await store.close();
   return result;

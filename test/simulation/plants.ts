@@ -20,6 +20,8 @@ export interface Plant {
   readonly acknowledgesFailures?: boolean;
   /** Nothing is recognised as sent before. */
   readonly forgetsRepeats?: boolean;
+  /** Milliseconds are compared although Pull rows have none. */
+  readonly comparesMilliseconds?: boolean;
   /** Some syncs do nothing. */
   readonly syncLies?: boolean;
   /** Changes what the merge hands to the live store. */
@@ -74,6 +76,7 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   'acknowledged-not-durable': { finders: ['acknowledged'], acknowledgesFailures: true },
   'sync-does-nothing': { finders: ['totals', 'conservation', 'liveness', 'lake', 'hours', 'EngineError'], syncLies: true },
   'repeats-count': { finders: ['totals'], forgetsRepeats: true },
+  'pull-rows-count-again': { finders: ['totals'], comparesMilliseconds: true },
   /** A checkpoint whose offset covers cells that are not in it. */
   'checkpoint-without-cells': { finders: ['totals', 'day', 'visible', 'merge', 'replay', 'liveness'], store: (store) => withoutTable(store, 'cells') },
   'checkpoint-without-fingerprints': { finders: ['totals', 'replay', 'lake', 'EngineError'], store: (store) => withoutTable(store, 'dedupe') },

@@ -18,6 +18,8 @@ export interface StorySettings {
   readonly isLong: boolean;
   readonly dedupeHorizonMs: number;
   readonly deadLetterBytesMax: number;
+  /** The life from which on dedupe compares seconds, and the same events come by Pull too; 0 for a story of Push alone. */
+  readonly pullFromLife: number;
 }
 
 export interface LifeSettings {
@@ -51,6 +53,7 @@ const KIB = 1024;
 /** Of a story with several ingress threads each life has another number of them, one included. */
 const SEVERAL_INGRESSES = 0.4;
 const INGRESSES_MAX = 3;
+const WITH_PULL = 0.3;
 /** They cost as much as ten others. */
 const LONG_STORIES_ARE_ONE_OF = 40;
 const pickOf = (random: () => number) => (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));
@@ -65,7 +68,14 @@ export function storySettings(seed: number): StorySettings {
     isLong: pick(1, LONG_STORIES_ARE_ONE_OF) === 1,
     dedupeHorizonMs: pick(0, 1) === 0 ? MS_PER_DAY : 2 * MS_PER_HOUR,
     deadLetterBytesMax: pick(1, 16) * 512,
+    pullFromLife: pullFromLife(seed),
   };
+}
+
+/** From dice of their own: the others fall as they did before there was Pull. */
+function pullFromLife(seed: number): number {
+  const random = seededRandom(seed ^ 0x70756c6c);
+  return random() < WITH_PULL ? pickOf(random)(1, 2) : 0;
 }
 
 /** From dice of their own: the others fall as they did before there were several. */

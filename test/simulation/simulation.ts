@@ -33,6 +33,7 @@ export interface SimulationOptions {
 
 export interface SimulationReport {
   readonly messages: number;
+  readonly pullRows: number;
   readonly counted: number;
   readonly lives: number;
   readonly misfortunes: number;
@@ -64,10 +65,9 @@ class Simulation {
   readonly #plant: Plant | null;
   readonly #schedule: readonly Misfortune[];
   readonly #story: StorySettings;
-  readonly #model = new Model();
+  readonly #model: Model;
   readonly #visible = new Visible();
   readonly #durable: Durable;
-  readonly #dedupe: Rules['dedupe'];
   readonly #senders: Senders;
   readonly #misfortunes: Misfortunes;
   /** Stores as a power cut would have left them at some moments of the story: what is not flushed proves nothing, and the log may end before it. */
@@ -96,7 +96,8 @@ class Simulation {
     this.#plant = plant;
     this.#schedule = schedule;
     this.#story = storySettings(seed);
-    this.#dedupe = plant?.forgetsRepeats === true ? 'none' : 'push-ms';
+    const hasPull = this.#story.pullFromLife > 0;
+    this.#model = new Model({ dedupe: hasPull ? 'push+pull-seconds' : 'push-ms' });
     const disk = new FaultyDisk();
     disk.onStep = world.step;
     disk.isLogging = false;
@@ -108,6 +109,8 @@ class Simulation {
       seed,
       count: world.pick(20, 150),
       repeatMsMax: 0.9 * dedupeHorizonMs,
+      hasPull,
+      mayPull: () => this.#lives >= this.#story.pullFromLife,
       acknowledgesFailures: plant?.acknowledgesFailures === true,
       door: () => this.#anyDoor(),
       onAnswered: (body, receivedAtMs) => {
@@ -128,6 +131,7 @@ class Simulation {
     const { threadDeaths, doorDeaths, powerCuts, ambushes } = this.#misfortunes;
     return {
       messages: this.#senders.messages,
+      pullRows: this.#senders.pullRows,
       counted: this.#counted,
       lives: this.#lives,
       misfortunes: this.#schedule.length,
@@ -238,6 +242,13 @@ class Simulation {
     this.#damageFound++;
     life.die(false);
     this.#misfortunes.repair();
+  }
+
+  /** Of the life that begins. */
+  get #dedupe(): Rules['dedupe'] {
+    if (this.#plant?.forgetsRepeats === true) return 'none';
+    const { pullFromLife } = this.#story;
+    return pullFromLife === 0 || this.#lives < pullFromLife || this.#plant?.comparesMilliseconds === true ? 'push-ms' : 'push+pull-seconds';
   }
 
   async #tell(): Promise<void> {
