@@ -25,6 +25,8 @@ export interface DaemonOptions {
   readonly supervise?: boolean;
   /** Program and arguments put before Node, such as strace or faketime. */
   readonly wrap?: readonly string[];
+  /** A program of the build instead of the command line, with a channel to it. */
+  readonly program?: string;
 }
 
 export type LogLine = { readonly level: number; readonly msg: string } & Readonly<Record<string, unknown>>;
@@ -107,8 +109,9 @@ export class TestDaemon {
       MILLRACE_DISK_RESERVE_BYTES: String(64 * 1024 * 1024),
       ...options.env,
     };
-    const command = [...(options.wrap ?? []), NODE, CLI, 'start', ...(options.supervise === true ? [] : ['--no-supervise'])];
-    return new TestDaemon(spawn(command[0] as string, command.slice(1), { cwd: options.dataDir, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+    const start = options.program === undefined ? [CLI, 'start', ...(options.supervise === true ? [] : ['--no-supervise'])] : [resolve(CLI, '../..', options.program)];
+    const command = [...(options.wrap ?? []), NODE, ...start];
+    return new TestDaemon(spawn(command[0] as string, command.slice(1), { cwd: options.dataDir, env, stdio: ['ignore', 'pipe', 'pipe', ...(options.program === undefined ? [] : ['ipc' as const])] }));
   }
 
   /** Starts and waits until recovery is complete and the door listens. */
