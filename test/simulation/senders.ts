@@ -1,5 +1,5 @@
 /**
- * Senders: messages of the generator, in requests that are sent again until they are answered, and some of them once more hours later. In some stories
+ * Senders: messages of the generator, in requests that are sent again until they are answered, and some of them once more hours later. In a fifth of the stories
  * the same events come as rows of Pull reports too: some before they were pushed, and at the end all of them again.
  */
 

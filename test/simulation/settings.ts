@@ -53,7 +53,7 @@ const KIB = 1024;
 /** Of a story with several ingress threads each life has another number of them, one included. */
 const SEVERAL_INGRESSES = 0.4;
 const INGRESSES_MAX = 3;
-const WITH_PULL = 0.3;
+const WITH_PULL = 0.2;
 /** They cost as much as ten others. */
 const LONG_STORIES_ARE_ONE_OF = 40;
 const pickOf = (random: () => number) => (from: number, to: number): number => from + Math.floor(random() * (to - from + 1));
@@ -74,7 +74,7 @@ export function storySettings(seed: number): StorySettings {
 
 /** From dice of their own: the others fall as they did before there was Pull. */
 function pullFromLife(seed: number): number {
-  const random = seededRandom(seed ^ 0x70756c6c);
+  const random = seededRandom(seed ^ 0x70756c72);
   return random() < WITH_PULL ? pickOf(random)(1, 2) : 0;
 }
 
