@@ -105,8 +105,27 @@ interface DedupeAnswer {
   readonly differing_repeats: number;
 }
 
+/** Of the requests of each part, those in which the daemon is killed. */
+const KILLED_IN_PUSH = 9;
+const KILLED_IN_PULL = [3, 17];
+
+const dedupeOf = async (daemon: TestDaemon): Promise<DedupeAnswer> => (await daemon.pipeline())['dedupe'] as DedupeAnswer;
+
+/** A second of an app of its own, in which two of three events are told apart by milliseconds alone. */
+async function pushWithinOneSecond(lives: Lives, secondMs: number): Promise<void> {
+  await lives.send(pushed([318, 400, 400, 318].map((ms) => JSON.stringify(message({ app_id: 'com.example.other', event_time: appsflyerTime(secondMs + ms) })))), false);
+}
+
+/** The same twenty events, whose users Push names by a field that Pull has none before. */
+async function nameUsersByUnlikeFields(lives: Lives, secondMs: number): Promise<void> {
+  const event = (at: number, appsflyerId: string | undefined): string => JSON.stringify(message({ app_id: 'com.example.unlike', appsflyer_id: appsflyerId, customer_user_id: `u-${at}`, event_time: appsflyerTime(secondMs) }));
+  const all = Array.from({ length: 20 }, (_, at) => at);
+  await lives.send(pushed(all.map((at) => event(at, undefined))), false);
+  await lives.send(pulled(all.map((at) => pullRowOf(event(at, `1718-${at}`)).toString())), false);
+}
+
 describe('a day that is pushed, with retries, and then comes again by Pull', () => {
-  it('counts once, exactly, with kills in between', { timeout: 300_000 }, async () => {
+  it('counts once, exactly, with kills in between; what seconds make one and users that are named by unlike fields are told', { timeout: 120_000 }, async () => {
     const nowMs = Date.now();
     const events = dayOfEvents(nowMs);
     const dice = new Dice(6);
@@ -115,10 +134,9 @@ describe('a day that is pushed, with retries, and then comes again by Pull', () 
       events: events.filter((text) => (JSON.parse(text) as { is_primary_attribution: boolean }).is_primary_attribution).length,
       revenueMicros: events.reduce((sum, text) => sum + Math.round(Number((JSON.parse(text) as { event_revenue_usd?: string }).event_revenue_usd ?? 0) * 1e6), 0),
     };
-    let part = 0;
     // A third of it is sent twice, as by a sender that missed an answer.
-    for (const lines of chunks(events, 60)) {
-      await lives.send(pushed(lines), part++ % 6 === 3);
+    for (const [at, lines] of chunks(events, 60).entries()) {
+      await lives.send(pushed(lines), at === KILLED_IN_PUSH);
       if (dice.chance(1 / 3)) await lives.send(pushed(lines), false);
     }
     await lives.send(pushed([events[7] as string]), false);
@@ -126,37 +144,24 @@ describe('a day that is pushed, with retries, and then comes again by Pull', () 
     const rows = events.map((text) => pullRowOf(text).toString());
     expect(rows[0]).toMatch(/"event_time":"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d","event_value":""/);
     // The overlap of reports: each row comes twice.
-    for (const lines of chunks([...rows, ...rows], 100)) await lives.send(pulled(lines), part++ % 6 === 3);
+    for (const [at, lines] of chunks([...rows, ...rows], 100).entries()) await lives.send(pulled(lines), KILLED_IN_PULL.includes(at));
     for (const lines of chunks(events.slice(-120), 60)) await lives.send(pushed(lines), false);
-    expect(lives.deaths).toBeGreaterThanOrEqual(6);
+    expect(lives.deaths).toBe(1 + KILLED_IN_PULL.length);
     const daemon = await lives.daemon();
     const { accepted, late, duplicate, received, rejected } = (await daemon.settled(3 * EVENTS + 120)).conservation;
     expect([accepted + late, rejected, received - duplicate]).toEqual([EVENTS, 0, EVENTS]);
     await daemon.until(async () => (await totals(daemon, nowMs)).events === expected.events, 30_000, 'all events');
     expect(await totals(daemon, nowMs)).toEqual(expected);
-    await daemon.until(async () => ((await daemon.pipeline())['dedupe'] as DedupeAnswer).entries === EVENTS, 30_000, 'the figures of dedupe');
-    expect((await daemon.pipeline())['dedupe']).toEqual({ mode: 'push+pull-seconds', horizon_hours: 72, entries: EVENTS, differing_repeats: 0 });
-    expect(await daemon.stop()).toBe(0);
-  });
-});
+    await daemon.until(async () => (await dedupeOf(daemon)).entries === EVENTS, 30_000, 'the figures of dedupe');
+    expect(await dedupeOf(daemon)).toEqual({ mode: 'push+pull-seconds', horizon_hours: 72, entries: EVENTS, differing_repeats: 0 });
 
-describe('Push and Pull together', () => {
-  it('count what seconds make one, through a kill, and tell of apps whose users they name by different fields', { timeout: 120_000 }, async () => {
-    const lives = new Lives(WITH_PULL);
-    const nowMs = Math.floor(Date.now() / SECOND_MS) * SECOND_MS - 5 * SECOND_MS;
-    await lives.send(pushed([318, 400, 400, 318].map((ms) => JSON.stringify(message({ app_id: 'com.example.other', event_time: appsflyerTime(nowMs + ms) })))), false);
-    const byCustomer = Array.from({ length: 20 }, (_, at) => JSON.stringify(message({ appsflyer_id: undefined, customer_user_id: `u-${at}`, event_time: appsflyerTime(nowMs) })));
-    const rows = Array.from({ length: 20 }, (_, at) => pullRowOf(JSON.stringify(message({ appsflyer_id: `1718-${at}`, customer_user_id: `u-${at}`, event_time: appsflyerTime(nowMs) }))).toString());
-    const differing = async (daemon: TestDaemon): Promise<boolean> => ((await daemon.pipeline())['dedupe'] as DedupeAnswer).differing_repeats === 2;
-    const first = await lives.daemon();
-    await first.until(() => differing(first), 30_000, 'the repeats that differ');
-    await lives.send(() => Promise.resolve(true), true);
-    await lives.send(pushed(byCustomer), false);
-    await lives.send(pulled(rows), false);
-    const daemon = await lives.daemon();
-    await daemon.until(() => differing(daemon), 30_000, 'the repeats that differ after a kill');
+    const secondMs = Math.floor(nowMs / SECOND_MS) * SECOND_MS - 5 * SECOND_MS;
+    await pushWithinOneSecond(lives, secondMs);
+    await nameUsersByUnlikeFields(lives, secondMs);
+    await daemon.until(async () => (await dedupeOf(daemon)).differing_repeats === 2, 30_000, 'the repeats that differ');
     expect(await (await fetch(`${daemon.admin}/metrics`)).text()).toMatch(/^millrace_dedupe_differing_repeats_total 2$/m);
-    const alarm = /^app com\.example\.shop: Push names its users by customer_user_id, Pull by appsflyer_id, .* select appsflyer_id among the fields of the Push API$/;
+    const alarm = /^app com\.example\.unlike: Push names its users by customer_user_id, Pull by appsflyer_id, .* select appsflyer_id among the fields of the Push API$/;
     await daemon.until(async () => ((await daemon.pipeline())['alarms'] as string[]).some((text) => alarm.test(text)), 30_000, 'the alarm');
+    expect(await daemon.stop()).toBe(0);
   });
 });
