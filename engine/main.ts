@@ -248,7 +248,8 @@ export class Daemon {
     // What an earlier life kept is durable before the lake is told of it.
     if (this.costs.totals().dates > 0) await this.costs.confirm();
     const { directory, settings } = this;
-    const identity = noteIdentityMode(directory.path, { mode: settings.dedupe.mode, isNew: directory.created, nowMs: systemClock.nowMs(), slotMs: settings.lake.slot_minutes * MS_PER_MINUTE });
+    const { mode, horizonMs } = dedupeSettings(settings);
+    const identity = noteIdentityMode(directory.path, { mode, horizonMs, isNew: directory.created, nowMs: systemClock.nowMs(), slotMs: settings.lake.slot_minutes * MS_PER_MINUTE });
     const sinks = await openDaemonSinks({ settings, directory, engine: this.engine, costs: this.costs, log: this.#log });
     this.#sinks = sinks;
     this.#admin = await openAdminServer({
@@ -274,7 +275,7 @@ export class Daemon {
     if (!isPullOn(settings.pull)) return null;
     const pull = new PullService({
       options: settings.pull,
-      identity: { ...identity, horizonMs: rulesOf(settings).dedupeHorizonMs },
+      identity: { ...identity, horizonMs: dedupeSettings(settings).horizonMs },
       dataDirectory: directory.path,
       stateFile: join(directory.path, PULL_STATE_FILE),
       directory: join(directory.path, 'pull'),

@@ -2,7 +2,8 @@
  * Since when a data directory makes identities the way it does now: `identity.json`, kept up at every start.
  *
  * The lake's `event_id` made in one dedupe mode says nothing about those made in another, and without dedupe nothing is remembered at all. Who looks
- * for an old event by its identity (the Pull poller) must know from when on that is of use.
+ * for an old event by its identity (the Pull poller) must know from when on that is of use. A change of mode forgets nothing; a horizon that was shorter has,
+ * and so may have whatever kept the directory before anything was noted.
  */
 
 import { existsSync, readFileSync } from 'node:fs';
@@ -13,7 +14,8 @@ import { writeFileAtomically } from './data-directory.ts';
 
 export const IDENTITY_FILE = 'identity.json';
 
-const schema = z.object({ mode: z.string(), sinceMs: z.int(), rememberedSinceMs: z.int() });
+const schema = z.object({ mode: z.string(), horizonMs: z.int(), sinceMs: z.int(), rememberedSinceMs: z.int() });
+type Noted = Readonly<z.infer<typeof schema>>;
 
 export interface IdentityMode {
   /** The lake's identities have been made as they are now. Epoch ms. */
@@ -22,18 +24,36 @@ export interface IdentityMode {
   readonly rememberedSinceMs: number;
 }
 
-/** Notes the mode of this start. `isNew`: the directory was made just now; its identities are its own from the start of the lake slot it begins in. */
-export function noteIdentityMode(directory: string, { mode, isNew, nowMs, slotMs }: { readonly mode: DedupeMode; readonly isNew: boolean; readonly nowMs: number; readonly slotMs: number }): IdentityMode {
+export interface IdentityStart {
+  readonly mode: DedupeMode;
+  readonly horizonMs: number;
+  /** The directory was made just now; its identities are its own from the start of the lake slot it begins in. */
+  readonly isNew: boolean;
+  readonly nowMs: number;
+  readonly slotMs: number;
+}
+
+/** Notes the mode and the horizon of this start. */
+export function noteIdentityMode(directory: string, start: IdentityStart): IdentityMode {
+  const { mode, horizonMs, isNew, nowMs, slotMs } = start;
   const file = join(directory, IDENTITY_FILE);
   const noted = read(file);
-  if (noted?.mode === mode) return { sinceMs: noted.sinceMs, rememberedSinceMs: noted.rememberedSinceMs };
-  const own: IdentityMode = { sinceMs: isNew ? Math.floor(nowMs / slotMs) * slotMs : nowMs, rememberedSinceMs: noted?.mode === 'none' ? nowMs : (noted?.rememberedSinceMs ?? 0) };
-  writeFileAtomically(file, `${JSON.stringify({ mode, ...own })}\n`);
-  return own;
+  const sinceMs = noted?.mode === mode ? noted.sinceMs : isNew ? Math.floor(nowMs / slotMs) * slotMs : nowMs;
+  const rememberedSinceMs = rememberedSince(noted, start);
+  const own: Noted = { mode, horizonMs, sinceMs, rememberedSinceMs };
+  if (JSON.stringify(noted) !== JSON.stringify(own)) writeFileAtomically(file, `${JSON.stringify(own)}\n`);
+  return { sinceMs, rememberedSinceMs };
+}
+
+/** A horizon counts running time, which is never longer than the clock's. */
+function rememberedSince(noted: Noted | null, { mode, horizonMs, isNew, nowMs }: IdentityStart): number {
+  if (noted === null) return isNew ? 0 : nowMs;
+  if (noted.mode === 'none' && mode !== 'none') return nowMs;
+  return horizonMs > noted.horizonMs ? Math.max(noted.rememberedSinceMs, nowMs - noted.horizonMs) : noted.rememberedSinceMs;
 }
 
 /** Null where nothing readable is there: then nobody knows. */
-function read(file: string): z.infer<typeof schema> | null {
+function read(file: string): Noted | null {
   if (!existsSync(file)) return null;
   try {
     return schema.parse(JSON.parse(readFileSync(file, 'utf8')));

@@ -46,6 +46,6 @@ export interface IdentityFacts {
   readonly horizonMs: number;
   /** The lake's identities have been made as they are now since then. Epoch ms. */
   readonly sinceMs: number;
-  /** Dedupe was off before; 0 for never. Epoch ms. */
+  /** Dedupe was off before, or remembered for a shorter time; 0 for never. Epoch ms. */
   readonly rememberedSinceMs: number;
 }

@@ -6,6 +6,7 @@ import { noteIdentityMode, type IdentityMode } from '../../../engine/runtime/ide
 import type { DedupeMode } from '../../../engine/core/rules.ts';
 
 const MINUTE = 60_000;
+const DAY = 1_440 * MINUTE;
 
 describe('since when identities are made as they are', () => {
   let directory: string;
@@ -14,23 +15,31 @@ describe('since when identities are made as they are', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  const start = (mode: DedupeMode, nowMs: number, isNew = false): IdentityMode => noteIdentityMode(directory, { mode, isNew, nowMs, slotMs: 15 * MINUTE });
+  const start = (mode: DedupeMode, nowMs: number, isNew = false, horizonMs = DAY): IdentityMode => noteIdentityMode(directory, { mode, horizonMs, isNew, nowMs, slotMs: 15 * MINUTE });
 
   it('is the beginning of its first lake slot in a new directory, and stays over restarts', () => {
     expect(start('push+pull-seconds', 100 * MINUTE, true)).toEqual({ sinceMs: 90 * MINUTE, rememberedSinceMs: 0 });
     expect(start('push+pull-seconds', 200 * MINUTE)).toEqual({ sinceMs: 90 * MINUTE, rememberedSinceMs: 0 });
   });
 
-  it('is now after a change of mode, and in a directory of which nobody knows', () => {
+  it('is now after a change of mode, which forgets nothing, and in a directory of which nobody knows, which may have forgotten all', () => {
     start('push-ms', 100 * MINUTE, true);
     expect(start('push+pull-seconds', 200 * MINUTE)).toEqual({ sinceMs: 200 * MINUTE, rememberedSinceMs: 0 });
     writeFileSync(join(directory, 'identity.json'), '{"mode":');
-    expect(start('push+pull-seconds', 300 * MINUTE)).toEqual({ sinceMs: 300 * MINUTE, rememberedSinceMs: 0 });
+    expect(start('push+pull-seconds', 300 * MINUTE)).toEqual({ sinceMs: 300 * MINUTE, rememberedSinceMs: 300 * MINUTE });
   });
 
   it('tells since when dedupe remembers, where it was off', () => {
     start('none', 100 * MINUTE, true);
     expect(start('push-ms', 200 * MINUTE)).toEqual({ sinceMs: 200 * MINUTE, rememberedSinceMs: 200 * MINUTE });
     expect(start('push+pull-seconds', 300 * MINUTE)).toEqual({ sinceMs: 300 * MINUTE, rememberedSinceMs: 200 * MINUTE });
+  });
+
+  it('tells how far back dedupe remembers where the horizon was shorter, as it was before Pull', () => {
+    start('push-ms', 10 * DAY, true);
+    expect(start('push+pull-seconds', 20 * DAY, false, 3 * DAY)).toEqual({ sinceMs: 20 * DAY, rememberedSinceMs: 19 * DAY });
+    expect(start('push+pull-seconds', 21 * DAY, false, 3 * DAY)).toEqual({ sinceMs: 20 * DAY, rememberedSinceMs: 19 * DAY });
+    expect(start('push+pull-seconds', 22 * DAY, false, DAY)).toEqual({ sinceMs: 20 * DAY, rememberedSinceMs: 19 * DAY });
+    expect(start('push+pull-seconds', 30 * DAY, false, 2 * DAY)).toEqual({ sinceMs: 20 * DAY, rememberedSinceMs: 29 * DAY });
   });
 });
