@@ -29,9 +29,12 @@ describe('millrace check', () => {
     expect(readdirSync(scratch.path)).toEqual([]);
   });
 
-  it('refuses what start would refuse, and warns of a dedupe horizon that Pull reports would outlast', async () => {
+  it('refuses what start would refuse, such as a dedupe horizon that Pull outlasts, and warns where rows of Pull are sent in otherwise', async () => {
     expect(await runCli(['check'], { MILLRACE_DATA_DIR: scratch.path, MILLRACE_EMIT_INTERVAL_MS: '0' })).toMatchObject({ code: 2, stderr: expect.stringMatching(/emit\.interval_ms/) as unknown });
     expect(await runCli(['check'], { MILLRACE_DATA_DIR: scratch.path, MILLRACE_DEDUPE_MODE: 'push+pull-seconds' })).toMatchObject({ code: 0, stdout: expect.stringMatching(/identities in 24 h.*warning: dedupe\.horizon_hours is below the 48 h/s) as unknown });
+    const pull = { MILLRACE_DATA_DIR: scratch.path, MILLRACE_DEDUPE_MODE: 'push+pull-seconds', MILLRACE_PULL_APPS: 'com.example.shop', MILLRACE_PULL_TOKEN: 'secret' };
+    expect(await runCli(['check'], pull)).toMatchObject({ code: 0, stdout: expect.stringMatching(/identities in 72 h/) as unknown });
+    expect(await runCli(['check'], { ...pull, MILLRACE_PULL_OVERLAP_HOURS: '73' })).toMatchObject({ code: 2, stderr: expect.stringMatching(/dedupe\.horizon_hours: 72: shorter than the 73 h/) as unknown });
     expect(await runCli(['nonsense'])).toMatchObject({ code: 2 });
   });
 });

@@ -29,7 +29,6 @@ afterAll(() => TestDaemon.endAll());
 
 const environment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   MILLRACE_DEDUPE_MODE: 'push+pull-seconds',
-  MILLRACE_DEDUPE_HORIZON_HOURS: '72',
   MILLRACE_PULL_APPS: APP,
   MILLRACE_PULL_REPORTS: 'installs_report,in_app_events_report',
   MILLRACE_PULL_TOKEN: peer.token,

@@ -116,7 +116,7 @@ async function pushWithinOneSecond(lives: Lives, secondMs: number): Promise<void
   await lives.send(pushed([318, 400, 400, 318].map((ms) => JSON.stringify(message({ app_id: 'com.example.other', event_time: appsflyerTime(secondMs + ms) })))), false);
 }
 
-/** The same twenty events, whose users Push names by a field that Pull has none before. */
+/** The same twenty events, whose users the two name by different fields. */
 async function nameUsersByUnlikeFields(lives: Lives, secondMs: number): Promise<void> {
   const event = (at: number, appsflyerId: string | undefined): string => JSON.stringify(message({ app_id: 'com.example.unlike', appsflyer_id: appsflyerId, customer_user_id: `u-${at}`, event_time: appsflyerTime(secondMs) }));
   const all = Array.from({ length: 20 }, (_, at) => at);

@@ -21,6 +21,8 @@ describe('a wrong configuration', () => {
     ['an unknown dimension', 'cells:\n  dimension_limits:\n    colour: 5\n', {}, /cells\.dimension_limits\.colour.*campaign_id/],
     ['a segment that no batch fits', '', { MILLRACE_JOURNAL_SEGMENT_BYTES: '4194304' }, /journal\.segment_bytes.*4194304.*16777216.*MILLRACE_JOURNAL_SEGMENT_BYTES/],
     ['one port for both listeners', '', { MILLRACE_INGEST_PORT: '18080', MILLRACE_ADMIN_PORT: '18080' }, /admin\.port.*18080.*ingest\.port/],
+    ['milliseconds with Pull, whose rows have none', 'pull: { apps: [com.example.shop], token: secret }\n', {}, /dedupe\.mode: "push-ms".*push\+pull-seconds.*MILLRACE_DEDUPE_MODE/],
+    ['a dedupe horizon that Pull outlasts', 'pull: { apps: [com.example.shop], token: secret }\n', { MILLRACE_DEDUPE_MODE: 'push+pull-seconds', MILLRACE_DEDUPE_HORIZON_HOURS: '47' }, /dedupe\.horizon_hours: 47: shorter than the 48 h of pull\.overlap_hours.*72.*MILLRACE_DEDUPE_HORIZON_HOURS/],
     ['a file that is no YAML', 'ingest: [\n', {}, /millrace\.yaml is no valid YAML/],
   ])('ends with 2 and names key, value and fix: %s', async (_, yaml, env, line) => {
     writeFileSync(join(scratch.path, 'millrace.yaml'), yaml);
