@@ -71,7 +71,8 @@ export async function deadLetter(view: Daemon, partition: number, id: number): P
 /** The last rejected records for all clients of the live page together: asked for when there are more, and seldom. */
 export class LastRejects {
   readonly #view: Daemon;
-  #rejected = -1;
+  /** Letters that have come and gone when they were asked for. */
+  #rejected = '';
   #askedAtMs = -Infinity;
   #letters: Promise<object[]> = Promise.resolve([]);
 
@@ -80,7 +81,7 @@ export class LastRejects {
   }
 
   letters(): Promise<object[]> {
-    const { rejected } = this.#view.engine.live.conservation();
+    const rejected = `${this.#view.engine.live.conservation().rejected} ${this.#dropped()}`;
     const nowMs = performance.now();
     if (rejected !== this.#rejected && nowMs - this.#askedAtMs >= LAST_REJECTS_MS) {
       this.#rejected = rejected;
@@ -88,11 +89,18 @@ export class LastRejects {
       this.#letters = deadLetters(this.#view, { limit: LAST_REJECTS }).then(
         ({ letters }) => letters,
         () => {
-          this.#rejected = -1;
+          this.#rejected = '';
           return [];
         },
       );
     }
     return this.#letters;
+  }
+
+  /** By hand, or because their user was erased. */
+  #dropped(): number {
+    let dropped = 0;
+    for (const { deadLettersDropped = 0 } of this.#view.engine.partitionStats.values()) dropped += Number(deadLettersDropped);
+    return dropped;
   }
 }

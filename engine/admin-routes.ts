@@ -11,6 +11,7 @@ import { MS_PER_HOUR } from './core/types.ts';
 import { backfillRoute } from './admin-backfill.ts';
 import { coverage, COVERAGE_RECORDS_MAX } from './admin-coverage.ts';
 import { LastRejects } from './admin-dead-letters.ts';
+import { eraseRoutes } from './admin-erase.ts';
 import { letterRoutes } from './admin-letter-routes.ts';
 import { parseQuery } from './admin-query.ts';
 import { savepointReply } from './admin-savepoint.ts';
@@ -259,11 +260,13 @@ function actionRoutes(view: Daemon): AdminRoute[] {
       return progress ? savepointReply(directory, taken, () => bytesOf(directory)) : json({ directory, bytes: await taken });
     },
   };
+  const erasures = eraseRoutes(() => (view.state.ready ? view.erasures : null));
   const backfill = backfillRoute(() => view.pull, () => systemClock.nowMs());
-  if (!view.settings.fault_injection) return [savepoint, backfill];
+  if (!view.settings.fault_injection) return [savepoint, backfill, ...erasures];
   return [
     savepoint,
     backfill,
+    ...erasures,
     faultRoute(view, '/v1/faults/kill-thread', 'Fault injection: end a thread as a bug would', faultQuery, () => 'die'),
     faultRoute(view, '/v1/faults/hang-thread', 'Fault injection: stop a thread for ever, in script or in a native call', hangQuery, (query) => (query.in === 'native' ? 'hang-native' : 'hang')),
   ];

@@ -42,6 +42,8 @@ export interface TailSource {
   readonly openLookup: () => LogLookup;
   /** What the privacy policy lets be shown of a record. */
   readonly shown: ShownBytes;
+  /** Whether a record of that batch is of somebody who was erased. */
+  readonly hides: (bytes: Buffer, batchSequence: number) => boolean;
 }
 
 /** Chosen: what an app with a hundredth of the traffic is found in, read in some 100 ms. */
@@ -50,6 +52,7 @@ export const READ_BYTES_MAX = 64 * 1024 ** 2;
 /** Decoding takes some 20 µs. */
 const LOOKED_AT_PER_TURN = 100;
 const SHOWN_BYTES_MAX = 4_096;
+export const ERASED = '(of a user who was erased)';
 
 export const tailSourceOf = (view: Daemon): TailSource => ({
   partitions: view.settings.partitions,
@@ -57,6 +60,7 @@ export const tailSourceOf = (view: Daemon): TailSource => ({
   ask: (question) => view.engine.asker.ask<TailAnswer>(question),
   openLookup: () => openMergedLookup({ directories: view.directory.journals }),
   shown: view.shownBytes,
+  hides: (bytes, batchSequence) => view.erasures?.hides(bytes, batchSequence) ?? false,
 });
 
 /** Raises QUERY_INVALID for a cursor that is none. */
@@ -115,7 +119,7 @@ function described(source: TailSource, entry: TailEntry, event: Readonly<Record<
     index: entry.index,
     cell: cellOf(source, entry),
     event,
-    bytes: payload === null ? '' : source.shown(payload.bytes, SHOWN_BYTES_MAX, entry.receivedAtMs),
+    bytes: payload === null ? '' : source.hides(payload.bytes, entry.batchSequence) ? ERASED : source.shown(payload.bytes, SHOWN_BYTES_MAX, entry.receivedAtMs),
   };
 }
 

@@ -13,6 +13,7 @@ import { connectAppsflyer, type ConnectOptions } from './commands/connect.ts';
 import { API_BASE } from './commands/push-config-api.ts';
 import { loadCosts, type LoadCostsOptions } from './commands/costs.ts';
 import { coverage, type CoverageOptions } from './commands/coverage.ts';
+import { erase, type EraseOptions } from './commands/erase.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
 import { replay } from './commands/replay.ts';
@@ -202,6 +203,17 @@ program
   .option('--report <reports>', 'only these, joined by commas (default: pull.reports)')
   .option('--dry-run', 'print the calls and what they cost instead of making them', false)
   .action((options: BackfillOptions) => run(backfill(options)));
+
+program
+  .command('erase')
+  .description('remove a user of an app from dead letters and from the lake, and print the receipt; totals stay')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .option('--app <app_id>', 'the app, as AppsFlyer sends it (iOS with id)')
+  .option('--user <id>', 'a value of any field that names a user; - reads it from stdin')
+  .option('--wait', 'until all places are through', false)
+  .option('--receipt <id>', 'only print the receipt of an erasure that was asked for')
+  .action((options: EraseOptions) => run(erase(options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

@@ -1,6 +1,7 @@
 /** Wiring of the sinks: Redis, the lake's hourly objects and costs, and the lake's events with the pool that encodes them. */
 
-import { EventsSink, createCostsSink, createHourlySink, findKnownEvents, openLakeTarget, type KnownEventsQuestion, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
+import type { ErasedUser } from '../actors/appsflyer/lake-users.ts';
+import { EventsSink, createCostsSink, createHourlySink, findKnownEvents, openLakeTarget, type ErasedFile, type KnownEventsQuestion, type RewritableTarget, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { createRedisSink } from '../sinks/redis/index.ts';
 import { SinkWriter, type SinkNotice } from '../sinks/sink-writer.ts';
 import { systemClock } from './core/clock.ts';
@@ -15,7 +16,7 @@ import { secretsOf } from './rule-sources.ts';
 import { poolThreadsOf, type Settings } from './settings.ts';
 import { createPool } from './threads/pool.ts';
 
-const POOL_QUEUE_MAX = 4;
+const POOL_QUEUE_MAX = 6;
 const POOL_MEMORY_MB_MAX = 1_024;
 
 export interface DaemonSinks {
@@ -24,6 +25,9 @@ export interface DaemonSinks {
   health(): SinkHealth[];
   /** Which events the lake has: 1 by index of the identity; null where it cannot be told. Rejects with SINK_UNAVAILABLE or SINK_REFUSED. */
   known(question: KnownEventsQuestion): Promise<Uint8Array | null>;
+  readonly target: RewritableTarget;
+  /** A file of events/ without the rows of these users, in the pool. */
+  readonly erase: (file: Uint8Array, users: readonly ErasedUser[]) => Promise<ErasedFile>;
   /** Begins to feed: only after recovery. */
   start(): void;
   close(deadlineMs: number): Promise<void>;
@@ -34,6 +38,8 @@ export interface DaemonSinksOptions {
   readonly directory: DataDirectory;
   readonly engine: FoldEngine;
   readonly costs: CostFeed;
+  /** Of erase-secret.ts. */
+  readonly eraseSecret: string;
   readonly log: Logger;
 }
 
@@ -41,7 +47,8 @@ export interface DaemonSinksOptions {
 export async function openDaemonSinks(options: DaemonSinksOptions): Promise<DaemonSinks> {
   const { settings, directory, engine, log } = options;
   const { instance } = directory;
-  const ruleSources = { geoDirectory: directory.geoip, secrets: secretsOf(settings) };
+  const secrets = secretsOf(settings);
+  const ruleSources = { geoDirectory: directory.geoip, secrets: [...secrets, options.eraseSecret] };
   const warn = (message: string, details: Record<string, string | number>): void => {
     log.warn(details, message);
   };
@@ -75,6 +82,8 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
   return {
     writers,
     events,
+    target,
+    erase: async (file, users) => (await pool.run({ type: 'erase', file, users, secrets, rotationDays: settings.privacy.rotation_days })) as ErasedFile,
     known: (question) =>
       findKnownEvents(question, { target, uploadedThroughMs: () => events.uploadedThroughMs(), find: async (file, ids) => (await pool.run({ type: 'find-ids', file, ids })) as Uint8Array }),
     health: () => [...writers.map((writer) => writer.health()), events.health(), costs.health()],

@@ -36,6 +36,8 @@ export interface FoldEngineOptions {
   readonly journalDirectories: readonly string[];
   /** Where the log's rules find their files. */
   readonly geoDirectory: string;
+  /** Under which the log names erased users; null where there is none. */
+  readonly eraseSecret: string | null;
   readonly sinkNames: readonly string[];
   readonly log: Logger;
   /** Lives in a row that ended before this one because a thread was stuck. */
@@ -235,14 +237,14 @@ export class FoldEngine {
   }
 }
 
-function actorSettings({ settings, directory, journalDirectories, geoDirectory }: FoldEngineOptions): ActorSettings {
+function actorSettings({ settings, directory, journalDirectories, geoDirectory, eraseSecret }: FoldEngineOptions): ActorSettings {
   return {
     journalDirectories,
     stateDirectory: directory.state,
     instance: directory.instance,
     partitionCount: settings.partitions,
-    // Secrets hide what goes to the lake, which actors have no part in.
-    ruleSources: { geoDirectory, secrets: [] },
+    // Those of the configuration hide what goes to the lake, which actors have no part in.
+    ruleSources: { geoDirectory, secrets: eraseSecret === null ? [] : [eraseSecret] },
     emitIntervalMs: settings.emit.interval_ms,
     checkpointIntervalMs: settings.checkpoint.interval_ms,
     dedupeMemoryBytesMax: Math.floor(settings.dedupe.memory_bytes_max / settings.partitions),

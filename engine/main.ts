@@ -21,7 +21,9 @@ import { isLoopback } from './core/loopback.ts';
 import type { AppendRecords } from './core/own-records.ts';
 import { encodeControl } from './core/rules.ts';
 import { CostsDesk } from './costs-desk.ts';
-import { MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
+import { EraseDesk } from './erase-desk.ts';
+import { makeEraseSecret } from './erase-secret.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { GeoWatch } from './geo-watch.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
@@ -40,7 +42,7 @@ import { IngressThreads } from './runtime/ingress-threads.ts';
 import { LetterWork } from './runtime/letter-work.ts';
 import type { Logger } from './runtime/logger.ts';
 import { connectionsMax, openFilesMax } from './runtime/open-files.ts';
-import { PULL_STATE_FILE, writeSavepoint } from './runtime/savepoint.ts';
+import { ERASE_STATE_FILE, PULL_STATE_FILE, writeSavepoint } from './runtime/savepoint.ts';
 import { resourcesFrom, secretsOf } from './rule-sources.ts';
 import { shownBytesOf, type ShownBytes } from './shown-bytes.ts';
 import { ingressThreadsOf, type Settings } from './settings.ts';
@@ -51,10 +53,11 @@ import { VERSION } from './version.ts';
 const DISK_CHECK_INTERVAL_MS = 1_000;
 /** Journals count their time each by themselves: no batch that is durable now is later than this. Chosen, generously: a copy is kept a little longer. */
 const LOG_TIME_SLACK_MS = 60_000;
-/** The drain in parts: poller, door, actors, sinks; together within the 10 s that SIGTERM is given. */
+/** The drain in parts: poller, door, actors, erasures, sinks; together within the 10 s that SIGTERM is given. */
 const DRAIN_PULL_MS = 300;
 const DRAIN_DOOR_MS = 2_000;
 const DRAIN_ACTORS_MS = 4_000;
+const DRAIN_ERASURES_MS = 200;
 const DRAIN_SINKS_MS = 2_000;
 const ABANDON_DOOR_MS = 500;
 
@@ -73,6 +76,7 @@ interface DaemonParts {
   readonly settings: Settings;
   readonly directory: DataDirectory;
   readonly geo: GeoWatch;
+  readonly eraseSecret: string;
   readonly log: Logger;
   readonly onFatal: (error: EngineError) => void;
   readonly stallsBefore: number;
@@ -88,6 +92,7 @@ export class Daemon {
   readonly costs: CostStore;
   #sinks: DaemonSinks | null = null;
   #pull: PullService | null = null;
+  #erasures: EraseDesk | null = null;
   readonly state: DaemonState;
   readonly startedAtMs = systemClock.nowMs();
   readonly #log: Logger;
@@ -98,18 +103,20 @@ export class Daemon {
   readonly #ingressStats = new Map<number, IngressThreadStats>();
   readonly #doors = new Set<number>();
   readonly #geo: GeoWatch;
+  readonly #eraseSecret: string;
   /** What the admin port may show of records. */
   readonly shownBytes: ShownBytes;
   #admin: AdminServer | null = null;
   #diskTimer: NodeJS.Timeout | null = null;
   #listening: { resolve: () => void; reject: (error: EngineError) => void } | null = null;
 
-  private constructor({ settings, directory, geo, log, onFatal, stallsBefore }: DaemonParts) {
+  private constructor({ settings, directory, geo, eraseSecret, log, onFatal, stallsBefore }: DaemonParts) {
     this.settings = settings;
     this.directory = directory;
     this.#log = log;
     this.#onFatal = onFatal;
     this.#geo = geo;
+    this.#eraseSecret = eraseSecret;
     this.shownBytes = shownBytesOf(rulesOf(settings).domain, resourcesFrom({ geoDirectory: directory.geoip, secrets: secretsOf(settings) }));
     this.state = { ready: false, draining: false, diskFreeBytes: freeBytes(directory.path), diskReserveExhausted: false, door: null, ingress: null };
     this.engine = new FoldEngine({
@@ -117,6 +124,7 @@ export class Daemon {
       directory,
       journalDirectories: directory.journals,
       geoDirectory: directory.geoip,
+      eraseSecret,
       sinkNames: settings.redis === undefined ? ['lake-hourly'] : ['redis', 'lake-hourly'],
       log,
       stallsBefore,
@@ -124,6 +132,7 @@ export class Daemon {
         this.state.ready = true;
         log.info({ partitions: settings.partitions }, 'recovery is complete: queries answer and sinks are fed');
         this.#sinks?.start();
+        this.#erasures?.start();
       },
       onShares: (shares) => {
         for (const share of shares) this.#sinks?.events.accept(share);
@@ -153,7 +162,7 @@ export class Daemon {
     if (!directory.lockedAcrossContainers) log.warn({ path: directory.path }, 'the file system of data_dir has no sockets: a daemon in another container would not be kept out of it');
     try {
       const geo = await GeoWatch.open({ file: settings.enrichment.geoip_file, directory: directory.geoip, log });
-      daemon = new Daemon({ settings, directory, geo, log, onFatal, stallsBefore });
+      daemon = new Daemon({ settings, directory, geo, eraseSecret: makeEraseSecret(directory.path), log, onFatal, stallsBefore });
       await daemon.#start();
       return daemon;
     } catch (error) {
@@ -178,6 +187,11 @@ export class Daemon {
     const durableOffset = this.state.ready ? sumOfOffsets(this.engine.words.durableOffsets) : 0;
     const limits = reachedLimits(this.engine.partitionStats.values(), this.engine.sightingAlarms(), this.eventsHealth(), { nowMs: systemClock.nowMs(), durableOffset, aheadMs: this.state.ingress?.journal.aheadMs ?? 0 });
     return this.#pull === null ? limits : new Map([...limits, ...this.#pull.alarms.map((alarm): [string, number] => [alarm, 1])]);
+  }
+
+  /** Null until the sinks are open. */
+  get erasures(): EraseDesk | null {
+    return this.#erasures;
   }
 
   /** Null while it is off. */
@@ -230,6 +244,7 @@ export class Daemon {
     await this.#pull?.stop(DRAIN_PULL_MS);
     const doorClosed = await this.#ingress.drain(DRAIN_DOOR_MS);
     const actorsLeft = await this.engine.stop(DRAIN_ACTORS_MS);
+    await this.#erasures?.close(DRAIN_ERASURES_MS);
     await this.#sinks?.close(DRAIN_SINKS_MS);
     await this.#admin?.close();
     await this.engine.close();
@@ -250,7 +265,8 @@ export class Daemon {
     const { directory, settings } = this;
     const { mode, horizonMs } = dedupeSettings(settings);
     const identity = noteIdentityMode(directory.path, { mode, horizonMs, isNew: directory.created, nowMs: systemClock.nowMs(), slotMs: settings.lake.slot_minutes * MS_PER_MINUTE });
-    const sinks = await openDaemonSinks({ settings, directory, engine: this.engine, costs: this.costs, log: this.#log });
+    const sinks = await openDaemonSinks({ settings, directory, engine: this.engine, costs: this.costs, eraseSecret: this.#eraseSecret, log: this.#log });
+    this.#erasures = this.#eraseDesk(sinks);
     this.#sinks = sinks;
     this.#admin = await openAdminServer({
       host: this.settings.admin.host,
@@ -268,6 +284,23 @@ export class Daemon {
     });
     this.#listening = null;
     this.#pull = this.#startPull(identity, sinks);
+  }
+
+  #eraseDesk({ target, events, erase }: DaemonSinks): EraseDesk {
+    const { settings, directory, engine } = this;
+    return new EraseDesk({
+      stateFile: join(directory.path, ERASE_STATE_FILE),
+      secret: this.#eraseSecret,
+      partitions: settings.partitions,
+      retentionMs: settings.journal.retention_hours * MS_PER_HOUR,
+      target,
+      events,
+      erase,
+      asker: engine.asker,
+      writeControl: this.#ingress.writeControl,
+      clock: systemClock,
+      log: this.#log,
+    });
   }
 
   #startPull(identity: IdentityMode, sinks: DaemonSinks): PullService | null {

@@ -1,7 +1,8 @@
-/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool; one table to Parquet; identities looked for in a file. */
+/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool; one table to Parquet; identities looked for in a file; a file without the rows of erased users. */
 
+import { LakeUsers, type LakeUsersOptions } from '../actors/appsflyer/lake-users.ts';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { encodeSlotToSpool, encodeTable, findEventIds, type EncodeSlotJob, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
+import { encodeSlotToSpool, encodeTable, eraseRows, findEventIds, type EncodeSlotJob, type ErasedFile, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { openMergedLookup, createRecordCursor } from './log/index.ts';
 import type { RuleResources } from './core/rule-resources.ts';
 import { resourcesFrom, type RuleSources } from './rule-sources.ts';
@@ -27,8 +28,13 @@ export interface FindIdsTask {
   readonly ids: Uint8Array;
 }
 
-export type PoolTask = SlotTask | TableTask | FindIdsTask;
-export type PoolResult = SlotFiles | Uint8Array;
+export interface EraseTask extends LakeUsersOptions {
+  readonly type: 'erase';
+  readonly file: Uint8Array;
+}
+
+export type PoolTask = SlotTask | TableTask | FindIdsTask | EraseTask;
+export type PoolResult = SlotFiles | ErasedFile | Uint8Array;
 
 giveWay(Niceness.pool);
 
@@ -43,6 +49,8 @@ export default function run(task: PoolTask): Promise<PoolResult> {
       return encodeTable(task.table);
     case 'find-ids':
       return findEventIds(task.file, task.ids);
+    case 'erase':
+      return eraseRows(task.file, new LakeUsers(task));
   }
 }
 

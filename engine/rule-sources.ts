@@ -11,7 +11,7 @@ import type { Settings } from './settings.ts';
 /** Plain data: crosses to any thread. */
 export interface RuleSources {
   readonly geoDirectory: string;
-  /** The first one is in use, the others were. */
+  /** Of the configuration, the first one being in use; and the one under which the journal names erased users. */
   readonly secrets: readonly string[];
 }
 
@@ -36,9 +36,9 @@ export function resourcesFrom({ geoDirectory, secrets }: RuleSources): RuleResou
     secret: (id) => {
       const secret = secrets.find((one) => secretId(one) === id);
       if (secret !== undefined) return Buffer.from(secret);
-      throw new EngineError('RULE_RESOURCE_MISSING', `records that wait for the lake are to be hashed with secret ${id}, which is not among privacy.secrets`, {
+      throw new EngineError('RULE_RESOURCE_MISSING', `the rules of records that wait for the lake, or an erasure, name secret ${id}, which is neither among privacy.secrets nor in the file erasure-secret of the data directory`, {
         where: { secret: id },
-        fix: 'add the former secret behind the one in use, in privacy.secrets or as a further line of privacy.secret_file, until these records are in the lake',
+        fix: 'add the former secret behind the one in use, in privacy.secrets or as a further line of privacy.secret_file, until these records are in the lake; or put erasure-secret back from a savepoint',
       });
     },
   };

@@ -18,6 +18,7 @@ import { EVENT_VALUE_NAMES, Field, fieldName, USER_FIELDS } from './fields.ts';
 import { IdentityWriter } from './identity.ts';
 import { isPlaceholder } from './placeholders.ts';
 import * as lake from './lake-values.ts';
+import { recordUsers } from './record-users.ts';
 import { lakeRules, parseAppsflyerRules, type AppsflyerRules } from './rules.ts';
 import { UserSightings } from './user-sightings.ts';
 
@@ -302,6 +303,7 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   domainRules: parseAppsflyerRules,
   lakeRules,
   decode: createDecoder(),
+  recordUsers,
   refuse: refuseUnknownApp,
   eventTimeMs: (event) => event.timeMs,
   dedupeKey: (event, mode, out) => identity.dedupeKey(event, mode, out),

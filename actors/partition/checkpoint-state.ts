@@ -11,6 +11,7 @@ import type { Rules } from '../../engine/core/rules.ts';
 import type { OrderedStore, StoreOperation } from '../../engine/core/store.ts';
 import type { CellShape } from './cell-codec.ts';
 import type { DeadLetterState } from './dead-letters.ts';
+import type { ErasuresState } from './erasures.ts';
 import type { JudgedState } from './judge.ts';
 import { TABLES } from './options.ts';
 import type { TimeState } from './partition-time.ts';
@@ -44,6 +45,7 @@ export interface CheckpointState extends JudgedState {
   readonly generation: number;
   readonly time: TimeState;
   readonly deadLetters: DeadLetterState;
+  readonly erasures?: ErasuresState;
 }
 
 export interface StoredState {

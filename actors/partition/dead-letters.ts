@@ -98,6 +98,11 @@ export class DeadLetters {
     };
   }
 
+  /** Of the newest that ever was; 0 before the first. */
+  get lastId(): number {
+    return this.#nextId - 1;
+  }
+
   /** Limits that are near. */
   alarms(nowMs: number): string[] {
     const { bytesMax, retentionMs } = this.#limits;

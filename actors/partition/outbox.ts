@@ -10,6 +10,7 @@
  */
 
 import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
+import type { Erasure, PlacedErasure } from '../../engine/core/erasure.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { BatchHeader } from '../../engine/core/log.ts';
@@ -33,6 +34,8 @@ interface Slot {
   readonly dedupe: DedupeMode;
   readonly lakeRules: string;
   readonly chunks: Chunk[];
+  /** Those that came since it began, with the number of the last record of this partition that each means. */
+  erasures: readonly PlacedErasure[];
   journalBytes: number;
   rowCount: number;
   /** By journal: offset of its first batch with rows; Infinity, or no entry, while it has none. */
@@ -45,8 +48,8 @@ interface Slot {
   isLeaving: boolean;
 }
 
-/** The rules stand in it only where there are any, so that what was stored without them reads the same. */
-type StoredModes = DedupeMode | readonly [dedupe: DedupeMode, lakeRules: string];
+/** Rules and erasures stand in it only where there are any, so that what was stored without them reads the same. */
+type StoredModes = DedupeMode | readonly [dedupe: DedupeMode, lakeRules: string, erasures?: readonly PlacedErasure[]];
 type StoredHead = [stretchMs: number, modes: StoredModes, journalBytes: number, rowCount: number, firstOffset: number, isPassed: boolean, ...ofOtherJournals: number[]];
 
 export class Outbox {
@@ -95,6 +98,19 @@ export class Outbox {
     open.firstOffsets[journal] = Math.min(open.firstOffsets[journal] as number, offset);
   }
 
+  /** Records up to `upTo` may be an erased user's: what was handed out already is handed out again. */
+  erase(erasure: Erasure, upTo: number): void {
+    for (const slot of this.#slots) {
+      if (slot.isSpooled) continue;
+      // One of the same user that came earlier means less.
+      slot.erasures = [...slot.erasures.filter(([, { scope, user, secret }]) => scope !== erasure.scope || user !== erasure.user || secret !== erasure.secret), [upTo, erasure]];
+      slot.isHeadDirty = true;
+      if (!slot.isTaken) continue;
+      slot.isTaken = false;
+      this.#untaken++;
+    }
+  }
+
   takeShares(): SlotShare[] {
     if (this.#untaken === 0) return [];
     this.#untaken = 0;
@@ -102,7 +118,7 @@ export class Outbox {
       .filter((slot) => slot.isPassed && !slot.isTaken && !slot.isSpooled)
       .map((slot) => {
         slot.isTaken = true;
-        return { partition: this.#partition, slot: slot.id, dedupe: slot.dedupe, ...(slot.lakeRules !== '' && { lakeRules: slot.lakeRules }), rowCount: slot.rowCount, entries: this.#entriesOf(slot) };
+        return { partition: this.#partition, slot: slot.id, dedupe: slot.dedupe, ...(slot.lakeRules !== '' && { lakeRules: slot.lakeRules }), ...(slot.erasures.length > 0 && { erasures: slot.erasures }), rowCount: slot.rowCount, entries: this.#entriesOf(slot) };
       });
   }
 
@@ -230,20 +246,25 @@ function nextSlotId(last: SlotId | undefined, stretchMs: number): SlotId {
   return { startMs, part };
 }
 
-const emptySlot = { journalBytes: 0, rowCount: 0, isPassed: false, isTaken: false, isSpooled: false, isHeadDirty: true, isLeaving: false } as const;
+const emptySlot = { erasures: [] as readonly PlacedErasure[], journalBytes: 0, rowCount: 0, isPassed: false, isTaken: false, isSpooled: false, isHeadDirty: true, isLeaving: false } as const;
 
 function encodeHead(slot: Slot): Uint8Array {
   const [first = Infinity, ...others] = slot.firstOffsets;
-  const head: StoredHead = [slot.stretchMs, slot.lakeRules === '' ? slot.dedupe : [slot.dedupe, slot.lakeRules], slot.journalBytes, slot.rowCount, first, slot.isPassed, ...others];
+  const head: StoredHead = [slot.stretchMs, modesOf(slot), slot.journalBytes, slot.rowCount, first, slot.isPassed, ...others];
   return pack(head);
+}
+
+function modesOf({ dedupe, lakeRules, erasures }: Slot): StoredModes {
+  if (erasures.length > 0) return [dedupe, lakeRules, erasures];
+  return lakeRules === '' ? dedupe : [dedupe, lakeRules];
 }
 
 function decodeHead(id: SlotId, value: Uint8Array): Slot {
   return decodeStored('the head of a lake slot', () => {
     const [stretchMs, modes, journalBytes, rowCount, firstOffset, isPassed, ...others] = unpack<StoredHead>(value);
     if (![stretchMs, journalBytes, rowCount, firstOffset, ...others].every((figure) => typeof figure === 'number')) throw new TypeError('a figure is no number');
-    const [dedupe, lakeRules] = typeof modes === 'string' ? [modes, ''] : modes;
-    return { ...emptySlot, id, stretchMs, dedupe, lakeRules, chunks: [], journalBytes, rowCount, firstOffsets: [firstOffset, ...others], isPassed, isHeadDirty: false };
+    const [dedupe, lakeRules, erasures = []] = typeof modes === 'string' ? [modes, ''] : modes;
+    return { ...emptySlot, id, stretchMs, dedupe, lakeRules, erasures, chunks: [], journalBytes, rowCount, firstOffsets: [firstOffset, ...others], isPassed, isHeadDirty: false };
   });
 }
 

@@ -5,7 +5,9 @@
  * and the retention. Hot path: 100 K records a second, at most 50 ns a tick or record; bench/micro/partition.ts. {@link PartitionTime.see}.
  */
 
+import type { PipelineDefinition, WindowDefinition } from '../../engine/core/pipeline.ts';
 import type { Rules } from '../../engine/core/rules.ts';
+import { assert } from '../../engine/core/types.ts';
 
 export interface TimeState {
   readonly watermarkMs: number;
@@ -116,3 +118,11 @@ export class PartitionTime {
 
 /** The last window end at or before `atMs`. */
 const lastEnd = (atMs: number, sizeMs: number): number => Math.max(0, Math.floor(atMs / sizeMs) * sizeMs);
+
+/** The windows of a pipeline that can be folded. */
+export function windowsOf<Event, DomainRules>({ windows }: PipelineDefinition<Event, DomainRules>): { readonly hour: WindowDefinition; readonly day: WindowDefinition } {
+  const hour = windows.find((window) => window.kind === 'hour' && window.judged);
+  const day = windows.find((window) => window.kind === 'day' && !window.judged);
+  assert(hour !== undefined && day !== undefined && windows.length === 2 && day.sizeMs % hour.sizeMs === 0, 'a pipeline declares a judged hour and a day of whole hours');
+  return { hour, day };
+}

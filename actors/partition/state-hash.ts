@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { CellKind, type CellName } from '../../engine/core/cell.ts';
 import type { Rules } from '../../engine/core/rules.ts';
+import type { ErasuresState } from './erasures.ts';
 import type { CellTable } from './cell-table.ts';
 import type { JudgedState } from './judge.ts';
 import type { PartitionTime } from './partition-time.ts';
@@ -20,13 +21,16 @@ export interface HashedState {
   readonly hourMs: number;
   readonly dedupeDigest: string;
   readonly deadLetterDigest: string;
+  readonly erasures?: ErasuresState;
 }
 
 /** 64 hex digits. */
-export function hashState({ sequence, time, judged, rules, table, hourMs, dedupeDigest, deadLetterDigest }: HashedState): string {
+export function hashState({ sequence, time, judged, rules, table, hourMs, dedupeDigest, deadLetterDigest, erasures }: HashedState): string {
   const { watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs } = time.state();
   const hash = createHash('sha256');
   hash.update(JSON.stringify([sequence, watermarkMs, closedUpToMs, expiredUpToMs, runningTimeMs, lastRecordAtMs, judged, rules, dedupeDigest, deadLetterDigest]));
+  // Where there are none the hash is the one of programs that know of none.
+  if (erasures !== undefined) hash.update(JSON.stringify(erasures));
   const lines: string[] = [];
   for (const slot of table.all()) {
     const name = table.name(slot);

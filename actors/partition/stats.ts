@@ -1,6 +1,14 @@
 /** What a partition tells of itself to metrics, the live page and `inspect`: plain data, one flat object per partition. */
 
-import type { Conservation } from '../../engine/core/record.ts';
+import { REJECT_CODES, type Conservation } from '../../engine/core/record.ts';
+import type { Rules } from '../../engine/core/rules.ts';
+import type { CellCounter } from './cell-counter.ts';
+import type { CellTable } from './cell-table.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import type { DedupeIndex } from './dedupe.ts';
+import type { Judge } from './judge.ts';
+import type { Outbox } from './outbox.ts';
+import type { PartitionTime } from './partition-time.ts';
 
 export type PartitionStats = Readonly<Pick<Conservation, keyof Conservation>> & {
   /** Rejected records by code. */
@@ -35,3 +43,35 @@ export type PartitionStats = Readonly<Pick<Conservation, keyof Conservation>> & 
   /** Bounds that are reached. */
   readonly alarms: readonly string[];
 };
+
+export interface StatsParts<Event, DomainRules> extends Pick<PartitionStats, 'sequence' | 'offset' | 'foldedAtMs' | 'checkpointPressure'> {
+  readonly judge: Judge<Event, DomainRules>;
+  readonly time: PartitionTime;
+  readonly table: CellTable;
+  readonly dedupe: DedupeIndex;
+  readonly outbox: Outbox;
+  readonly counter: CellCounter<Event, DomainRules>;
+  readonly deadLetters: DeadLetters;
+  readonly rules: Rules | null;
+}
+
+export function statsOf<Event, DomainRules>({ judge, time, table, dedupe, outbox, counter, deadLetters, rules, ...places }: StatsParts<Event, DomainRules>): PartitionStats {
+  return {
+    rejects: Object.fromEntries(REJECT_CODES.map((code, index) => [code, judge.rejects[index] as number])),
+    sequence: places.sequence,
+    offset: places.offset,
+    foldedAtMs: places.foldedAtMs,
+    watermarkMs: time.watermarkMs,
+    closedUpToMs: time.closedUpToMs,
+    cellsInMemory: table.count,
+    dedupeEntries: dedupe.entries,
+    dedupeMemoryBytes: dedupe.memoryBytes,
+    differingRepeats: judge.differingRepeats,
+    slotsWaiting: outbox.passedCount,
+    checkpointPressure: places.checkpointPressure,
+    alarms: [...counter.alarms(), ...judge.alarms(rules), ...deadLetters.alarms(places.foldedAtMs)],
+    // At the end: each property after a spread costs a microsecond on Node 20.
+    ...deadLetters.figures,
+    ...judge.conservation,
+  };
+}

@@ -13,6 +13,14 @@ export async function fetchJson<Value>(url: string): Promise<Value> {
   })) as Value;
 }
 
+/** Sends a body of JSON. Raises as {@link fetchJson} does. */
+export async function postJson<Value>(url: string, body: object): Promise<Value> {
+  const response = await request(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' }, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+  return (await response.json().catch((error: unknown) => {
+    throw cutShort(url, error);
+  })) as Value;
+}
+
 /** An answer in lines of JSON, one each second while the daemon works: there is no limit on the whole. Raises as {@link fetchJson} does, and the error that a line holds. */
 export async function* postForLines<Line extends object>(url: string): AsyncGenerator<Line> {
   const response = await request(url, { method: 'POST' });
@@ -36,10 +44,10 @@ export function toldError(told: Partial<ToldError>, before = ''): EngineError {
 }
 
 /** Any answer of the daemon that is well. Raises as {@link fetchJson} does. */
-export async function request(url: string, init: RequestInit): Promise<Response> {
+export async function request(url: string, init: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> }): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { ...init, headers: { ...credential() } });
+    response = await fetch(url, { ...init, headers: { ...init.headers, ...credential() } });
   } catch (error) {
     throw new EngineError('NOT_READY', `${url} does not answer (${messageOf(error)})`, { fix: 'is the daemon running? give its admin address with --admin' });
   }

@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { offset } from '../core/types.ts';
+import { readEraseSecret } from '../erase-secret.ts';
 import { FoldEngine } from '../fold-engine.ts';
 import { inspectJournal } from '../log/index.ts';
 import { directoriesOf, journalsOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
@@ -44,6 +45,7 @@ export async function replay(options: { readonly config?: string; readonly from:
     directory,
     journalDirectories,
     geoDirectory: directoriesOf(source).geoip,
+    eraseSecret: readEraseSecret(source),
     sinkNames: [],
     log,
     onReady: () => undefined,

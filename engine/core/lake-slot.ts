@@ -5,6 +5,7 @@
  * passed: both are functions of the log alone. The outbox of a partition holds journal positions and verdicts, never rows.
  */
 
+import type { PlacedErasure } from './erasure.ts';
 import type { DedupeMode } from './rules.ts';
 
 /** Names a slot. `part` counts the slots within one stretch of log time, from 0. */
@@ -20,7 +21,9 @@ export interface SlotShare {
   readonly dedupe: DedupeMode;
   /** What the pipeline's `lakeRules` made of the rules that all of its records obey; absent for ''. */
   readonly lakeRules?: string;
-  /** Rows in this share: accepted and late records. */
+  /** Users who have no rows in it up to a record; absent for none. */
+  readonly erasures?: readonly PlacedErasure[];
+  /** Rows in this share: accepted and late records, also those of erased users. */
   readonly rowCount: number;
   /** Positions and verdicts, as core/verdict-log.ts packs them. */
   readonly entries: Uint8Array;

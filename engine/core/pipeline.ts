@@ -5,6 +5,7 @@
  * columns and every sink's row shape are generated from it.
  */
 
+import type { RecordUsers } from './erasure.ts';
 import type { RejectCode } from './record.ts';
 import type { RuleResources } from './rule-resources.ts';
 import type { DedupeMode } from './rules.ts';
@@ -137,6 +138,8 @@ export interface PipelineDefinition<Event, DomainRules> {
    * time of an event that names none. The event may be one reused object: it is valid until the next call. Never raises, whatever the bytes.
    */
   readonly decode: (bytes: Buffer, start: number, end: number, source: number, receivedAtMs: number) => Event | RejectCode;
+  /** Whose a record may be, also one that cannot be decoded, for erasures; without it nobody is found. Never raises. */
+  readonly recordUsers?: (bytes: Buffer, start: number, end: number) => RecordUsers;
   /** Why the rules of its offset do not let a decoded record in, or null; judged before its time and identity. */
   readonly refuse?: (event: Event, rules: DomainRules) => RejectCode | null;
   /** Epoch ms of the event. */

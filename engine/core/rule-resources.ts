@@ -6,6 +6,8 @@
  * name that it does not have.
  */
 
+import { assert } from './types.ts';
+
 /** Where an address lies, as far as a file knows: '' for what it does not. Texts are fit to be dimension values. */
 export interface Place {
   /** ISO 3166-1 code, upper case. */
@@ -28,6 +30,12 @@ export interface RuleResources {
   /** The secret with this id (core/secret-id.ts). */
   secret(id: string): Uint8Array;
 }
+
+/** Secrets by their id, where some may be asked for. */
+export const secretsIn = (resources: RuleResources | undefined) => (id: string): Uint8Array => {
+  assert(resources !== undefined, 'rules name a secret where no resources were brought along');
+  return resources.secret(id);
+};
 
 /** Where nothing is folded and no record is read: state can be looked at without its files. */
 export const NO_RESOURCES: RuleResources = {

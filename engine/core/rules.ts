@@ -4,6 +4,7 @@
  * A replay folds each record under the rules of its day; nothing in the fold reads the configuration.
  */
 
+import type { Erasure } from './erasure.ts';
 import type { DimensionLimits } from './pipeline.ts';
 import { MS_PER_DAY } from './types.ts';
 
@@ -53,11 +54,13 @@ export type ControlRecord =
   | { readonly type: 'generation'; readonly generation: number; readonly instance: string; readonly partitionCount: number }
   | { readonly type: 'rules'; readonly rules: Rules }
   /** Dead letters that somebody has dropped, by partition. */
-  | { readonly type: 'drop-letters'; readonly letters: readonly (readonly [partition: number, ids: readonly number[]])[] };
+  | { readonly type: 'drop-letters'; readonly letters: readonly (readonly [partition: number, ids: readonly number[]])[] }
+  /** One user whose data is to go; by what came before it. */
+  | { readonly type: 'erase'; readonly erasure: Erasure };
 
 export const encodeControl = (record: ControlRecord): Uint8Array => new TextEncoder().encode(JSON.stringify(record));
 
-const TYPES: ReadonlySet<string> = new Set<ControlRecord['type']>(['generation', 'rules', 'drop-letters']);
+const TYPES: ReadonlySet<string> = new Set<ControlRecord['type']>(['generation', 'rules', 'drop-letters', 'erase']);
 
 /** Reads back what {@link encodeControl} wrote; the journal's CRC vouches for the bytes. */
 export function decodeControl(bytes: Uint8Array): ControlRecord {

@@ -8,13 +8,14 @@
  */
 
 import type { Clock } from '../core/clock.ts';
+import type { ErasureProgress } from '../core/erasure.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
 import { sumOfOffsets, type LogBatch, type LogSlice, type LogStream, type RecordCursor } from '../core/log.ts';
 import type { OrderedStore, StoreOperation } from '../core/store.ts';
 import type { Epoch, Offset, PartitionId } from '../core/types.ts';
 import { raiseFault } from '../threads/fault.ts';
-import type { ActorToMain, MainToActor, PartitionStats, ThreadFigures } from '../threads/messages.ts';
+import type { ActorToMain, ErasureAnswer, MainToActor, PartitionStats, ThreadFigures } from '../threads/messages.ts';
 import { Stage, type Progress } from '../threads/progress.ts';
 import { tailOf, type AnsweringActor } from './answers.ts';
 import { answerOfLetters } from './letter-answers.ts';
@@ -39,6 +40,7 @@ export interface PartitionActor extends AnsweringActor, ReportingActor {
   pendingSlotOffsets(): Offset[];
   stats(): Omit<PartitionStats, 'partition'>;
   stateHash(): string;
+  erasures(): readonly ErasureProgress[];
 }
 
 /** The shared words as the loop uses them. */
@@ -339,6 +341,11 @@ export class ActorLoop {
       case 'letter-outcomes':
       case 'dead-letter':
         post({ type: 'answer', id, value: answerOfLetters(actors, question) });
+        break;
+      case 'erasures':
+        // Shares that lack an erasure are replaced before anybody learns of it.
+        if (this.#complete) this.#postShares();
+        post({ type: 'answer', id, value: this.#complete ? actors.map((actor): ErasureAnswer => ({ partition: actor.id, erasures: actor.erasures() })) : [] });
         break;
       case 'savepoint':
         void this.#savepoint(id, question.directory);

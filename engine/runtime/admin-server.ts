@@ -1,7 +1,7 @@
 /**
  * The admin HTTP server: routes are declared as data by the wiring, answered on the main thread. The only door to fastify.
  *
- * Requests are bounded (no bodies, short headers, few connections), and so is the time to read an answer; an unexpected error answers 500 with a code and is logged, never a stack.
+ * Requests are bounded (short bodies of JSON for the routes that take one, short headers, few connections), and so is the time to read an answer; an unexpected error answers 500 with a code and is logged, never a stack.
  * The OpenAPI document is generated from the same declarations, so that it cannot disagree with the routes.
  */
 
@@ -22,6 +22,8 @@ export interface AdminReply {
 export interface AdminRequest {
   readonly query: Readonly<Record<string, string | readonly string[]>>;
   readonly params: Readonly<Record<string, string>>;
+  /** Of a route that takes one; not judged. */
+  readonly body: unknown;
   /** Calls back when the client has gone. */
   onClose(listener: () => void): void;
 }
@@ -34,6 +36,8 @@ export interface AdminRoute {
   readonly query?: z.ZodType;
   /** The same of the names in the path. */
   readonly params?: z.ZodType;
+  /** The same of a body of JSON, of at most {@link BODY_BYTES_MAX}. */
+  readonly body?: z.ZodType;
   readonly answers: Readonly<Record<number, string>>;
   readonly contentType: string;
   /** The answer lasts as long as the client or the work does: it has no time limit, and there is no HEAD, which no client would end. */
@@ -69,6 +73,8 @@ const CONNECTIONS_MAX = 1_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** A client that reads more slowly loses its connection, and the answer that waits for it its memory. Chosen: 10,000 rows at 1 Mbit/s. */
 const ANSWER_MS_MAX = 60_000;
+/** Chosen: no route needs more than some names. */
+export const BODY_BYTES_MAX = 16 * 1024;
 const OPENAPI_PATH = '/openapi.json';
 
 export const json = (value: unknown, status = 200): AdminReply => ({ status, contentType: 'application/json; charset=utf-8', body: JSON.stringify(value) });
@@ -92,6 +98,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
     const methods = path === OPENAPI_PATH ? ['GET', 'HEAD'] : options.routes.filter((route) => route.path === path).flatMap((route) => (hasHead(route) ? ['GET', 'HEAD'] : [route.method]));
     refuseOtherMethods(server, path, methods);
   }
+  server.setErrorHandler((error: { readonly statusCode?: number; readonly message: string }, request, reply) => send(reply, refusedBody(error, request.url, options.onError)));
   server.setNotFoundHandler((request, reply) => send(reply, errorReply(404, 'NOT_FOUND', `${request.method} ${request.url.slice(0, 200)}: no such route: see ${OPENAPI_PATH}`)));
   try {
     await server.listen({ host: options.host, port: options.port });
@@ -125,10 +132,12 @@ function addRoute(server: FastifyInstance, route: AdminRoute, { onError, answerM
     method: route.method,
     url: route.path,
     exposeHeadRoute: hasHead(route),
+    bodyLimit: BODY_BYTES_MAX,
     schema: {
       summary: route.summary,
       ...(route.query === undefined ? {} : { querystring: documented(route.query) }),
       ...(route.params === undefined ? {} : { params: documented(route.params) }),
+      ...(route.body === undefined ? {} : { body: documented(route.body) }),
       // Errors are JSON everywhere.
       response: Object.fromEntries(Object.entries(route.answers).map(([status, description]) => [status, { description, content: { [Number(status) < 400 ? route.contentType : 'application/json']: { schema: {} } } }])),
     },
@@ -141,6 +150,7 @@ function addRoute(server: FastifyInstance, route: AdminRoute, { onError, answerM
         answer = await route.handle({
           query: request.query as AdminRequest['query'],
           params: request.params as AdminRequest['params'],
+          body: request.body,
           onClose: (listener) => {
             request.raw.socket.once('close', listener);
           },
@@ -186,6 +196,14 @@ function replyOf(error: unknown, path: string, onError: AdminServerOptions['onEr
   }
   onError(error, path);
   return errorReply(500, code, message);
+}
+
+/** Handlers answer for their own errors: what comes here is of the request itself. */
+function refusedBody(error: { readonly statusCode?: number; readonly message: string }, path: string, onError: AdminServerOptions['onError']): AdminReply {
+  const { statusCode = 500 } = error;
+  if (statusCode < 500) return errorReply(statusCode, 'BODY_REFUSED', `the body cannot be taken: ${error.message}: send JSON of at most ${BODY_BYTES_MAX} bytes as application/json`);
+  onError(error, path);
+  return errorReply(500, 'INTERNAL', 'an unexpected error: see the log');
 }
 
 /** What a client is told of an error: of a bug, nothing. */

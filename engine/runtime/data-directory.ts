@@ -188,10 +188,10 @@ export function totalBytes(path: string): number {
   return stats.blocks * stats.bsize;
 }
 
-/** Writes a file so that it is there whole or not at all, whatever fails. */
-export function writeFileAtomically(file: string, content: string | Uint8Array): void {
+/** Writes a file so that it is there whole or not at all, whatever fails. `mode`: who may read it. */
+export function writeFileAtomically(file: string, content: string | Uint8Array, mode = 0o666): void {
   const temporary = `${file}.tmp`;
-  const handle = openSync(temporary, 'w');
+  const handle = openSync(temporary, 'w', mode);
   try {
     // Not writeSync, which may stop short on a full disk without a word.
     writeFileSync(handle, content);

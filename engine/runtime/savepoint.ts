@@ -19,8 +19,12 @@ import { IDENTITY_FILE } from './identity-mode.ts';
 
 /** How far Pull reports have been read. Older than the state it is copied before, never ahead of it. */
 export const PULL_STATE_FILE = 'pull.json';
+/** Under which the journal names erased users. */
+export const ERASE_SECRET_FILE = 'erasure-secret';
+/** Erasures under way. Older than the state it is copied before: what is done by then is done again. */
+export const ERASE_STATE_FILE = 'erasures.json';
 /** Copied and restored where they are there. */
-export const SAVEPOINT_EXTRAS: readonly string[] = [PULL_STATE_FILE, IDENTITY_FILE];
+export const SAVEPOINT_EXTRAS: readonly string[] = [PULL_STATE_FILE, IDENTITY_FILE, ERASE_SECRET_FILE, ERASE_STATE_FILE];
 
 /** For all state files of a thread; a copy that takes longer has met a disk that does not answer. Chosen. */
 const STATE_MS_MAX = 10 * 60_000;

@@ -6,6 +6,7 @@
 import type { CellName } from '../core/cell.ts';
 import type { KeptLetter, LetterRetry, LetterState } from '../core/dead-letter.ts';
 import type { Answered, ErrorRecord } from '../core/errors.ts';
+import type { ErasureProgress } from '../core/erasure.ts';
 import type { SlotId, SlotShare } from '../core/lake-slot.ts';
 import type { AppendedRecords } from '../core/own-records.ts';
 import type { SightingCounts } from '../core/pipeline.ts';
@@ -133,6 +134,11 @@ export interface WholeLetter {
   readonly bytes: Uint8Array;
 }
 
+export interface ErasureAnswer {
+  readonly partition: number;
+  readonly erasures: readonly ErasureProgress[];
+}
+
 /** What the admin port asks of the actor threads. */
 export type Question =
   /**
@@ -150,6 +156,8 @@ export type Question =
   | { readonly what: 'letter-outcomes'; readonly names: readonly LetterName[] }
   /** Answer: `WholeLetter`, or null where the thread has none. */
   | { readonly what: 'dead-letter'; readonly partition: number; readonly id: number }
+  /** Answer: `ErasureAnswer[]`, once what the partitions owe the lake because of them is on its way; none of a thread that has not recovered. */
+  | { readonly what: 'erasures' }
   /** Answer: how many state files were copied into the directory. */
   | { readonly what: 'savepoint'; readonly directory: string };
 

@@ -8,12 +8,13 @@
  */
 
 import { join } from 'node:path';
+import { ErasedUsers } from '../../engine/core/erasure.ts';
 import { writeFingerprintHex } from '../../engine/core/hash.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
 import type { PipelineDefinition, TextBytes } from '../../engine/core/pipeline.ts';
 import { Verdict } from '../../engine/core/record.ts';
-import type { RuleResources } from '../../engine/core/rule-resources.ts';
+import { secretsIn, type RuleResources } from '../../engine/core/rule-resources.ts';
 import { assert, partitionId, type Offset, type PartitionId } from '../../engine/core/types.ts';
 import { readVerdictLog } from '../../engine/core/verdict-log.ts';
 import type { TableData } from './column-builder.ts';
@@ -28,7 +29,7 @@ export interface BatchLookup {
   batchAt(position: Offset, lane: { readonly first: PartitionId; readonly count: number }, journal: number): LogBatch;
 }
 
-type LakePipeline<Event, DomainRules> = Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns' | 'enrich' | 'shield'> &
+type LakePipeline<Event, DomainRules> = Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns' | 'enrich' | 'shield' | 'recordUsers'> &
   Partial<Pick<PipelineDefinition<Event, DomainRules>, 'domainRules'>>;
 
 export interface EncodeSlotOptions<Event, DomainRules> {
@@ -51,6 +52,8 @@ export interface SlotFiles {
   readonly rows: number;
   /** Accepted when they were folded, but not readable by this program's decoder. */
   readonly undecodable: number;
+  /** Left out: of users who were erased before the slot was encoded. */
+  readonly erased: number;
 }
 
 export function encodeSlot<Event, DomainRules>(options: EncodeSlotOptions<Event, DomainRules>): SlotFiles {
@@ -65,6 +68,7 @@ export function encodeSlot<Event, DomainRules>(options: EncodeSlotOptions<Event,
   const encoder = createEventsEncoder({ columns: pipeline.lakeColumns, slot, bounds, encodeTable, emit });
   let rows = 0;
   let undecodable = 0;
+  let erased = 0;
   let lastPartition = -1;
   const rules = rulesOfSlot(options);
   for (const share of shares) {
@@ -73,15 +77,16 @@ export function encodeSlot<Event, DomainRules>(options: EncodeSlotOptions<Event,
     lastPartition = share.partition;
     assert((share.lakeRules ?? '') === (shares[0]?.lakeRules ?? ''), 'the records of a slot obey the same rules');
     const taken = encodeShare(share, { ...options, rules }, encoder);
-    assert(taken.rows + taken.undecodable === share.rowCount, `partition ${share.partition} of slot ${slotName(slot)} has ${share.rowCount} rows`);
+    assert(taken.rows + taken.undecodable + taken.erased === share.rowCount, `partition ${share.partition} of slot ${slotName(slot)} has ${share.rowCount} rows`);
     rows += taken.rows;
     undecodable += taken.undecodable;
+    erased += taken.erased;
   }
   encoder.finish();
-  return { files, bytes, rows, undecodable };
+  return { files, bytes, rows, undecodable, erased };
 }
 
-function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOptions<Event, DomainRules> & { readonly rules: DomainRules | null }, encoder: EventsEncoder<Event>): { rows: number; undecodable: number } {
+function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOptions<Event, DomainRules> & { readonly rules: DomainRules | null }, encoder: EventsEncoder<Event>): Pick<SlotFiles, 'rows' | 'undecodable' | 'erased'> {
   const { pipeline, lookup, cursor, rules } = options;
   const partition = partitionId(share.partition);
   const lane = { first: partition, count: 1 };
@@ -89,8 +94,10 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
   const digits = new Uint16Array(16);
   const named: TextBytes = { view: new DataView(digits.buffer), start: 0, end: digits.byteLength };
   const context = { eventId: named as string | TextBytes, late: false, receivedAtMs: 0 };
+  const isErased = erasedIn(share, options);
   let rows = 0;
   let undecodable = 0;
+  let erased = 0;
   for (const { journal, batchOffset, firstSequence, verdicts } of readVerdictLog(share.entries)) {
     const batch = lookup.batchAt(batchOffset, lane, journal);
     const slice = batch.slices[0];
@@ -100,6 +107,10 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
       assert(cursor.next(), 'a slice has the records that it counts');
       const verdict = verdicts[index];
       if (verdict !== Verdict.accepted && verdict !== Verdict.late) continue;
+      if (isErased?.(batch.bytes, cursor, firstSequence + index) === true) {
+        erased++;
+        continue;
+      }
       const event = pipeline.decode(batch.bytes, cursor.start, cursor.end, cursor.source, batch.receivedAtMs);
       if (typeof event === 'string') {
         undecodable++;
@@ -119,7 +130,14 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
       rows++;
     }
   }
-  return { rows, undecodable };
+  return { rows, undecodable, erased };
+}
+
+/** Null where nobody was erased: then a record costs nothing more. */
+function erasedIn<Event, DomainRules>({ erasures = [] }: SlotShare, { pipeline: { recordUsers }, resources }: EncodeSlotOptions<Event, DomainRules>): ((bytes: Buffer, record: { readonly start: number; readonly end: number }, sequence: number) => boolean) | null {
+  if (erasures.length === 0 || recordUsers === undefined) return null;
+  const erased = new ErasedUsers(erasures, secretsIn(resources));
+  return (bytes, { start, end }, sequence) => erased.find(recordUsers(bytes, start, end), sequence) !== null;
 }
 
 /** Null where the lake obeys none. Raises RULE_RESOURCE_MISSING. */

@@ -17,10 +17,11 @@ import { assert } from '../../engine/core/types.ts';
 import type { SlotFiles } from './encode-slot.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { Files } from './files.ts';
+import { isMissing } from './durable-file.ts';
 import { HeldShares } from './held-shares.ts';
 import { nodeFiles } from './node-files.ts';
 import { RetryLoop, systemRetryWorld, type RetryWorld } from './retry-loop.ts';
-import { HELD, Spool } from './spool.ts';
+import { HELD, Spool, type SpooledFile } from './spool.ts';
 import type { LakeTarget } from './target.ts';
 import { Uploader } from './uploader.ts';
 
@@ -79,6 +80,9 @@ export class EventsSink {
   #rows = 0;
   #undecodable = 0;
   #fullReported = false;
+  /** Settles well with the slot that is being encoded, and with whoever uses the spool's files. */
+  #encodingTurn: Promise<unknown> = Promise.resolve();
+  #spoolTurn: Promise<unknown> = Promise.resolve();
 
   constructor(options: EventsSinkOptions) {
     this.#options = options;
@@ -124,6 +128,28 @@ export class EventsSink {
     return Math.min(progress.startMs, oldest?.startMs ?? Infinity);
   }
 
+  /**
+   * Has each file that waits for upload rewritten, in the order of upload; null for what may stay as it is. What is being encoded meanwhile is waited for first:
+   * its shares may be older than whatever is the reason. Uploads go on between two files, so that some may go up as they were. One at a time.
+   */
+  async rewriteSpooled(rewrite: (bytes: Uint8Array) => Promise<Uint8Array | null>): Promise<number> {
+    await this.#encodingTurn;
+    let rewritten = 0;
+    for (const slot of await this.#spool.readySlots()) {
+      for (const { name } of await this.#spoolFiles(slot)) {
+        await this.#alone(async () => {
+          const file = (await this.#spoolFiles(slot)).find((one) => one.name === name);
+          const bytes = file === undefined ? null : await this.#spool.read(file);
+          const other = bytes === null ? null : await rewrite(bytes);
+          if (file === undefined || other === null) return;
+          await this.#spool.replace(file, other);
+          rewritten++;
+        });
+      }
+    }
+    return rewritten;
+  }
+
   /** Lets the step under way end, or the deadline pass: what is left is in the spool and in the partitions' outboxes. */
   async close(deadlineMs: number): Promise<void> {
     this.#uploader.close();
@@ -157,12 +183,36 @@ export class EventsSink {
     };
   }
 
-  async #encodeOldest(): Promise<boolean> {
+  /** Of a slot that is being uploaded its folder may be gone. */
+  async #spoolFiles(slot: SlotId): Promise<SpooledFile[]> {
+    return this.#spool.files(slot).catch((error: unknown) => {
+      if (isMissing(error)) return [];
+      throw error;
+    });
+  }
+
+  /** While nothing else reads or takes files of the spool. */
+  #alone<Result>(act: () => Promise<Result>): Promise<Result> {
+    const done = this.#spoolTurn.then(act);
+    this.#spoolTurn = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  #encodeOldest(): Promise<boolean> {
+    const done = this.#encodeNext();
+    this.#encodingTurn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #encodeNext(): Promise<boolean> {
     const slot = this.#held.oldestComplete();
     if (slot === null || this.#refusesMore()) return false;
     const shares = this.#held.sharesOf(slot);
     const hasRows = shares.some((share) => share.rowCount > 0);
-    const made = hasRows ? await this.#options.encode({ slot, shares, spoolDirectory: this.#spool.directory }) : { files: 0, bytes: 0, rows: 0, undecodable: 0 };
+    const made = hasRows ? await this.#options.encode({ slot, shares, spoolDirectory: this.#spool.directory }) : { files: 0, bytes: 0, rows: 0, undecodable: 0, erased: 0 };
     await this.#spool.commit(slot, made);
     this.#held.dropUpTo(slot);
     this.#slotsSpooled++;
@@ -175,7 +225,7 @@ export class EventsSink {
   }
 
   async #uploadOldest(): Promise<boolean> {
-    const uploaded = await this.#uploader.uploadOldest();
+    const uploaded = await this.#alone(() => this.#uploader.uploadOldest());
     if (uploaded && !this.#spool.full) this.#encoding.wake();
     return uploaded;
   }

@@ -5,13 +5,14 @@
  * after the object: a crash between the two leaves a version that is too low, which only lets the same content be written again.
  */
 
+import { createHash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { DurableFolders, isMissing, isTemporary, systemCode, writeDurably } from './durable-file.ts';
 import type { Files } from './files.ts';
 import { nodeFiles } from './node-files.ts';
-import { isAsExpected, isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion, type ReplaceCondition } from './target.ts';
+import { isAsExpected, isOlder, parseVersion, refused, unavailable, type ObjectVersion, type ReadObject, type ReplaceCondition, type RewritableTarget } from './target.ts';
 
 const SCHEME = 'file:';
 const VERSION_BYTES_MAX = 4_096;
@@ -35,7 +36,7 @@ export function directoryOf(url: string): string {
   return path.startsWith('///') ? fileURLToPath(url) : resolve(path);
 }
 
-export class FileTarget implements LakeTarget {
+export class FileTarget implements RewritableTarget {
   readonly url: string;
   readonly #root: string;
   readonly #files: Files;
@@ -106,6 +107,27 @@ export class FileTarget implements LakeTarget {
     });
   }
 
+  async read(name: string, bytesMax: number): Promise<ReadObject | null> {
+    const bytes = await this.get(name, bytesMax);
+    return bytes === null ? null : { bytes, etag: etagOf(bytes), versionId: null };
+  }
+
+  async replaceRead(name: string, bytes: Uint8Array, etag: string): Promise<boolean> {
+    const there = await this.get(name, Infinity);
+    if (there === null || etagOf(there) !== etag) return false;
+    await this.put(name, bytes);
+    return true;
+  }
+
+  async listAfter(folder: string, after: string | null, limit: number): Promise<string[]> {
+    const names: string[] = [];
+    for await (const name of this.#walk(folder, after)) {
+      names.push(name);
+      if (names.length === limit) break;
+    }
+    return names;
+  }
+
   async list(prefix: string, limit: number): Promise<string[]> {
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     const start = basename(prefix.slice(folder.length));
@@ -122,6 +144,15 @@ export class FileTarget implements LakeTarget {
 
   async close(): Promise<void> {}
 
+  /** Depth first, by name; folders that lie wholly before `after` are not opened. */
+  async *#walk(folder: string, after: string | null): AsyncGenerator<string> {
+    for (const name of (await this.list(folder, Infinity)).sort()) {
+      const isFolder = await this.#attempt(name, () => this.#files.look(join(this.#root, name)).then((entry) => entry.isFolder, () => null));
+      if (isFolder === true && (after === null || `${name}/\uffff` > after)) yield* this.#walk(`${name}/`, after);
+      else if (isFolder === false && (after === null || name > after)) yield name;
+    }
+  }
+
   async #attempt<Result>(name: string, action: () => Promise<Result>): Promise<Result> {
     try {
       return await action();
@@ -134,5 +165,7 @@ export class FileTarget implements LakeTarget {
     }
   }
 }
+
+const etagOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
 
 const versionName = (name: string): string => `millrace/versions/${name}.json`;

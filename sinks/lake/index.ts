@@ -11,18 +11,21 @@ import { HourlySink } from './hourly-sink.ts';
 import type { LakeOptions } from './options.ts';
 import type { ParquetRecords } from './read-parquet.ts';
 import { systemRetryWorld } from './retry-loop.ts';
-import type { LakeTarget } from './target.ts';
+import type { LakeTarget, RewritableTarget } from './target.ts';
 
 export { COSTS_SINK_NAME, type CostsSink } from './costs-sink.ts';
 export type { TableData } from './column-builder.ts';
 export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from './encode-slot.ts';
+export { eraseObject, eventsAfter, isEventsFile, isRewritten, type RewrittenObject } from './erase-objects.ts';
+export { eraseRows, type ErasedFile, type RowErasure } from './erase-rows.ts';
 export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
 export { findEventIds } from './find-event-ids.ts';
 export { findKnownEvents, type KnownEventsQuestion } from './known-events.ts';
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
+export { RetryLoop, systemRetryWorld } from './retry-loop.ts';
 export { readSpoolProgress, SPOOL_SCRATCH } from './spool.ts';
-export type { LakeTarget, ObjectVersion } from './target.ts';
+export type { LakeTarget, ObjectVersion, RewritableTarget } from './target.ts';
 
 export type Warn = (message: string, details: Record<string, string | number>) => void;
 
@@ -33,7 +36,7 @@ export interface LakeTargetContext {
 }
 
 /** Connects to nothing yet. Rejects CONFIG_INVALID. The caller closes it, after both sinks. */
-export async function openLakeTarget(options: Pick<LakeOptions, 'url' | 's3_access_key_id' | 's3_secret_access_key' | 's3_request_timeout_seconds'>, context: LakeTargetContext): Promise<LakeTarget> {
+export async function openLakeTarget(options: Pick<LakeOptions, 'url' | 's3_access_key_id' | 's3_secret_access_key' | 's3_request_timeout_seconds'>, context: LakeTargetContext): Promise<RewritableTarget> {
   const url = options.url === '' ? `file:${resolve(context.dataDirectory, 'lake')}` : options.url;
   if (!url.startsWith('s3:')) return new FileTarget(url);
   const { s3_access_key_id: accessKeyId, s3_secret_access_key: secretAccessKey } = options;

@@ -6,9 +6,9 @@
  * columns give equal bytes. WebAssembly memory never shrinks: run it in a pool thread that ends when idle, never on a long-lived one.
  */
 
-import { Bool, type Data, Decimal, Dictionary, Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, Table, tableFromIPC, tableToIPC, TimestampMicrosecond, Utf8, Vector } from 'apache-arrow';
+import { Bool, type Data, DataType, Decimal, Dictionary, Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, Table, tableFromIPC, tableToIPC, TimestampMicrosecond, Utf8, Vector } from 'apache-arrow';
 import { Compression, EnabledStatistics, Encoding, Table as WasmTable, type WriterProperties, WriterPropertiesBuilder, readParquet, writeParquet } from 'parquet-wasm';
-import type { ColumnData, TableData, TextData } from './column-builder.ts';
+import type { ColumnData, ColumnType, TableData, TextData } from './column-builder.ts';
 
 export const DECIMAL_PRECISION = 18;
 export const DECIMAL_SCALE = 6;
@@ -17,7 +17,7 @@ const CREATED_BY = 'millrace';
 /** A file of the usual 250,000 rows is one group: 0.7 % fewer bytes than two, at the same CPU; readers share work by file too. */
 const ROWS_PER_GROUP_MAX = 262_144;
 
-export const encodeParquet = (table: TableData): Uint8Array => writeParquet(WasmTable.fromIPCStream(arrowStream(table)), writerProperties(table));
+export const encodeParquet = (table: TableData): Uint8Array => writeParquet(WasmTable.fromIPCStream(arrowStream(table)), writerProperties(table.columns));
 
 /** Texts of `count` rows: those of row i are the UTF-8 bytes from `offsets[i]` to `offsets[i + 1]`. */
 export interface TextPiece {
@@ -37,6 +37,64 @@ export function* readTextColumn(file: Uint8Array, name: string): Generator<TextP
   }
 }
 
+/** Some columns of one group of rows: what of them a file lacks is null. */
+export interface RowGroup {
+  readonly count: number;
+  /** Null also where the column holds no plain text. */
+  text(name: string): TextPiece | null;
+  /** Of any column of text. */
+  value(name: string, row: number): string | null;
+  /** Of a column of times, in epoch milliseconds; NaN for none. */
+  timeMs(name: string, row: number): number;
+}
+
+/** Raises what parquet-wasm does for what is no such file. */
+export function* readRowGroups(file: Uint8Array, names: readonly string[]): Generator<RowGroup> {
+  const table = tableFromIPC(readParquet(file, { columns: [...names] }).intoIPCStream());
+  for (const batch of table.batches) {
+    const column = (name: string): Vector | null => batch.getChild(name);
+    yield {
+      count: batch.numRows,
+      text: (name) => {
+        const piece = column(name)?.data[0];
+        return piece === undefined || !(piece.type instanceof Utf8) ? null : { offsets: piece.valueOffsets as Int32Array, bytes: piece.values as Uint8Array, count: piece.length };
+      },
+      value: (name, row) => (column(name)?.get(row) as string | null | undefined) ?? null,
+      timeMs: (name, row) => Number((column(name)?.get(row) as number | null | undefined) ?? NaN),
+    };
+  }
+}
+
+/** The file without these rows, which rise, in the same encodings; all other rows stay as they are and in their order. May have none left. */
+export function withoutRows(file: Uint8Array, rows: readonly number[]): Uint8Array {
+  const table = tableFromIPC(readParquet(file).intoIPCStream());
+  const kept: RecordBatch[] = [];
+  let first = 0;
+  let next = 0;
+  for (const batch of table.batches) {
+    let from = 0;
+    for (; next < rows.length && (rows[next] as number) < first + batch.numRows; next++) {
+      const at = (rows[next] as number) - first;
+      if (at > from) kept.push(batch.slice(from, at));
+      from = at + 1;
+    }
+    if (from < batch.numRows) kept.push(batch.slice(from, batch.numRows));
+    first += batch.numRows;
+  }
+  const columns = table.schema.fields.map(({ name, type }) => ({ name, type: columnTypeOf(type as DataType) }));
+  return writeParquet(WasmTable.fromIPCStream(tableToIPC(new Table(table.schema, kept), 'stream')), writerProperties(columns));
+}
+
+/** As {@link vectorOf} made it; what another program wrote may have other types, and is written with the writer's defaults. */
+function columnTypeOf(type: DataType): ColumnType | null {
+  if (DataType.isDictionary(type)) return 'dictionary';
+  if (DataType.isUtf8(type)) return 'text';
+  if (DataType.isTimestamp(type)) return 'timestamp_micros';
+  if (DataType.isDecimal(type)) return 'decimal_micros';
+  if (DataType.isInt(type)) return 'integer';
+  return DataType.isBool(type) ? 'boolean' : null;
+}
+
 /** The table as an Arrow IPC stream of one record batch. */
 export function arrowStream(table: TableData): Uint8Array {
   const children = table.columns.map((column, index) => vectorOf(column, table.rowCount, index));
@@ -51,14 +109,14 @@ export function arrowStream(table: TableData): Uint8Array {
  * The writer looks up the text of every row of a dictionary column, though Arrow has it as a number: 75 ns a cell, until arrow-rs keeps the
  * numbers (its issue 10465). Without dictionaries it is more still, and a row has 64 bytes and more in place of 54.
  */
-function writerProperties(table: TableData): WriterProperties {
+function writerProperties(columns: readonly { readonly name: string; readonly type: ColumnType | null }[]): WriterProperties {
   let builder = new WriterPropertiesBuilder()
     .setCompression(Compression.ZSTD)
     .setCreatedBy(CREATED_BY)
     .setDictionaryEnabled(false)
     .setStatisticsEnabled(EnabledStatistics.Chunk)
     .setMaxRowGroupSize(ROWS_PER_GROUP_MAX);
-  for (const { name, type } of table.columns) {
+  for (const { name, type } of columns) {
     if (type === 'dictionary' || type === 'decimal_micros') builder = builder.setColumnDictionaryEnabled(name, true);
     if (type === 'timestamp_micros' || type === 'integer') builder = builder.setColumnEncoding(name, Encoding.DELTA_BINARY_PACKED);
     if (type === 'text') builder = builder.setColumnEncoding(name, Encoding.DELTA_LENGTH_BYTE_ARRAY).setColumnStatisticsEnabled(name, EnabledStatistics.None);

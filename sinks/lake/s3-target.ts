@@ -9,7 +9,7 @@
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { parseS3Address, type S3Address } from './s3-address.ts';
-import { isAsExpected, isOlder, parseVersion, refused, unavailable, type LakeTarget, type ObjectVersion, type ReplaceCondition } from './target.ts';
+import { isAsExpected, isOlder, parseVersion, refused, unavailable, type ObjectVersion, type ReadObject, type ReplaceCondition, type RewritableTarget } from './target.ts';
 
 export interface S3TargetOptions {
   readonly url: string;
@@ -48,7 +48,7 @@ interface Stored {
   readonly version: ObjectVersion | null;
 }
 
-export class S3Target implements LakeTarget {
+export class S3Target implements RewritableTarget {
   readonly url: string;
   readonly #address: S3Address;
   readonly #client: Pick<S3Client, 'send' | 'destroy'>;
@@ -83,16 +83,16 @@ export class S3Target implements LakeTarget {
   }
 
   async replace(name: string, bytes: Uint8Array, { expected, bytesMax }: ReplaceCondition): Promise<boolean> {
-    const there = await this.#read(name, bytesMax);
+    const there = await this.read(name, bytesMax);
     if (!isAsExpected(there?.bytes ?? null, expected)) return false;
     return (await this.#putIfUnchanged(name, bytes, null, there)) === 'written';
   }
 
   async get(name: string, bytesMax: number): Promise<Uint8Array | null> {
-    return (await this.#read(name, bytesMax))?.bytes ?? null;
+    return (await this.read(name, bytesMax))?.bytes ?? null;
   }
 
-  async #read(name: string, bytesMax: number): Promise<{ readonly bytes: Uint8Array; readonly etag: string } | null> {
+  async read(name: string, bytesMax: number): Promise<ReadObject | null> {
     return this.#attempt(name, async (abortSignal) => {
       try {
         const answer = await this.#client.send(new GetObjectCommand(this.#at(name)), { abortSignal });
@@ -101,11 +101,23 @@ export class S3Target implements LakeTarget {
           (answer.Body as { destroy?: () => void } | undefined)?.destroy?.();
           throw refused(`${name} has ${size} bytes, more than ${bytesMax}`, this.#where(name), undefined, 'look at what wrote it');
         }
-        return { bytes: answer.Body === undefined ? new Uint8Array(0) : await answer.Body.transformToByteArray(), etag: answer.ETag ?? '*' };
+        return { bytes: answer.Body === undefined ? new Uint8Array(0) : await answer.Body.transformToByteArray(), etag: answer.ETag ?? '*', versionId: keptVersion(answer.VersionId) };
       } catch (error) {
         if (nameOf(error) === 'NoSuchKey') return null;
         throw error;
       }
+    });
+  }
+
+  async replaceRead(name: string, bytes: Uint8Array, etag: string): Promise<boolean> {
+    return (await this.#putIfUnchanged(name, bytes, null, { etag })) === 'written';
+  }
+
+  async listAfter(folder: string, after: string | null, limit: number): Promise<string[]> {
+    const { bucket, prefix: root } = this.#address;
+    return this.#attempt(folder, async (abortSignal) => {
+      const answer = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: root + folder, MaxKeys: limit, ...(after !== null && { StartAfter: root + after }) }), { abortSignal });
+      return (answer.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [Key.slice(root.length)]));
     });
   }
 
@@ -203,5 +215,7 @@ function clientConfig(address: S3Address, options: S3TargetOptions): S3ClientCon
   };
 }
 
+/** Buckets without versions have none, or one that is called null. */
+const keptVersion = (id: string | undefined): string | null => (id === undefined || id === 'null' ? null : id);
 const statusOf = (thrown: unknown): number => (thrown as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode ?? 0;
 const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : 'unknown');

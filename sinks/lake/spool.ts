@@ -143,6 +143,12 @@ export class Spool {
     });
   }
 
+  /** Puts other bytes in the place of a file's, whole or not at all. Nothing may upload it meanwhile. Raises DISK_FULL or DATA_DIR_UNUSABLE. */
+  async replace(file: SpooledFile, bytes: Uint8Array): Promise<void> {
+    await this.#guard(() => writeDurably(this.#files, file.path, bytes));
+    this.#bytes += bytes.byteLength - file.sizeBytes;
+  }
+
   /** After its upload. Need not be durable: a file that comes back is uploaded again, over itself. */
   async remove(file: SpooledFile): Promise<void> {
     await this.#files.unlink(file.path).catch((error: unknown) => {

@@ -18,6 +18,15 @@ export interface ReplaceCondition {
   readonly bytesMax: number;
 }
 
+/** An object as it was read. */
+export interface ReadObject {
+  readonly bytes: Uint8Array;
+  /** Tells it from any other content of that name; no secret. */
+  readonly etag: string;
+  /** Under which a bucket with versions keeps it once it is replaced; null where nothing is kept. */
+  readonly versionId: string | null;
+}
+
 export interface LakeTarget {
   /** The lake's address, free of secrets. */
   readonly url: string;
@@ -40,6 +49,16 @@ export interface LakeTarget {
   /** Names that start with `prefix`, at most `limit`, in no order. */
   list(prefix: string, limit: number): Promise<string[]>;
   close(): Promise<void>;
+}
+
+/** A lake whose objects can be written anew long after: what an erasure needs. */
+export interface RewritableTarget extends LakeTarget {
+  /** Like `get`, with what {@link replaceRead} is to compare. */
+  read(name: string, bytesMax: number): Promise<ReadObject | null>;
+  /** Writes if what is there is still what was read, else false; conditional as {@link replace} is. */
+  replaceRead(name: string, bytes: Uint8Array, etag: string): Promise<boolean>;
+  /** Names of all objects below a folder (`events/`), in the order of their bytes, those behind `after` alone (null for all), at most `limit`. */
+  listAfter(folder: string, after: string | null, limit: number): Promise<string[]>;
 }
 
 export const isAsExpected = (there: Uint8Array | null, expected: Uint8Array | null): boolean =>

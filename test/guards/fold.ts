@@ -118,6 +118,22 @@ export const FOLD: readonly Guard[] = [
   },
   {
     section: 'fold',
+    rule: 'an erasure is a control record: it means the records of before it',
+    file: 'actors/partition/partition.ts',
+    find: 'this.#outbox.erase(record.erasure, this.#sequence);',
+    replace: 'this.#outbox.erase(record.erasure, Infinity);',
+    test: { file: 'unit/partition/erasures.test.ts', name: 'goes with every lake slot that is not spooled, with the last record that it means, and is handed out again over a restart' },
+  },
+  {
+    section: 'fold',
+    rule: 'which dead letters an erasure has taken is a function of the log',
+    file: 'actors/partition/erasures.ts',
+    find: '    this.#steppedAtMs = state.steppedAtMs;',
+    replace: '',
+    test: { file: 'unit/partition/erasures.test.ts', name: 'leaves the same state wherever the partition was checkpointed and restored, several at once too' },
+  },
+  {
+    section: 'fold',
     rule: 'a rule takes effect at its offset',
     file: 'actors/partition/partition.ts',
     find: 'this.#obey(record.rules);\n        this.#areRulesDirty = true;',

@@ -32,6 +32,7 @@ const source: TailSource = {
   dimensions: ['campaign_id'],
   ask: (question) => Promise.resolve([tailOf(lane(0, 4), question), tailOf(lane(4, PARTITIONS - 4), question)]),
   shown: shownBytesOf(null, NO_RESOURCES),
+  hides: () => false,
   openLookup: () => {
     const lookup = openLogLookup({ directory: DIRECTORY, disk });
     return {

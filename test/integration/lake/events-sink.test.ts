@@ -29,7 +29,7 @@ async function writeSlot({ slot, shares, spoolDirectory }: EncodeSlotJob): Promi
   mkdirSync(staging, { recursive: true });
   const bytes = Buffer.from(`${slotName(slot)}:${shares.map((share) => `${share.partition}${share.entries[0]}`).join(',')}`);
   writeFileSynced(nodeFiles.direct, join(staging, spoolFileName(`events/event_date=2026-11-22/${slotName(slot)}-part0000.parquet`)), bytes);
-  return { files: 1, bytes: bytes.byteLength, rows: shares.length, undecodable: 0 };
+  return { files: 1, bytes: bytes.byteLength, rows: shares.length, undecodable: 0, erased: 0 };
 }
 
 describe('slots on their way into events/', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { userKey, type RecordUsers } from '../../../engine/core/erasure.ts';
 import type { SlotShare } from '../../../engine/core/lake-slot.ts';
 import type { LogBatch, LogSlice, RecordCursor } from '../../../engine/core/log.ts';
 import type { LakeContext } from '../../../engine/core/pipeline.ts';
 import { textOf } from '../../support/text-bytes.ts';
 import { Verdict } from '../../../engine/core/record.ts';
+import { NO_RESOURCES, type RuleResources } from '../../../engine/core/rule-resources.ts';
 import type { DedupeMode } from '../../../engine/core/rules.ts';
 import { offset, partitionId } from '../../../engine/core/types.ts';
 import { VerdictLogWriter } from '../../../engine/core/verdict-log.ts';
@@ -84,7 +86,7 @@ interface Row extends LakeContext {
   readonly text: string;
 }
 
-function run(log: TestLog, shares: readonly SlotShare[]): { rows: Row[]; made: SlotFiles } {
+function run(log: TestLog, shares: readonly SlotShare[], { recordUsers, resources }: { recordUsers?: (bytes: Buffer, start: number, end: number) => RecordUsers; resources?: RuleResources } = {}): { rows: Row[]; made: SlotFiles } {
   const rows: Row[] = [];
   const event: TestEvent = { text: '' };
   const made = encodeSlot<TestEvent, null>({
@@ -92,7 +94,9 @@ function run(log: TestLog, shares: readonly SlotShare[]): { rows: Row[]; made: S
     shares,
     lookup: log,
     cursor: new TestCursor(),
+    ...(resources !== undefined && { resources }),
     pipeline: {
+      ...(recordUsers !== undefined && { recordUsers }),
       // One reused object, as decoders may.
       decode: (bytes, start, end) => {
         event.text = bytes.toString('utf8', start, end);
@@ -130,7 +134,7 @@ describe('encoding a slot', () => {
     ];
     const { rows, made } = run(log, shares);
     expect(rows.map(({ text, late: isLate }) => text + (isLate ? '+' : ''))).toEqual(['a', 'c+', 'f', 'd', 'h', 'j+']);
-    expect(made).toEqual({ files: 1, bytes: 5, rows: 6, undecodable: 0 });
+    expect(made).toEqual({ files: 1, bytes: 5, rows: 6, undecodable: 0, erased: 0 });
     expect(log.reads).toEqual(['0@0', '0@8', '1@0', '1@16']);
     expect(rows[2]?.receivedAtMs).toBe(1_008);
   });
@@ -145,6 +149,17 @@ describe('encoding a slot', () => {
     const { rows, made } = run(new TestLog([['a!b']]), [shareOf(0, [[0, 0, [accepted, accepted, accepted]]])]);
     expect(rows.map(({ text }) => text)).toEqual(['a', 'b']);
     expect(made).toMatchObject({ rows: 2, undecodable: 1 });
+  });
+
+  test('leaves out rows of erased users up to the record that an erasure means, and counts them', () => {
+    const secret = Buffer.from('secret');
+    const erasures: SlotShare['erasures'] = [[6, { id: 'e', scope: 's', user: userKey(secret, { scope: 's', user: 'a' }), secret: 'one', atMs: 0 }]];
+    const recordUsers = (bytes: Buffer, start: number, end: number): RecordUsers => ({ scope: 's', users: [bytes.toString('utf8', start, end)] });
+    const share = shareOf(0, [[0, 5, [accepted, accepted, accepted, duplicate]]]);
+    const more = { recordUsers, resources: { ...NO_RESOURCES, secret: () => secret } };
+    expect(run(new TestLog([['aaba']]), [{ ...share, erasures }], more)).toMatchObject({ rows: [{ text: 'b' }], made: { rows: 1, erased: 2 } });
+    expect(run(new TestLog([['baaa']]), [{ ...share, erasures }], more)).toMatchObject({ rows: [{ text: 'b' }, { text: 'a' }], made: { rows: 2, erased: 1 } });
+    expect(run(new TestLog([['aaba']]), [share], more).made).toMatchObject({ rows: 3, erased: 0 });
   });
 
   test('a verdict log that does not fit the journal is refused before a wrong row is written', () => {

@@ -1,0 +1,76 @@
+/**
+ * Rows of the lake that are of erased users: by user_id, and by whoever event_properties name, in clear or as a privacy policy hashed them.
+ *
+ * A row shows a user as hashed under the secret and the period of its day: all secrets that are configured are tried, with the rotation that is, and with
+ * none. What the policy dropped names nobody and is not found. Pool thread.
+ */
+
+import { MS_PER_DAY } from '../../engine/core/types.ts';
+import { KeyedHash } from './privacy/keyed-hash.ts';
+import { recordUsers } from './record-users.ts';
+
+export interface ErasedUser {
+  /** Of the erasure. */
+  readonly id: string;
+  readonly appId: string;
+  /** In clear. */
+  readonly user: string;
+}
+
+export interface LakeUsersOptions {
+  readonly users: readonly ErasedUser[];
+  readonly secrets: readonly string[];
+  readonly rotationDays: number;
+}
+
+interface LakeRow {
+  readonly scope: string | null;
+  readonly texts: readonly (string | null)[];
+  readonly timeMs: number;
+}
+
+/** Files that were received over a longer time than these periods hold are not among ours. Chosen: it bounds the work. */
+const PERIODS_MAX = 400;
+
+export class LakeUsers {
+  readonly scopeColumn = 'app_id';
+  readonly timeColumn = 'received_at';
+  readonly textColumns: readonly string[] = ['user_id', 'event_properties'];
+  readonly #users: readonly ErasedUser[];
+  readonly #hashes: readonly { readonly hash: KeyedHash; readonly periodMs: number }[];
+
+  constructor({ users, secrets, rotationDays }: LakeUsersOptions) {
+    this.#users = users;
+    const rotations = [...new Set([rotationDays, 0])];
+    this.#hashes = secrets.flatMap((secret) => rotations.map((days) => ({ hash: new KeyedHash(Buffer.from(secret), days), periodMs: days === 0 ? Infinity : days * MS_PER_DAY })));
+  }
+
+  readonly searched = (fromMs: number, toMs: number): readonly Buffer[] => {
+    const texts = new Set<string>();
+    for (const { user } of this.#users) {
+      texts.add(user);
+      // As it stands inside JSON.
+      texts.add(JSON.stringify(user).slice(1, -1));
+      for (const { hash, periodMs } of this.#hashes) for (const timeMs of momentsOf(periodMs, fromMs, toMs)) texts.add(hash.of(user, timeMs));
+    }
+    return [...texts].map((text) => Buffer.from(text));
+  };
+
+  readonly find = ({ scope, texts: [userId = null, properties = null], timeMs }: LakeRow): string | null => {
+    const named = new Set<string>(userId === null ? [] : [userId]);
+    if (properties !== null) {
+      const json = Buffer.from(properties);
+      for (const user of recordUsers(json, 0, json.byteLength).users) named.add(user);
+    }
+    const found = this.#users.find(({ appId, user }) => appId === scope && (named.has(user) || this.#hashes.some(({ hash }) => named.has(hash.of(user, timeMs)))));
+    return found?.id ?? null;
+  };
+}
+
+/** One of each period that has a part of the time. */
+function momentsOf(periodMs: number, fromMs: number, toMs: number): number[] {
+  if (!Number.isFinite(fromMs) || periodMs === Infinity) return [0];
+  const moments = [fromMs];
+  for (let period = Math.floor(fromMs / periodMs) + 1; period * periodMs <= toMs && moments.length < PERIODS_MAX; period++) moments.push(period * periodMs);
+  return moments;
+}
