@@ -115,6 +115,29 @@ describe('slots on their way into events/', () => {
     expect(spooled).toEqual(encoded);
   });
 
+  test('what waits for upload is rewritten before it goes up, what is being encoded by then included', async () => {
+    let isUp = false;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const sink = await start({ target: unsteady(() => isUp), encode: async (job) => {
+      if (encoded.push(slotName(job.slot)) === 2) await held;
+      return writeSlot(job);
+    } });
+    for (const share of [0, 1].flatMap((index) => sharesOf(index))) sink.accept(share);
+    await eventually(() => expect(encoded).toHaveLength(2));
+    const before = sink.health().spoolBytes;
+    const rewritten = sink.rewriteSpooled(async (bytes) => Promise.resolve(Buffer.from(`${Buffer.from(bytes).toString()}+`)));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    release();
+    expect(await rewritten).toBe(2);
+    expect(await sink.rewriteSpooled(async () => Promise.resolve(null))).toBe(0);
+    expect(sink.health().spoolBytes).toBeGreaterThan(before + 1);
+    isUp = true;
+    await eventually(() => expect(lake()).toEqual([fileOf(0), fileOf(1)]));
+    for (const index of [0, 1]) expect(readFileSync(join(root, 'lake/events/event_date=2026-11-22', fileOf(index)), 'utf8')).toMatch(/\+$/);
+    await eventually(() => expect(sink.health().spoolBytes).toBe(0));
+  });
+
   test('a slot without rows is spooled without a file and without the pool', async () => {
     const sink = await start({ encode: counting });
     for (const share of sharesOf(0, 0)) sink.accept(share);
