@@ -5,6 +5,7 @@ import { cursorOf, SCOPE_KEY } from './letter-query.ts';
 import type { Daemon } from './main.ts';
 import { errorReply, type AdminReply } from './runtime/admin-server.ts';
 import { EVERY_LETTER, LETTER_SHOWN_BYTES_MAX, LETTERS_BYTES_MAX, letterState, mergePages } from './runtime/letter-answers.ts';
+import { ERASED } from './shown-bytes.ts';
 import type { LetterFilter, LetterPage, RecordPlace, ShownLetter, WholeLetter } from './threads/messages.ts';
 
 /** On the live page, which is drawn each second. */
@@ -35,8 +36,10 @@ export async function deadLetters(view: Daemon, { limit, filter = EVERY_LETTER, 
   return { letters: letters.map((letter) => described(view, letter)), next_cursor: cursorOf(lookedTo) };
 }
 
-function described({ shownBytes }: Daemon, letter: ShownLetter): object {
+function described({ shownBytes, erasures }: Daemon, letter: ShownLetter): object {
   const bytes = Buffer.from(letter.bytes.buffer, letter.bytes.byteOffset, letter.bytes.byteLength);
+  // The fold takes it away in a moment.
+  const isErased = erasures?.hides(bytes, letter.batchSequence) ?? false;
   return {
     code: letter.code,
     received_at: new Date(letter.receivedAtMs).toISOString(),
@@ -49,9 +52,9 @@ function described({ shownBytes }: Daemon, letter: ShownLetter): object {
     app_id: letter.scope,
     state: letterState(letter),
     retry: letter.retry === null ? null : { attempts: letter.retry.attempts, outcome: VERDICT_NAMES[letter.retry.verdict], code: letter.retry.code, at: new Date(letter.retry.atMs).toISOString() },
-    bytes: shownBytes(bytes, bytes.byteLength, letter.receivedAtMs),
+    bytes: isErased ? ERASED : shownBytes(bytes, bytes.byteLength, letter.receivedAtMs),
     // What is no UTF-8 would not survive as text; and nobody could find the personal parts in it.
-    ...(letter.isUtf8 || shownBytes.hides ? {} : { base64: bytes.toString('base64') }),
+    ...(letter.isUtf8 || shownBytes.hides || isErased ? {} : { base64: bytes.toString('base64') }),
   };
 }
 
@@ -71,7 +74,7 @@ export async function deadLetter(view: Daemon, partition: number, id: number): P
 /** The last rejected records for all clients of the live page together: asked for when there are more, and seldom. */
 export class LastRejects {
   readonly #view: Daemon;
-  /** Letters that have come and gone when they were asked for. */
+  /** Letters that had come and gone, and erasures under way, when they were asked for. */
   #rejected = '';
   #askedAtMs = -Infinity;
   #letters: Promise<object[]> = Promise.resolve([]);
@@ -81,7 +84,7 @@ export class LastRejects {
   }
 
   letters(): Promise<object[]> {
-    const rejected = `${this.#view.engine.live.conservation().rejected} ${this.#dropped()}`;
+    const rejected = `${this.#view.engine.live.conservation().rejected} ${this.#dropped()} ${this.#view.erasures?.openCount ?? 0}`;
     const nowMs = performance.now();
     if (rejected !== this.#rejected && nowMs - this.#askedAtMs >= LAST_REJECTS_MS) {
       this.#rejected = rejected;

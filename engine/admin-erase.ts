@@ -52,11 +52,14 @@ export function eraseRoutes(desk: () => EraseDesk | null): AdminRoute[] {
       path: '/v1/erasures/:id',
       summary: 'The receipt of an erasure: what it has removed, what it has not reached, and whether it is done',
       params: receiptSchema,
-      answers: { 200: 'the receipt; done tells whether all places are through. The same lies in the lake as millrace/erasures/<id>.json once it is', 400: 'no id', 404: 'there is none of that id' },
+      answers: { 200: 'the receipt; done tells whether all places are through. The same lies in the lake as millrace/erasures/<id>.json once it is', 400: 'no id', 404: 'there is none of that id', 503: 'not ready, or the receipt lies in a lake that is away' },
       contentType: JSON_TYPE,
       handle: async ({ params }) => {
         const { id } = parseQuery(receiptSchema, params);
-        const receipt = await opened().receipt(id);
+        const receipt = await opened().receipt(id).catch((error: unknown) => {
+          if (error instanceof EngineError && error.retryable) throw new EngineError('NOT_READY', `the receipt lies in the lake, which is away: ${error.message}`, { cause: error, fix: 'try again once it is back' });
+          throw error;
+        });
         return receipt === null ? errorReply(404, 'NOT_FOUND', `there is no erasure ${id}`) : json(receipt);
       },
     },

@@ -14,7 +14,7 @@ import { REJECT_CODES, VERDICT_NAMES } from './core/record.ts';
 import type { Offset } from './core/types.ts';
 import { createRecordCursor, openMergedLookup, type LogLookup } from './log/index.ts';
 import type { Daemon } from './main.ts';
-import type { ShownBytes } from './shown-bytes.ts';
+import { ERASED, type ShownBytes } from './shown-bytes.ts';
 import { comparePlaces } from './runtime/answers.ts';
 import type { Question, RecordPlace, TailAnswer, TailEntry } from './threads/messages.ts';
 
@@ -52,7 +52,6 @@ export const READ_BYTES_MAX = 64 * 1024 ** 2;
 /** Decoding takes some 20 µs. */
 const LOOKED_AT_PER_TURN = 100;
 const SHOWN_BYTES_MAX = 4_096;
-export const ERASED = '(of a user who was erased)';
 
 export const tailSourceOf = (view: Daemon): TailSource => ({
   partitions: view.settings.partitions,

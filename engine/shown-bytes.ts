@@ -8,6 +8,7 @@
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import type { RuleResources } from './core/rule-resources.ts';
 
+export const ERASED = '(of a user who was erased)';
 export const WITHHELD = '(withheld: not a whole JSON object, and privacy.fields is set)';
 
 export interface ShownBytes {
