@@ -36,6 +36,8 @@ export interface FoldEngineOptions {
   readonly journalDirectories: readonly string[];
   /** Where the log's rules find their files. */
   readonly geoDirectory: string;
+  /** The rules of the checkpoints hold for every record, whatever the log says. */
+  readonly areRulesFixed?: boolean;
   readonly sinkNames: readonly string[];
   readonly log: Logger;
   /** Lives in a row that ended before this one because a thread was stuck. */
@@ -235,7 +237,7 @@ export class FoldEngine {
   }
 }
 
-function actorSettings({ settings, directory, journalDirectories, geoDirectory }: FoldEngineOptions): ActorSettings {
+function actorSettings({ settings, directory, journalDirectories, geoDirectory, areRulesFixed = false }: FoldEngineOptions): ActorSettings {
   return {
     journalDirectories,
     stateDirectory: directory.state,
@@ -246,5 +248,6 @@ function actorSettings({ settings, directory, journalDirectories, geoDirectory }
     emitIntervalMs: settings.emit.interval_ms,
     checkpointIntervalMs: settings.checkpoint.interval_ms,
     dedupeMemoryBytesMax: Math.floor(settings.dedupe.memory_bytes_max / settings.partitions),
+    areRulesFixed,
   };
 }

@@ -321,7 +321,8 @@ export class LiveStore implements ResultFeed {
     const live = window?.cells.get(cell.dimensions);
     if (live !== undefined) {
       const { revision, final } = live.cell;
-      assert((cell.revision > revision && !final) || isToldAgain(cell, live.cell), `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
+      // A final cell is followed by none but its restatement (engine/commands/replay.md).
+      assert((cell.revision > revision && (!final || cell.final)) || isToldAgain(cell, live.cell), `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
       return live;
     }
     const complete = window?.complete ?? this.#isNewWindow(cell, newWindows);
