@@ -122,6 +122,7 @@ export class Partition<Event, DomainRules> {
       dedupe: this.#dedupe,
       deadLetters: this.#deadLetters,
       tail: this.#tail,
+      areLettersUnknown: options.areRulesFixed === true,
     });
     if (stored !== null) this.#restore(stored);
   }

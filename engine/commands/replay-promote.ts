@@ -22,9 +22,9 @@ import { partitionFile } from '../runtime/actor-loop.ts';
 import { directoriesOf, freeBytes, journalsOf, readInstance, wasClosedCleanly, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { readGeoFile } from '../runtime/geo-file.ts';
-import { decidePromotion, finishPromotion } from '../runtime/promotion.ts';
+import { decidePromotion, finishPromotion, isPromotionPending } from '../runtime/promotion.ts';
 import { bytesOf } from '../runtime/savepoint.ts';
-import { readShadow, removeShadow, shadowNames, shadowPlace, type Shadow, type ShadowPlace } from '../runtime/shadows.ts';
+import { noShadow, readShadow, removeShadow, shadowNames, shadowPlace, type Shadow, type ShadowPlace } from '../runtime/shadows.ts';
 import type { Settings } from '../settings.ts';
 import { openStore } from '../state/index.ts';
 import { endsOf, openLive } from './fold-journal.ts';
@@ -62,10 +62,14 @@ async function promoteLocked(path: string, place: ShadowPlace, configured: Setti
     const restatement = await Restatement.open({ path, facts, retentionDays: settings.cells.retention_days, next: place.next, nowMs: systemClock.nowMs() });
     const hours = await restateSpan(path, place, { facts, retentionDays: settings.cells.retention_days, restatement, span: comparedSpan({ fromMs: shadow.fromMs ?? 0, toMs: shadow.toMs ?? Infinity }, shadow.completeFromMs) });
     const files = await restatement.close();
+    if (restatement.cells === 0) {
+      rmSync(place.next, { recursive: true, force: true });
+      process.stdout.write(`nothing differs between ${place.name} and what is in use: nothing was changed\n`);
+      return exitCodes.ok;
+    }
     const generation = Math.max(systemClock.nowMs(), facts.generation + 1);
     decidePromotion(path, { version: 1, from: `shadows/${place.name}/next`, files, instance: { ...facts, generation } });
     finishPromotion(path);
-    removeShadow(place);
     process.stdout.write(`promoted ${place.name}: ${restatement.cells} cells of ${hours} hours and their days, generation ${generation}\n`);
     return exitCodes.ok;
   });
@@ -172,9 +176,9 @@ async function restateSpan(path: string, place: ShadowPlace, { facts, retentionD
 export async function dropShadow(name: string, options: { readonly config?: string | undefined }): Promise<number> {
   const path = resolve(loadSettings(options).data_dir);
   const place = shadowPlace(path, name);
-  if (!existsSync(place.path)) throw new EngineError('CONFIG_INVALID', `there is no shadow ${name}`, { where: { path: place.path }, fix: 'millrace replay ls lists those that are there' });
   // One whose promotion was cut off after it was decided is still to be used.
-  if (existsSync(place.next)) await whileLocked(path, () => Promise.resolve(finishPromotion(path)));
+  if (isPromotionPending(path)) await whileLocked(path, () => Promise.resolve(finishPromotion(path)));
+  if (!existsSync(place.path)) throw noShadow(place);
   await whileLocked(place.path, () => Promise.resolve(removeShadow(place)));
   process.stdout.write(`dropped ${name}\n`);
   return exitCodes.ok;
@@ -184,12 +188,29 @@ export async function listShadows(options: { readonly config?: string | undefine
   const path = resolve(loadSettings(options).data_dir);
   for (const name of shadowNames(path)) {
     const place = shadowPlace(path, name);
-    const shadow = readShadow(place);
-    const facts = { name, state: shadow?.state ?? 'unfinished', bytes: await bytesOf(place.path), created_at: timeText(shadow?.createdAtMs), from: timeText(shadow?.fromMs), to: timeText(shadow?.toMs), differing_cells: shadow?.differing ?? null };
+    const shadow = readableShadow(place);
+    const facts = { name, state: shadow === 'damaged' ? shadow : (shadow?.state ?? 'unfinished'), bytes: await bytesOf(place.path), ...timesOf(shadow === 'damaged' ? null : shadow) };
     const cells = facts.differing_cells === null ? '' : `, ${facts.differing_cells} cells differed`;
     process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : `${name}  ${facts.state}  ${Math.ceil(facts.bytes / MIB)} MiB  made ${facts.created_at ?? '?'}, hours ${facts.from ?? 'from the first'} to ${facts.to ?? 'the last'}${cells}\n`);
   }
   return exitCodes.ok;
 }
+
+/** One that cannot be read must not hide the others. */
+function readableShadow(place: ShadowPlace): Shadow | 'damaged' | null {
+  try {
+    return readShadow(place);
+  } catch (error) {
+    if (error instanceof EngineError) return 'damaged';
+    throw error;
+  }
+}
+
+const timesOf = (shadow: Shadow | null): { created_at: string | null; from: string | null; to: string | null; differing_cells: number | null } => ({
+  created_at: timeText(shadow?.createdAtMs),
+  from: timeText(shadow?.fromMs),
+  to: timeText(shadow?.toMs),
+  differing_cells: shadow?.differing ?? null,
+});
 
 const timeText = (timeMs: number | null | undefined): string | null => (timeMs === null || timeMs === undefined ? null : new Date(timeMs).toISOString());

@@ -55,10 +55,11 @@ export async function replayIntoShadow(options: ShadowOptions): Promise<number> 
   giveWay(Niceness.pool);
   const asked = { fromMs: hourOf('--from', options.from) ?? 0, toMs: hourOf('--to', options.to) ?? Infinity };
   const format = formatOf(options.format);
-  const path = resolve(loadSettings(options).data_dir);
+  const configured = loadSettings(options);
+  const path = resolve(configured.data_dir);
   const facts = readInstance(path);
   if (facts === null) throw new EngineError('DATA_DIR_UNUSABLE', `${path} holds no data directory`, { fix: 'set data_dir (MILLRACE_DATA_DIR)' });
-  const settings = shadowSettings(options, facts);
+  const settings = shadowSettings(configured, options, facts);
   const place = shadowPlace(path, options.into);
   await refuseWithoutRoom(path, settings.disk.reserve_bytes);
   const geo = settings.enrichment.geoip_file === '' ? null : await readGeoFile(settings.enrichment.geoip_file, GEO_SETTING);
@@ -91,8 +92,7 @@ export async function replayIntoShadow(options: ShadowOptions): Promise<number> 
 }
 
 /** Of the configuration and the file, for a fold beside the daemon. */
-function shadowSettings({ config, pipeline, threads }: ShadowOptions, facts: InstanceFacts): Settings {
-  const configured = loadSettings({ config });
+function shadowSettings(configured: Settings, { pipeline, threads }: ShadowOptions, facts: InstanceFacts): Settings {
   const settings = pipeline === undefined ? configured : withPipelineFile(configured, pipeline);
   return {
     ...settings,

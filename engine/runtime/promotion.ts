@@ -51,7 +51,12 @@ export function finishPromotion(path: string): void {
   writeFileAtomically(join(path, 'instance.json'), `${JSON.stringify(instance, null, 2)}\n`);
   rmSync(file);
   nodeDisk.syncDirectory(path);
+  // The shadow has done its work.
+  rmSync(join(path, dirname(from)), { recursive: true, force: true });
 }
+
+/** Decided and not carried out: nobody has taken the directory's lock since. */
+export const isPromotionPending = (path: string): boolean => existsSync(join(path, PROMOTION_FILE));
 
 function readPromotion(file: string): Promotion {
   try {

@@ -77,9 +77,11 @@ export function writeShadow(place: ShadowPlace, shadow: Shadow): void {
   writeFileAtomically(join(place.path, SHADOW_FILE), `${JSON.stringify(shadow, null, 2)}\n`);
 }
 
+export const noShadow = ({ name, path }: ShadowPlace): EngineError => new EngineError('CONFIG_INVALID', `there is no shadow ${name}`, { where: { path }, fix: 'millrace replay ls lists those that are there' });
+
 /** Null for one that was cut off before it said what it is. Raises CONFIG_INVALID where there is none, DATA_DIR_UNUSABLE for a damaged one. */
 export function readShadow(place: ShadowPlace): Shadow | null {
-  if (!existsSync(place.path)) throw new EngineError('CONFIG_INVALID', `there is no shadow ${place.name}`, { where: { path: place.path }, fix: 'millrace replay ls lists those that are there' });
+  if (!existsSync(place.path)) throw noShadow(place);
   const file = join(place.path, SHADOW_FILE);
   if (!existsSync(file)) return null;
   try {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EngineError } from '../../engine/core/errors.ts';
+import type { EngineError } from '../../engine/core/errors.ts';
 import { withPipelineFile } from '../../engine/pipeline-file.ts';
 import { unpromotable } from '../../engine/promotable-rules.ts';
 import { rulesOf } from '../../engine/rules-of.ts';
@@ -55,7 +55,7 @@ describe('a pipeline file', () => {
 });
 
 describe('a promotion', () => {
-  const rules = (changes: object) => rulesOf({ ...configured, ...changes } as Settings);
+  const rules = (changes: object) => rulesOf({ ...configured, ...changes });
   const before = rules({});
 
   it('can change where and as what a record counts', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CellKind, type CellName } from '../../../engine/core/cell.ts';
 import type { TotalsDelta } from '../../../engine/core/cell-difference.ts';
+import { RecordSource } from '../../../engine/core/record.ts';
+import { retriedRecord } from '../../../engine/core/retried-record.ts';
 import { MS_PER_DAY, MS_PER_HOUR, partitionId, type Offset } from '../../../engine/core/types.ts';
 import { restate, restingState, seedOperations } from '../../../actors/partition/index.ts';
 import type { MemoryStore } from '../../../engine/state/index.ts';
@@ -88,5 +90,20 @@ describe('a partition that begins in the middle of a log', () => {
     const [hour] = shadow.report('all').cells.filter(({ kind }) => kind === CellKind.hour);
     expect(hour?.breakdown).toEqual({ swap: 1 });
     expect(shadow.rules?.domain).toEqual({ kinds: ['swap'] });
+  });
+
+  it('takes what is sent again from dead letters of before as any record, once', async () => {
+    const log = logWith();
+    const record = sale({ id: 'again' });
+    const again = { payload: retriedRecord({ partition: 0, id: 57, attempt: 1, source: RecordSource.push }, Buffer.from(record.payload)), source: RecordSource.retry };
+    log.batch(TEN + 1, [again, again]);
+    const whole = openToy(newStore());
+    foldAll(whole, log.batches);
+    expect(verdicts(whole)).toEqual(['duplicate', 'duplicate']);
+    const store = newStore();
+    await store.commit(seedOperations({ id: partitionId(0), partitionCount: 1, instance: INSTANCE, pipeline: toyPipeline, rules: toyRules(), generation: 1, offsets: [log.batches[1]?.offset as Offset], nextSequence: 1, runningTimeMs: 0 }));
+    const shadow = openToy(store, { areRulesFixed: true });
+    foldAll(shadow, log.batches.slice(1));
+    expect(verdicts(shadow)).toEqual(['accepted', 'duplicate']);
   });
 });
