@@ -161,8 +161,12 @@ describeWithRedis('a shadow', () => {
     expect((await after.push(message({ appsflyer_id: 'later', event_name: 'af_level', event_time: appsflyerTime(oldMs) }))).status).toBe(200);
     const counted = await after.settled(15);
     expect(counted.conservation).toMatchObject({ received: 15, duplicate: 3 });
-    const last = await whenDaysHave(after, 12);
-    expect(last.hours).toMatchObject([{ events: 6, late_records: 1 }, { events: 5, conversions: 4, late_records: 0 }]);
+    await whenDaysHave(after, 12);
+    await eventually(async () => {
+      expect((await figures(after)).hours).toMatchObject([{ events: 6, late_records: 1 }, { events: 5, conversions: 4, late_records: 0 }]);
+    });
+    const alarms = await (await fetch(`${after.admin}/metrics`)).text();
+    expect(alarms.match(/^millrace_merge_refused_total.* [1-9]\d*$/gm)).toBeNull();
     await eventually(async () => {
       expect(await compareWithQueries(after, server)).toBeGreaterThan(2);
     });
