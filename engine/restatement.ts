@@ -57,6 +57,7 @@ export class Restatement {
     this.#liveFile = liveFile;
     const { facts, retentionDays } = options;
     this.#live = LiveStore.open({ store: liveFile, schema: resultSchema(appsflyerPipeline), instance: facts.instance, generation: facts.generation, partitionCount: facts.partitionCount, retentionDays });
+    this.#live.restating = true;
   }
 
   /** Cells corrected so far. */
