@@ -30,6 +30,8 @@ export interface ActorSettings {
   readonly ruleSources: RuleSources;
   /** Per partition. */
   readonly dedupeMemoryBytesMax: number;
+  /** The rules of the checkpoints hold for every record, whatever the log says. */
+  readonly areRulesFixed: boolean;
 }
 
 const CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024;
@@ -59,6 +61,7 @@ async function run(): Promise<void> {
       resources,
       store: beatingStore(store, progress),
       dedupeMemoryBytesMax: settings.dedupeMemoryBytesMax,
+      areRulesFixed: settings.areRulesFixed,
       dedupePages,
       values,
       current,

@@ -16,7 +16,8 @@ import { coverage, type CoverageOptions } from './commands/coverage.ts';
 import { erase, type EraseOptions } from './commands/erase.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
-import { replay } from './commands/replay.ts';
+import { dropShadow, listShadows, promoteShadow } from './commands/replay-promote.ts';
+import { replay, type ReplayOptions } from './commands/replay.ts';
 import { restoreSavepoint, takeSavepoint } from './commands/savepoint.ts';
 import { start } from './commands/start.ts';
 import { tail } from './commands/tail.ts';
@@ -118,14 +119,32 @@ program
   .option('--json', 'as JSON', false)
   .action((options: { config?: string; stateHash: boolean; json: boolean }) => run(inspect(options)));
 
-program
+const replaying = program
   .command('replay')
-  .description('fold the journal of one data directory into a fresh one, without a door and without sinks')
-  .requiredOption('--from <data dir>', 'where the journal is read; not changed')
-  .requiredOption('--into <data dir>', 'where state and live store are made')
+  .description('fold the journal again under other rules, into a shadow, and print how cells differ; or into a fresh directory')
+  .option('--into <name>', 'name of the shadow: letters, digits, dashes; with a slash in it: a directory in which state and live store are made')
+  .option('--pipeline <file>', 'YAML with the rules that are to differ from the configuration')
+  .option('--from <time>', 'compare from this hour on; with a directory in --into: the data directory whose journal is read')
+  .option('--to <time>', 'compare hours before this one')
+  .option('-n, --limit <cells>', 'print so many at most', count, 100)
+  .option('--format <format>', 'table, csv or json', 'table')
   .option('--threads <count>', 'actor threads', count, 1)
   .option(...CONFIG)
-  .action((options: { config?: string; from: string; into: string; threads: number }) => run(replay(options)));
+  .option(...ADMIN)
+  .action((options: ReplayOptions) => run(replay(options)));
+replaying
+  .command('promote <name>')
+  .description('put the hours of a shadow into use, under a new generation; the daemon is stopped and has its rules in the configuration')
+  .action((name: string, _: object, command: Command) => run(promoteShadow(name, command.optsWithGlobals())));
+replaying
+  .command('drop <name>')
+  .description('remove a shadow')
+  .action((name: string, _: object, command: Command) => run(dropShadow(name, command.optsWithGlobals())));
+replaying
+  .command('ls')
+  .description('shadows with size and state')
+  .option('--json', 'one JSON object a line', false)
+  .action((_: object, command: Command) => run(listShadows(command.optsWithGlobals())));
 
 const dlq = program.command('dlq').description('rejected records: look at them, send them again, keep them elsewhere, drop them');
 const filtered = (command: Command): Command =>

@@ -38,6 +38,8 @@ export interface FoldEngineOptions {
   readonly geoDirectory: string;
   /** Under which the log names erased users; null where there is none. */
   readonly eraseSecret: string | null;
+  /** The rules of the checkpoints hold for every record, whatever the log says. */
+  readonly areRulesFixed?: boolean;
   readonly sinkNames: readonly string[];
   readonly log: Logger;
   /** Lives in a row that ended before this one because a thread was stuck. */
@@ -237,7 +239,7 @@ export class FoldEngine {
   }
 }
 
-function actorSettings({ settings, directory, journalDirectories, geoDirectory, eraseSecret }: FoldEngineOptions): ActorSettings {
+function actorSettings({ settings, directory, journalDirectories, geoDirectory, eraseSecret, areRulesFixed = false }: FoldEngineOptions): ActorSettings {
   return {
     journalDirectories,
     stateDirectory: directory.state,
@@ -248,5 +250,6 @@ function actorSettings({ settings, directory, journalDirectories, geoDirectory, 
     emitIntervalMs: settings.emit.interval_ms,
     checkpointIntervalMs: settings.checkpoint.interval_ms,
     dedupeMemoryBytesMax: Math.floor(settings.dedupe.memory_bytes_max / settings.partitions),
+    areRulesFixed,
   };
 }

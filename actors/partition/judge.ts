@@ -36,6 +36,8 @@ export interface JudgeOptions<Event, DomainRules> {
   readonly dedupe: DedupeIndex;
   readonly deadLetters: DeadLetters;
   readonly tail: Tail;
+  /** A dead letter that was sent again is judged as any record: letters of the log before are not here, and the ids of others may be other ones. */
+  readonly areLettersUnknown: boolean;
 }
 
 /** What of it a checkpoint holds. The optional ones are missing in older states, and where they say nothing. */
@@ -70,7 +72,7 @@ export class Judge<Event, DomainRules> {
 
   /** `sequence`: the record's own. Event time moves with the record; hours close after it, by the caller. */
   fold(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {
-    return cursor.letterId === 0 ? this.#judge(batch, cursor, rules, sequence) : this.#again(batch, cursor, rules, sequence);
+    return cursor.letterId === 0 || this.#options.areLettersUnknown ? this.#judge(batch, cursor, rules, sequence) : this.#again(batch, cursor, rules, sequence);
   }
 
   #judge(batch: LogBatch, cursor: RecordCursor, rules: Rules, sequence: number): Verdict {

@@ -35,6 +35,8 @@ export interface PartitionOptions<Event, DomainRules> {
   readonly isPoison: (batchSequence: number, index: number) => boolean;
   /** Committed checkpoints after which an unchanged day or late cell may leave memory. */
   readonly cellIdleCheckpoints?: number;
+  /** Rules in the log are passed over: those of its checkpoint hold for every record. What is sent again from the dead letters counts unless it repeats another. */
+  readonly areRulesFixed?: boolean;
   /** Records remembered for `tail`. */
   readonly tailEntries?: number;
 }

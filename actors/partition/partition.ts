@@ -125,6 +125,7 @@ export class Partition<Event, DomainRules> {
       dedupe: this.#dedupe,
       deadLetters: this.#deadLetters,
       tail: this.#tail,
+      areLettersUnknown: options.areRulesFixed === true,
     });
     if (stored !== null) this.#restore(stored);
   }
@@ -326,6 +327,7 @@ export class Partition<Event, DomainRules> {
         this.#generation = record.generation;
         break;
       case 'rules':
+        if (this.#options.areRulesFixed === true) break;
         if (record.rules.pipelineVersion > this.#options.pipeline.version) throw newerPipeline(this.id, record.rules.pipelineVersion, this.#options.pipeline.version);
         this.#obey(record.rules);
         this.#areRulesDirty = true;

@@ -18,8 +18,14 @@ import { adminUrl, loadSettings } from './settings.ts';
 const MIB = 1024 ** 2;
 
 export async function takeSavepoint(directory: string, options: { readonly config?: string; readonly admin?: string }): Promise<number> {
-  const base = adminUrl(loadSettings(options), options.admin);
-  const query = new URLSearchParams({ directory: resolve(directory), progress: 'true' });
+  const { bytes, directory: made } = await requestSavepoint(adminUrl(loadSettings(options), options.admin), resolve(directory));
+  process.stdout.write(`savepoint of ${bytes} bytes in ${made}\n`);
+  return exitCodes.ok;
+}
+
+/** Has the daemon at `base` write one, and shows it grow. `directory` is absolute and does not exist yet. Rejects what the daemon says against it. */
+export async function requestSavepoint(base: string, directory: string): Promise<{ readonly directory: string; readonly bytes: number }> {
+  const query = new URLSearchParams({ directory, progress: 'true' });
   const url = `${base}/v1/savepoints?${query.toString()}`;
   let last: SavepointLine | null = null;
   const progress = startProgress('copying', 0);
@@ -33,8 +39,7 @@ export async function takeSavepoint(directory: string, options: { readonly confi
   }
   if (last === null || 'copied' in last) throw new EngineError('NOT_READY', `${url} has ended without a savepoint`, { fix: 'look into the log of the daemon' });
   if ('error' in last) throw toldError(last.error);
-  process.stdout.write(`savepoint of ${last.bytes} bytes in ${last.directory}\n`);
-  return exitCodes.ok;
+  return last;
 }
 
 /** The copy gets a higher generation: sinks then refuse the daemon it was taken from. */

@@ -26,6 +26,8 @@ export interface SegmentReport {
   readonly nextSequence: number;
   readonly firstReceivedAtMs: number;
   readonly lastReceivedAtMs: number;
+  /** Running time before its first batch. */
+  readonly runningTimeMs: number;
   /** What is wrong with it, or null. */
   readonly damage: string | null;
 }
@@ -100,6 +102,7 @@ function inspectSegment(disk: Disk, segment: ChainSegment, buffer: Buffer, verif
       nextSequence: last === null ? header.nextSequence : last.sequence + 1,
       firstReceivedAtMs: header.firstReceivedAtMs,
       lastReceivedAtMs: last?.receivedAtMs ?? header.receivedAtMs,
+      runningTimeMs: header.runningTimeMs,
       damage,
     },
   };

@@ -63,6 +63,10 @@ export function parseConfig<Schema extends z.ZodType>(schema: Schema, source: { 
   return parsed.data;
 }
 
+/** The sections of a file that are there, each with the names of what is set in it. */
+export const namesIn = (file: string): (readonly [section: string, names: readonly string[]])[] =>
+  Object.entries(treeOf(file, readText(file))).map(([section, value]) => [section, isTree(value) ? Object.keys(value) : []] as const);
+
 /** The file to read: the one named, else `millrace.yaml` in the working directory when it is there. */
 export function configFile(named: string | undefined): string | null {
   if (named !== undefined) {

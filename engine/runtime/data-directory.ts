@@ -8,19 +8,23 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, readdirSync, rmSync, statSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { JOURNALS_MAX } from '../core/log.ts';
 import { z } from '../core/schema.ts';
 import { nodeDisk } from '../log/index.ts';
+import { writeFileAtomically } from './atomic-file.ts';
 import { lockDirectory, type DirectoryLock } from './directory-lock.ts';
+import { finishPromotion } from './promotion.ts';
 
 /** 2: it holds, or has held, more than one journal, of which a program that knows 1 would read the first alone. */
 const FORMAT_VERSION = 2;
 const RUNNING_FILE = 'running.json';
 /** Marks a finished savepoint, which is restored and never started. */
 export const SAVEPOINT_FILE = 'savepoint.json';
+
+export { writeFileAtomically };
 
 /** File system types (statfs) whose syncs or locks cannot be relied on. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -77,6 +81,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   prepare(path);
   const lock = await acquireLock(path);
   try {
+    finishPromotion(path);
     const existing = readInstance(path);
     if (existing !== null) refuseCopy(path);
     if (existsSync(join(path, SAVEPOINT_FILE))) {
@@ -144,6 +149,9 @@ export async function whileLocked<Result>(path: string, work: () => Promise<Resu
   }
 }
 
+/** Whether the last daemon that ran here saved all that it had folded. Nobody runs here now. */
+export const wasClosedCleanly = (path: string): boolean => !existsSync(join(path, RUNNING_FILE));
+
 /** The facts of a directory without locking it; null when there is none. */
 export function readInstance(path: string): InstanceFacts | null {
   const file = join(path, 'instance.json');
@@ -186,21 +194,6 @@ export function freeBytes(path: string): number {
 export function totalBytes(path: string): number {
   const stats = statfsSync(path);
   return stats.blocks * stats.bsize;
-}
-
-/** Writes a file so that it is there whole or not at all, whatever fails. `mode`: who may read it. */
-export function writeFileAtomically(file: string, content: string | Uint8Array, mode = 0o666): void {
-  const temporary = `${file}.tmp`;
-  const handle = openSync(temporary, 'w', mode);
-  try {
-    // Not writeSync, which may stop short on a full disk without a word.
-    writeFileSync(handle, content);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(temporary, file);
-  nodeDisk.syncDirectory(resolve(file, '..'));
 }
 
 /** The roots of two file systems have the same inode number; files of the same birth to the nanosecond and their own content they have not. */

@@ -14,6 +14,7 @@ export { runQuery } from './query.ts';
 export { liveSnapshot } from './snapshot.ts';
 export type { LiveSnapshot } from './snapshot.ts';
 export type { CellSource } from './source.ts';
+export { csvField, csvText } from './csv.ts';
 export { stateHash } from './state-hash.ts';
 export { CostStore, costsQuerySchema, queryCosts } from './costs/index.ts';
 export type { CostOutcome, CostReplace, CostStoreOptions, DateFull } from './costs/index.ts';

@@ -81,6 +81,8 @@ export class LiveStore implements ResultFeed {
   readonly schema: ResultSchema;
   readonly generation: number;
   readonly instance: string;
+  /** Final cells may change: corrections of a promotion are written, or read again from the log. */
+  restating = true;
   readonly #store: OrderedStore;
   readonly #tables: LiveTables;
   readonly #limits: LiveLimits;
@@ -120,6 +122,7 @@ export class LiveStore implements ResultFeed {
     for (const { key, value } of store.range(LIVE_TABLE.marks, {})) this.#marks.set(new TextDecoder().decode(key), decodeMark(value));
     for (const kind of KINDS) this.#warm(kind);
     this.#readLog();
+    this.restating = false;
     this.#expire();
     this.#windows.trim(this.#limits.memoryCellsMax, this.#log.startAfter(this.latest));
   }
@@ -321,7 +324,7 @@ export class LiveStore implements ResultFeed {
     const live = window?.cells.get(cell.dimensions);
     if (live !== undefined) {
       const { revision, final } = live.cell;
-      assert((cell.revision > revision && !final) || isToldAgain(cell, live.cell), `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
+      assert((cell.revision > revision && (!final || this.restating)) || isToldAgain(cell, live.cell), `revision ${revision} (final: ${final}) cannot be followed by ${cell.revision}`);
       return live;
     }
     const complete = window?.complete ?? this.#isNewWindow(cell, newWindows);

@@ -9,6 +9,7 @@ import { RECORDS } from './records.ts';
 import { RECOVERY } from './recovery.ts';
 import { RESULTS } from './results.ts';
 import { SINKS } from './sinks.ts';
+import { SHADOWS } from './shadows.ts';
 import { SHAPES } from './shapes.ts';
 import { SOURCES } from './sources.ts';
 import { STATE } from './state.ts';
@@ -16,4 +17,4 @@ import { TIME } from './time.ts';
 
 export { GAPS } from './gaps.ts';
 
-export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...SHAPES, ...SOURCES, ...TIME];
+export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...SHAPES, ...SOURCES, ...SHADOWS, ...TIME];

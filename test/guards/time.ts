@@ -74,7 +74,7 @@ export const TIME: readonly Guard[] = [
     section: 'time',
     rule: 'closed: a final hour never changes again, in the live store',
     file: 'sinks/live/live-store.ts',
-    find: 'assert((cell.revision > revision && !final) || isToldAgain(cell, live.cell),',
+    find: 'assert((cell.revision > revision && (!final || this.restating)) || isToldAgain(cell, live.cell),',
     replace: 'assert(cell.revision > revision || isToldAgain(cell, live.cell),',
     test: { file: 'unit/live/live-store.test.ts', name: 'refuses a revision that does not rise, and a change to a final cell' },
   },

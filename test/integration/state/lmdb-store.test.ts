@@ -56,6 +56,20 @@ describe('a state file', () => {
     await Promise.all([store.close(), reopened.close()]);
   });
 
+  it('takes a first transaction that replaces all of it, also as a compact copy', async () => {
+    const path = nextPath();
+    const copy = nextPath();
+    const replace = (version: number) => Array.from({ length: 20_000 }, (_, at) => ({ table: 'a', key: key(at >>> 8, at & 255), value: new Uint8Array(200).fill(version) }));
+    const store = openStore({ path, tables: TABLES });
+    await store.commit(replace(1));
+    await store.copyTo(copy);
+    await store.close();
+    const copied = openStore({ path: copy, tables: TABLES });
+    await copied.commit(replace(2));
+    expect(new Set([...copied.range('a', {})].map((entry) => entry.value[0]))).toEqual(new Set([2]));
+    await copied.close();
+  });
+
   it('is closed after a copy that is under way, which is whole, and gives no more', async () => {
     const path = nextPath();
     const copies = join(root, 'last-copies');

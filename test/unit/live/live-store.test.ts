@@ -36,6 +36,19 @@ describe('LiveStore', () => {
     expect(openLive(store.fork()).settledMark('redis')).toBe(1);
   });
 
+  it('takes a corrected final cell from a promotion alone, and reads it again', async () => {
+    const store = memoryStore(LIVE_TABLES);
+    const live = openLive(store);
+    await live.apply(output([merged({ final: true })]), 1);
+    const corrected = merged({ final: true, revision: 2, records: 9 });
+    await expect(live.apply(output([corrected]), 2)).rejects.toThrow(/cannot be followed/);
+    live.restating = true;
+    await live.apply(output([corrected]), 2);
+    const again = openLive(store.fork());
+    expect(again.cell(merged())).toMatchObject({ final: true, revision: 2, records: 9 });
+    await expect(again.apply(output([merged({ final: true, revision: 3 })]), 3)).rejects.toThrow(/cannot be followed/);
+  });
+
   it('restores cells, marks, sequences, counters and numbers when it is opened again', async () => {
     const store = memoryStore(LIVE_TABLES);
     const live = openLive(store);

@@ -63,7 +63,7 @@ describe('the manual', () => {
     const source = read('engine/cli.ts');
     const commands = [...source.matchAll(/\.command\('([a-z]+)/g)].map((match) => match[1] as string);
     expect(commands.length).toBeGreaterThan(6);
-    expect(commands.filter((command) => !new RegExp(`\`millrace (savepoint |dlq |costs |connect )?${command}\\b`).test(readme))).toEqual([]);
+    expect(commands.filter((command) => !new RegExp(`\`millrace (savepoint |dlq |costs |connect |replay )?${command}\\b`).test(readme))).toEqual([]);
     const table = readme.slice(readme.indexOf('## Command line'), readme.indexOf('Exit codes and error codes'));
     const options = [...table.matchAll(/--[a-z][a-z-]*/g)].map((match) => match[0]).filter((option) => option !== '--help');
     expect(options.filter((option) => !source.includes(option))).toEqual([]);

@@ -1,0 +1,159 @@
+/**
+ * How the cells of two live stores at rest differ, hour by hour, and the printing of it. Memory holds one hour of both, and the cells to be printed.
+ *
+ * Hour cells and late cells are compared; days are their sums. Order: hour, kind, dimensions.
+ */
+
+import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
+import { csvField, csvText, type CellSource } from '../../sinks/live/index.ts';
+import { figureChanges, type FigureChange } from '../core/cell-difference.ts';
+import { CellKind, DIMENSION_SEPARATOR, type CellName, type MergedCell } from '../core/cell.ts';
+import { resultSchema } from '../core/pipeline.ts';
+import { isInSpan, type HourSpan } from '../core/replay-span.ts';
+
+export const FORMATS = ['table', 'csv', 'json'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** One cell of both sides; null where a side has none. */
+export interface CellPair extends CellName {
+  readonly before: MergedCell | null;
+  readonly after: MergedCell | null;
+}
+
+export interface DifferingCell extends CellPair {
+  readonly changes: readonly FigureChange[];
+}
+
+const KINDS = [CellKind.hour, CellKind.late] as const;
+const schema = resultSchema(appsflyerPipeline);
+
+/** The hours of either side, by start. */
+export function* hoursOf(stores: readonly CellSource[], { fromMs, toMs }: HourSpan): Generator<number> {
+  for (let at = fromMs; ; ) {
+    const next = Math.min(...stores.flatMap((store) => KINDS.map((kind) => store.nextWindow(kind, at) ?? Infinity)));
+    if (next >= toMs || next === Infinity) return;
+    yield next;
+    at = next + 1;
+  }
+}
+
+/** Cells of one hour that differ. */
+export function differingIn(before: CellSource, after: CellSource, windowStartMs: number): { readonly compared: number; readonly cells: readonly DifferingCell[] } {
+  let compared = 0;
+  const cells: DifferingCell[] = [];
+  for (const kind of KINDS) {
+    const left = cellsOf(before, kind, windowStartMs);
+    const right = cellsOf(after, kind, windowStartMs);
+    const names = [...new Set([...left.keys(), ...right.keys()])].sort();
+    compared += names.length;
+    for (const dimensions of names) {
+      const pair = { before: left.get(dimensions) ?? null, after: right.get(dimensions) ?? null };
+      const changes = figureChanges(schema, pair.before, pair.after);
+      if (changes.length > 0) cells.push({ kind, windowStartMs, dimensions, ...pair, changes });
+    }
+  }
+  return { compared, cells };
+}
+
+const cellsOf = (store: CellSource, kind: CellKind, windowStartMs: number): Map<string, MergedCell> => new Map([...store.windowPages(kind, windowStartMs, null)].flat().map((cell) => [cell.dimensions, cell]));
+
+export interface DifferenceOptions {
+  readonly before: CellSource;
+  readonly after: CellSource;
+  readonly asked: HourSpan;
+  /** 0 where the journal is whole. */
+  readonly completeFromMs: number;
+  readonly compared: HourSpan;
+  /** Cells that are printed; all are counted. */
+  readonly limit: number;
+  readonly format: Format;
+  readonly write: (text: string) => void;
+}
+
+interface Summary {
+  readonly compared_cells: number;
+  readonly differing_cells: number;
+  readonly printed_cells: number;
+  /** Null for no bound. */
+  readonly from: string | null;
+  readonly to: string | null;
+  /** Start of the first hour that the journal has whole; null where it has everything. */
+  readonly journal_complete_from: string | null;
+  /** Hours that were asked for and left out, because the journal has a part of them at most. */
+  readonly left_out: { readonly hours: number; readonly first: string; readonly last: string } | null;
+  /** Of the figures that differ, over all compared cells. */
+  readonly totals: Readonly<Record<string, readonly [before: number, after: number]>>;
+}
+
+/** How many cells differ. */
+export async function printDifference({ before, after, asked, completeFromMs, compared, limit, format, write }: DifferenceOptions): Promise<number> {
+  let [comparedCells, differing] = [0, 0];
+  const shown: DifferingCell[] = [];
+  const totals = new Map<string, [before: number, after: number]>();
+  for (const hour of hoursOf([before, after], compared)) {
+    const { compared: count, cells } = differingIn(before, after, hour);
+    comparedCells += count;
+    differing += cells.length;
+    for (const cell of cells) {
+      if (shown.length < limit) shown.push(cell);
+      for (const { figure, before: left, after: right } of cell.changes) {
+        const sum = totals.get(figure) ?? [0, 0];
+        totals.set(figure, [sum[0] + left, sum[1] + right]);
+      }
+    }
+    await new Promise((settle) => setImmediate(settle));
+  }
+  const leftOut = [...hoursOf([after], asked)].filter((hour) => !isInSpan(compared, hour));
+  const summary: Summary = {
+    compared_cells: comparedCells,
+    differing_cells: differing,
+    printed_cells: shown.length,
+    from: compared.fromMs === 0 ? null : isoHour(compared.fromMs),
+    to: compared.toMs === Infinity ? null : isoHour(compared.toMs),
+    journal_complete_from: completeFromMs === 0 ? null : isoHour(completeFromMs),
+    left_out: leftOut.length === 0 ? null : { hours: leftOut.length, first: isoHour(leftOut[0] as number), last: isoHour(leftOut.at(-1) as number) },
+    totals: Object.fromEntries([...totals].sort(([left], [right]) => (left < right ? -1 : 1))),
+  };
+  write(PRINTERS[format](shown, summary));
+  return differing;
+}
+
+const PRINTERS: Readonly<Record<Format, (cells: readonly DifferingCell[], summary: Summary) => string>> = { table: asTable, csv: asCsv, json: asJson };
+
+function asTable(cells: readonly DifferingCell[], summary: Summary): string {
+  const lines = cells.map((cell) => `${isoHour(cell.windowStartMs)}${cell.kind === CellKind.late ? ' late' : ''} ${namesOf(cell).map(([name, value]) => `${name}=${value}`).join(' ')}: ${cell.changes.map(({ figure, before, after }) => `${figure} ${before} → ${after}`).join(', ')}`);
+  if (summary.printed_cells < summary.differing_cells) lines.push(`… and ${summary.differing_cells - summary.printed_cells} more (--limit)`);
+  lines.push(`${summary.differing_cells} of ${summary.compared_cells} cells differ`);
+  for (const [figure, [before, after]] of Object.entries(summary.totals)) lines.push(`  ${figure} of them ${before} → ${after}`);
+  lines.push(`compared: hours ${summary.from === null ? 'from the first' : `from ${summary.from}`}${summary.to === null ? ' on' : ` to ${summary.to}`}; ${summary.journal_complete_from === null ? 'the journal has all of them' : `the journal is complete from ${summary.journal_complete_from} on`}`);
+  if (summary.left_out !== null) lines.push(`left out, for the journal has a part of them at most: ${summary.left_out.hours} hours, ${summary.left_out.first} to ${summary.left_out.last}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** The rows alone: one for each figure. */
+function asCsv(cells: readonly DifferingCell[]): string {
+  const head = ['window_start', 'kind', ...schema.dimensions, 'figure', 'before', 'after'];
+  const rows = cells.flatMap((cell) =>
+    cell.changes.map(({ figure, before, after }) => [isoHour(cell.windowStartMs), kindName(cell), ...namesOf(cell).map(([, value]) => csvText(value)), csvField(figure), String(before), String(after)].join(',')),
+  );
+  return `${[head.join(','), ...rows].join('\n')}\n`;
+}
+
+function asJson(cells: readonly DifferingCell[], summary: Summary): string {
+  const shown = cells.map((cell) => ({
+    window_start: isoHour(cell.windowStartMs),
+    kind: kindName(cell),
+    ...Object.fromEntries(namesOf(cell)),
+    changes: Object.fromEntries(cell.changes.map(({ figure, before, after }) => [figure, [before, after]])),
+  }));
+  return `${JSON.stringify({ summary, cells: shown })}\n`;
+}
+
+const namesOf = ({ dimensions }: CellName): [name: string, value: string][] => {
+  const values = dimensions.split(DIMENSION_SEPARATOR);
+  return schema.dimensions.map((name, index) => [name, values[index] ?? '']);
+};
+
+const kindName = ({ kind }: CellName): 'hour' | 'late' => (kind === CellKind.late ? 'late' : 'hour');
+
+const isoHour = (timeMs: number): string => new Date(timeMs).toISOString();
