@@ -11,11 +11,12 @@
 import { closeSync, fstatSync, openSync, readSync, statfsSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EngineError, messageOf } from '../core/errors.ts';
+import { areMissingPagesFree } from './free-pages.ts';
 
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
 const META_FLAG = 8;
-const META = { flags: 18, magic: 24, version: 28, pageSize: 48, lastPage: 144, size: 160 } as const;
+const META = { flags: 18, magic: 24, version: 28, pageSize: 48, freeRoot: 88, lastPage: 144, size: 160 } as const;
 const PAGE_BYTES_MIN = 4_096;
 /** A new file needs its first pages; lmdb writes a few at once. */
 const CREATE_BYTES_MIN = 256 * 1024;
@@ -49,12 +50,14 @@ function inspectMetas(path: string, handle: number, size: number): void {
     throw new EngineError('DATA_VERSION', `${path} has file format ${version}, this program knows ${DATA_VERSION}`, { where: { file: path }, fix: 'start the version of Millrace that wrote it' });
   }
   const pageSize = first.readUInt32LE(META.pageSize);
-  const needed = [0, pageSize / 2, pageSize]
-    .map((at) => readMeta(handle, at))
-    .filter((meta) => meta.readUInt32LE(META.magic) === MAGIC)
-    .map((meta) => (Number(meta.readBigUInt64LE(META.lastPage)) + 1) * pageSize);
+  const metas = [0, pageSize / 2, pageSize].map((at) => readMeta(handle, at)).filter((meta) => meta.readUInt32LE(META.magic) === MAGIC);
+  const pages = Math.floor(size / pageSize);
+  const isWhole = (meta: Buffer): boolean => {
+    const lastPage = Number(meta.readBigUInt64LE(META.lastPage));
+    return lastPage < pages || areMissingPagesFree({ handle, pageSize, pages, root: meta.readBigUInt64LE(META.freeRoot) }, lastPage);
+  };
   // The newest meta may be ahead of a file that lost power; one whole one is enough.
-  if (pageSize < PAGE_BYTES_MIN || size < Math.min(...needed)) throw corrupt(path, `it is cut short at ${size} bytes`);
+  if (pageSize < PAGE_BYTES_MIN || !metas.some(isWhole)) throw corrupt(path, `it is cut short at ${size} bytes`);
 }
 
 function readMeta(handle: number, at: number): Buffer {

@@ -94,6 +94,30 @@ describe('a state file', () => {
     await store.close();
   });
 
+  it('is whole where the pages that it lacks at its end are free, and is not where one of them is in use', async () => {
+    const path = nextPath();
+    const store = openStore({ path, tables: TABLES });
+    await store.commit([{ table: 'a', key: key(1), value: key(1) }]);
+    await store.commit([{ table: 'a', key: key(2), value: new Uint8Array(400_000) }]);
+    await store.commit([{ table: 'a', key: key(2), value: null }]);
+    // Until the last pages that are in use lie among those that became free.
+    for (let round = 0; round < 8; round++) await store.commit([{ table: 'a', key: key(3), value: key(3) }]);
+    await store.close();
+    const bytes = readFileSync(path);
+    const ended = nextPath();
+    writeFileSync(ended, bytes.subarray(0, bytes.byteLength - 90 * 4_096));
+    const opened = openStore({ path: ended, tables: TABLES });
+    expect([...opened.range('a', {})].map(({ value }) => value[0])).toEqual([1, 3]);
+    await opened.commit([{ table: 'a', key: key(4), value: new Uint8Array(300_000).fill(4) }]);
+    await opened.close();
+    const again = openStore({ path: ended, tables: TABLES });
+    expect([...again.range('a', {})].map(({ value }) => value[0])).toEqual([1, 3, 4]);
+    await again.close();
+    const cut = nextPath();
+    writeFileSync(cut, bytes.subarray(0, 16_384));
+    expect(() => openStore({ path: cut, tables: TABLES })).toThrowError(expect.objectContaining({ code: 'STATE_CORRUPT' }));
+  });
+
   // lmdb itself ends the process on each of these.
   it('is refused when it is no state file, of another version, or cut short', async () => {
     const foreign = nextPath();
