@@ -44,7 +44,7 @@ export function newReceipt({ id, scope, user, atMs }: Erasure, { retentionMs, la
     spool: { rows_removed: 0 },
     journal: { gone_by: new Date(atMs + retentionMs).toISOString(), note: 'what came before is in the journal until it is retired (journal.retention_hours), later only where a lake that is away, a savepoint under way or a full segment holds it; nothing that is shown comes from it' },
     not_reached: [
-      'savepoints, and copies of the data directory or of the lake',
+      'savepoints, shadows until they are dropped (millrace replay ls), and copies of the data directory or of the lake',
       'freed pages of the state files, until something else is written there',
       'rows of the lake that show another id of the user than the one given: they are found by user_id and by what event_properties names',
       ...(lakeUrl.startsWith('s3:') ? ['versions that the bucket keeps of objects: those of rewritten files are named as kept_version, older ones have to be looked for'] : []),
