@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { MS_PER_DAY } from '../../../engine/core/types.ts';
 import { runCli, type TestDaemon } from '../../support/daemon.ts';
 import { duckdb } from '../../support/duckdb.ts';
+import { startS3Lake } from '../../support/s3-lake.ts';
+import { describeWithS3 } from '../../peers/s3.ts';
 import { useDaemons } from './harness.ts';
 
 const { scratch, started } = useDaemons();
@@ -126,6 +128,29 @@ describe('spend', () => {
     expect([...(await costsOf(restored)).values()]).toEqual(['12.50', '12.50']);
     await restored.until(async () => (await lakeCosts(join(scratch.path, 'shared-lake'))).every(({ cost }) => cost === '12.500000'), 20_000, 'the lake to be as the restored life has it');
     expect(await restored.stop()).toBe(0);
+  });
+});
+
+describeWithS3('minio', 'spend in a bucket', () => {
+  it('is one object a date, rewritten when a day is restated, and left alone by the next life', async () => {
+    const lake = await startS3Lake(join(scratch.path, 'copy'));
+    try {
+      const env = { ...QUICK_LAKE, ...lake.env };
+      const inBucket = async (): Promise<string> => {
+        await lake.refresh();
+        return (await lakeCosts(lake.path)).map(({ date, country, cost }) => `${String(date)} ${String(country)} ${String(cost)}`).join();
+      };
+      const daemon = await started({ dataDir: scratch.path, env });
+      await put(daemon, [line({ country: 'FR' }), line({ country: 'DE' }), line({ date: day(2) })]);
+      await daemon.until(async () => (await inBucket()) === `${day(2)} null 12.500000,${day(1)} DE 12.500000,${day(1)} FR 12.500000`, 20_000, 'three rows in the bucket');
+      await put(daemon, [line({ country: 'US', cost: '1' })], '?replace=day');
+      await daemon.kill();
+      const next = await started({ dataDir: scratch.path, env });
+      await next.until(async () => (await inBucket()) === `${day(2)} null 12.500000,${day(1)} US 1.000000`, 20_000, 'the restated day in the bucket');
+      expect(await next.stop()).toBe(0);
+    } finally {
+      await lake.stop();
+    }
   });
 });
 
