@@ -14,7 +14,7 @@ const CACHE = join(homedir(), '.cache', 'millrace-peers');
 const MINIO = join(CACHE, 'bin', 'minio');
 const MOTO = join(CACHE, 'moto', 'bin', 'moto_server');
 const MINIO_VERSION = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c';
-const MOTO_VERSION = 'moto[server]==5.2.1';
+const MOTO_VERSION = 'moto[server]==5.2.5';
 const inCi = process.env['CI'] === 'true';
 export const S3_KEYS = { accessKeyId: 'millrace-test', secretAccessKey: 'millrace-test-secret' };
 
