@@ -20,6 +20,10 @@ describe.each(LDAP_PEERS)('with %s', (peer) => {
       server = await startLdap(peer);
     }, 180_000);
     afterAll(() => server.stop());
+    // Also of a test that failed while it stood still.
+    afterEach(() => {
+      server.signal('SIGCONT');
+    });
 
     const withDirectory = (given: Partial<IngressOptions['auth']['ldap']> = {}, tokens: readonly string[] = []): Partial<IngressOptions> => {
       const { auth } = ingressOptionsSchema.parse({ auth: { tokens, ldap: { url: server.tlsUrl, ca_file: server.caFile, user_dn: USER_DN, group_dn: SENDERS_DN, timeout_ms: 1_500, ...given } } });
@@ -43,7 +47,7 @@ describe.each(LDAP_PEERS)('with %s', (peer) => {
       });
 
       it('a body that comes while the directory is asked is kept, byte for byte, whatever its pieces', async () => {
-        const rig = await open(door, withDirectory());
+        const rig = await open(door, withDirectory({ timeout_ms: 20_000 }));
         const lines = Array.from({ length: 2_000 }, (_, user) => message(user)).join('\n');
         const head = `POST ${EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nAuthorization: ${basic('anna', PASSWORDS.anna)}\r\nContent-Length: ${lines.length}\r\n\r\n`;
         server.signal('SIGSTOP');
@@ -87,7 +91,7 @@ describe.each(LDAP_PEERS)('with %s', (peer) => {
       });
 
       it('that goes away while the directory is asked leaves nothing behind', async () => {
-        const rig = await open(door, withDirectory({ timeout_ms: 400 }));
+        const rig = await open(door, withDirectory({ timeout_ms: 10_000 }));
         server.signal('SIGSTOP');
         const body = message('gone');
         const sender = client(rig.port).send(`POST ${PUSH} HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic('anna', 'gone')}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);

@@ -70,7 +70,7 @@ export async function turns(count = 10): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-export async function until(condition: () => boolean, what: string, withinMs = 5_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, withinMs = 15_000): Promise<void> {
   const endMs = performance.now() + withinMs;
   while (!condition()) {
     if (performance.now() > endMs) throw new Error(`in vain: ${what}`);
@@ -131,7 +131,7 @@ export class RawClient {
     return reply;
   }
 
-  untilClosed(withinMs = 5_000): Promise<void> {
+  untilClosed(withinMs = 15_000): Promise<void> {
     return until(() => this.closed, 'the connection to be closed', withinMs);
   }
 
