@@ -50,7 +50,7 @@ export function eraseRoutes(desk: () => EraseDesk | null): AdminRoute[] {
     {
       method: 'GET',
       path: '/v1/erasures/:id',
-      summary: 'The receipt of an erasure: what it has removed, what it has not reached, and whether it is done',
+      summary: 'The receipt of an erasure or a purge: what it has removed, what it has not reached, and whether it is done',
       params: receiptSchema,
       answers: { 200: 'the receipt; done tells whether all places are through. The same lies in the lake as millrace/erasures/<id>.json once it is', 400: 'no id', 404: 'there is none of that id', 503: 'not ready, or the receipt lies in a lake that is away' },
       contentType: JSON_TYPE,

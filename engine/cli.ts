@@ -17,6 +17,7 @@ import { erase, type EraseOptions } from './commands/erase.ts';
 import { generate } from './commands/generate.ts';
 import { inspect } from './commands/inspect.ts';
 import { dropShadow, listShadows, promoteShadow } from './commands/replay-promote.ts';
+import { purge, type PurgeOptions } from './commands/purge.ts';
 import { replay, type ReplayOptions } from './commands/replay.ts';
 import { restoreSavepoint, takeSavepoint } from './commands/savepoint.ts';
 import { start } from './commands/start.ts';
@@ -233,6 +234,19 @@ program
   .option('--wait', 'until all places are through', false)
   .option('--receipt <id>', 'only print the receipt of an erasure that was asked for')
   .action((options: EraseOptions) => run(erase(options)));
+
+program
+  .command('purge')
+  .description('remove days of an app from results, dead letters and the lake, its daemon stopped, and print the receipt; goes on at the next start')
+  .option(...CONFIG)
+  .option(...ADMIN)
+  .option('--app <app_id>', 'the app, as AppsFlyer sends it (iOS with id)')
+  .option('--from <day>', 'first day, YYYY-MM-DD in UTC')
+  .option('--to <day>', 'first day that stays')
+  .option('--dry-run', 'print what would leave the results, and change nothing', false)
+  .option('--receipt <id>', 'only print the receipt of a purge that was asked for, from the running daemon')
+  .option('--wait', 'with --receipt: until all places are through', false)
+  .action((options: PurgeOptions) => run(purge(options)));
 
 const savepoint = program.command('savepoint').description('a copy of all state, taken while the daemon runs');
 savepoint

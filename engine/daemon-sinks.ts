@@ -1,6 +1,6 @@
 /** Wiring of the sinks: Redis, the lake's hourly objects and costs, and the lake's events with the pool that encodes them. */
 
-import type { ErasedUser } from '../actors/appsflyer/lake-users.ts';
+import type { LakeErasure } from '../actors/appsflyer/lake-users.ts';
 import { EventsSink, createCostsSink, createHourlySink, findKnownEvents, openLakeTarget, type ErasedFile, type KnownEventsQuestion, type RewritableTarget, type SlotFiles, type TableData } from '../sinks/lake/index.ts';
 import { createRedisSink } from '../sinks/redis/index.ts';
 import { SinkWriter, type SinkNotice } from '../sinks/sink-writer.ts';
@@ -26,8 +26,8 @@ export interface DaemonSinks {
   /** Which events the lake has: 1 by index of the identity; null where it cannot be told. Rejects with SINK_UNAVAILABLE or SINK_REFUSED. */
   known(question: KnownEventsQuestion): Promise<Uint8Array | null>;
   readonly target: RewritableTarget;
-  /** A file of events/ without the rows of these users, in the pool. */
-  readonly erase: (file: Uint8Array, users: readonly ErasedUser[]) => Promise<ErasedFile>;
+  /** A file of events/ without the rows of these users and days, in the pool. */
+  readonly erase: (file: Uint8Array, erased: readonly LakeErasure[]) => Promise<ErasedFile>;
   /** Begins to feed: only after recovery. */
   start(): void;
   close(deadlineMs: number): Promise<void>;
@@ -83,7 +83,7 @@ export async function openDaemonSinks(options: DaemonSinksOptions): Promise<Daem
     writers,
     events,
     target,
-    erase: async (file, users) => (await pool.run({ type: 'erase', file, users, secrets, rotationDays: settings.privacy.rotation_days })) as ErasedFile,
+    erase: async (file, erased) => (await pool.run({ type: 'erase', file, erased, secrets, rotationDays: settings.privacy.rotation_days })) as ErasedFile,
     known: (question) =>
       findKnownEvents(question, { target, uploadedThroughMs: () => events.uploadedThroughMs(), find: async (file, ids) => (await pool.run({ type: 'find-ids', file, ids })) as Uint8Array }),
     health: () => [...writers.map((writer) => writer.health()), events.health(), costs.health()],

@@ -4,24 +4,26 @@
  * ```
  * asked (durable here) -> control record durable: 202 -> all partitions have folded it -> spool -> lake, file by file -> dead letters through -> receipt in the lake
  * ```
+ * A purge comes here with a start, its cells being gone already (engine/commands/purge.ts): its control record is journaled before the door opens.
  * Guarantees: what was answered 202 is carried out, whatever dies in between: each step is durable before the next and may be repeated. All that wait go in one
  * walk over the lake. One file is in memory, one pool task in flight, with a pause after each. Main thread.
  */
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ErasedUser } from '../actors/appsflyer/lake-users.ts';
+import type { LakeErasure, ErasedUser } from '../actors/appsflyer/lake-users.ts';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { eraseObject, eventsAfter, isEventsFile, isRewritten, RetryLoop, systemRetryWorld, type ErasedFile, type EventsSink, type RewrittenObject, type RewritableTarget } from '../sinks/lake/index.ts';
+import { eraseObject, eventDateOf, eventsAfter, isEventsFile, isRewritten, RetryLoop, systemRetryWorld, type ErasedFile, type EventsSink, type RewrittenObject, type RewritableTarget } from '../sinks/lake/index.ts';
 import type { Clock } from './core/clock.ts';
 import { dimensionValue } from './core/dimension-value.ts';
 import { EngineError, messageOf } from './core/errors.ts';
-import { ErasedUsers, userKey, type Erasure, type ErasureProgress, type PlacedErasure } from './core/erasure.ts';
+import { ErasedUsers, isPurge, userKey, type Erasure, type ErasureProgress, type PlacedErasure } from './core/erasure.ts';
+import { isInDays } from './core/purged-days.ts';
 import { encodeControl } from './core/rules.ts';
 import { secretId } from './core/secret-id.ts';
 import { newReceipt, noteRewritten, type EraseReceipt } from './erase-receipt.ts';
 import { seal, unseal } from './erase-secret.ts';
-import { readEraseState, writeEraseState, type ErasePass, type EraseStateData, type OpenErasure } from './erase-state.ts';
+import { readEraseState, refuseBeyondMax, writeEraseState, type ErasePass, type EraseStateData, type OpenErasure } from './erase-state.ts';
 import type { Asker } from './runtime/asker.ts';
 import type { Logger } from './runtime/logger.ts';
 import type { ErasureAnswer } from './threads/messages.ts';
@@ -34,15 +36,13 @@ export interface EraseDeskOptions {
   readonly target: RewritableTarget;
   readonly events: Pick<EventsSink, 'rewriteSpooled'>;
   /** Runs in the pool. */
-  readonly erase: (file: Uint8Array, users: readonly ErasedUser[]) => Promise<ErasedFile>;
+  readonly erase: (file: Uint8Array, erased: readonly LakeErasure[]) => Promise<ErasedFile>;
   readonly asker: Pick<Asker, 'ask'>;
   readonly writeControl: (bytes: Uint8Array) => Promise<void>;
   readonly clock: Clock;
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
-/** Partitions remember twice as many (actors/partition/erasures.ts). */
-const OPEN_MAX = 100;
 const FOLD_LOOK_MS = 250;
 /** After each file of the lake. Chosen: the main thread has its time for what is live. */
 const FILE_PAUSE_MS = 20;
@@ -53,6 +53,9 @@ const BACKOFF_MAX_MS = 60_000;
 const ID = /^[0-9a-f]{16}$/;
 const RECEIPT_BYTES_MAX = 1024 ** 2;
 
+/** 16 hex digits. */
+export const newErasureId = (): string => randomBytes(8).toString('hex');
+
 export const receiptName = (id: string): string => `millrace/erasures/${id}.json`;
 
 export class EraseDesk {
@@ -61,7 +64,7 @@ export class EraseDesk {
   readonly #loop: RetryLoop;
   /** Asked, and their control records not durable yet. */
   readonly #asking = new Set<string>();
-  readonly #users = new Map<string, ErasedUser>();
+  readonly #erased = new Map<string, LakeErasure>();
   #hidden: ErasedUsers | null = null;
   /** Of the listing: names still to be looked at, the next one last. */
   #names: string[] = [];
@@ -71,7 +74,7 @@ export class EraseDesk {
   constructor(options: EraseDeskOptions) {
     this.#options = options;
     this.#state = readEraseState(options.stateFile);
-    for (const one of this.#state.open) this.#users.set(one.erasure.id, userOf(one, options.secret));
+    for (const one of this.#state.open) this.#erased.set(one.erasure.id, erasedBy(one, options.secret));
     this.#hide();
     this.#loop = new RetryLoop({
       step: () => this.#step(),
@@ -85,8 +88,14 @@ export class EraseDesk {
     });
   }
 
-  /** After recovery: goes on with what is under way. */
+  /** Control records that a life journals before its door opens: what comes later is not meant. Journaled again by a later life, they mean nothing more. */
+  controls(): Uint8Array[] {
+    return this.#state.open.filter(({ erasure, isJournaled }) => isPurge(erasure) && !isJournaled).map(({ erasure }) => encodeControl({ type: 'erase', erasure }));
+  }
+
+  /** After recovery, with {@link controls} durable: goes on with what is under way. */
   start(): void {
+    for (const one of this.#state.open) if (isPurge(one.erasure)) one.isJournaled = true;
     this.#loop.start();
     this.#loop.wake();
   }
@@ -103,10 +112,10 @@ export class EraseDesk {
   /** Resolves with the receipt's id once the erasure is durable. Rejects NOT_READY, or what the journal says. */
   async ask({ appId, user }: Omit<ErasedUser, 'id'>): Promise<string> {
     const { secret, clock, target, retentionMs } = this.#options;
-    if (this.#state.open.length >= OPEN_MAX) throw new EngineError('NOT_READY', `${OPEN_MAX} erasures are under way`, { fix: 'ask again once some of them are done' });
+    refuseBeyondMax(this.#state);
     const scope = dimensionValue(appId);
     const bytes = Buffer.from(secret);
-    const erasure: Erasure = { id: randomBytes(8).toString('hex'), scope, user: userKey(bytes, { scope, user }), secret: secretId(bytes), atMs: clock.nowMs() };
+    const erasure: Erasure = { id: newErasureId(), scope, user: userKey(bytes, { scope, user }), secret: secretId(bytes), atMs: clock.nowMs() };
     const open: OpenErasure = { erasure, sealed: seal(secret, user), isJournaled: false, batchSequence: null, receipt: newReceipt(erasure, { retentionMs, lakeUrl: target.url }) };
     this.#asking.add(erasure.id);
     this.#state.open.push(open);
@@ -121,7 +130,7 @@ export class EraseDesk {
       this.#asking.delete(erasure.id);
     }
     open.isJournaled = true;
-    this.#users.set(erasure.id, { id: erasure.id, appId: scope, user });
+    this.#erased.set(erasure.id, { id: erasure.id, appId: scope, user });
     this.#hide();
     this.#loop.wake();
     return erasure.id;
@@ -136,7 +145,7 @@ export class EraseDesk {
     return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString('utf8')) as EraseReceipt);
   }
 
-  /** Whether a record that came with this batch may be an erased user's, and must not be shown. */
+  /** Whether a record that came with this batch may be an erased user's, and must not be shown. What was purged names nobody that may not be. */
   hides(bytes: Buffer, batchSequence: number): boolean {
     return this.#hidden !== null && this.#hidden.find(appsflyerPipeline.recordUsers?.(bytes, 0, bytes.byteLength) ?? { scope: null, users: [] }, batchSequence) !== null;
   }
@@ -197,7 +206,7 @@ export class EraseDesk {
 
   async #rewriteSpool(open: readonly OpenErasure[]): Promise<void> {
     await this.#options.events.rewriteSpooled(async (file) => {
-      const { bytes, removed } = await this.#options.erase(file, this.#usersOf(open));
+      const { bytes, removed } = await this.#options.erase(file, this.#erasedBy(open));
       for (const { erasure, receipt } of open) receipt.spool.rows_removed += removed[erasure.id] ?? 0;
       return bytes;
     });
@@ -217,13 +226,18 @@ export class EraseDesk {
       this.#names = names.reverse();
     }
     const name = this.#names[this.#names.length - 1] as string;
+    if (!isMeant(name, open)) {
+      this.#names.pop();
+      pass.after = name;
+      return true;
+    }
     if (isEventsFile(name)) {
       const begin = async (object: RewrittenObject): Promise<void> => {
         pass.rewriting = object;
         this.#save();
       };
       try {
-        const rewritten = await eraseObject(name, { target, begin, erase: (file) => erase(file, this.#usersOf(open)) });
+        const rewritten = await eraseObject(name, { target, begin, erase: (file) => erase(file, this.#erasedBy(open)) });
         if (rewritten !== null) this.#count(rewritten, open);
         pass.rewriting = null;
       } catch (error) {
@@ -249,7 +263,7 @@ export class EraseDesk {
     this.#state.done.push(...open.map(({ erasure, batchSequence }) => ({ erasure, batchSequence })));
     this.#state.open = this.#state.open.filter((one) => !open.includes(one));
     this.#state.pass = null;
-    for (const { erasure } of open) this.#users.delete(erasure.id);
+    for (const { erasure } of open) this.#erased.delete(erasure.id);
     this.#save();
     return true;
   }
@@ -279,12 +293,12 @@ export class EraseDesk {
     return true;
   }
 
-  #usersOf(open: readonly OpenErasure[]): ErasedUser[] {
-    return open.flatMap(({ erasure }) => this.#users.get(erasure.id) ?? []);
+  #erasedBy(open: readonly OpenErasure[]): LakeErasure[] {
+    return open.flatMap(({ erasure }) => this.#erased.get(erasure.id) ?? []);
   }
 
   #hide(): void {
-    const placed = [...this.#state.open, ...this.#state.done].map(({ erasure, batchSequence }): PlacedErasure => [batchSequence === null ? Infinity : batchSequence - 1, erasure]);
+    const placed = [...this.#state.open, ...this.#state.done].filter(({ erasure }) => !isPurge(erasure)).map(({ erasure, batchSequence }): PlacedErasure => [batchSequence === null ? Infinity : batchSequence - 1, erasure]);
     this.#hidden = placed.length === 0 ? null : new ErasedUsers(placed, () => Buffer.from(this.#options.secret));
   }
 
@@ -300,10 +314,18 @@ const ofErasure = (progress: readonly PlacedProgress[], id: string): PlacedProgr
 /** A record that was journaled twice is told twice. */
 const partitionsOf = (progress: readonly PlacedProgress[], id: string): number => new Set(ofErasure(progress, id).map(({ partition }) => partition)).size;
 
-function userOf({ erasure: { id, scope, secret: name }, sealed }: OpenErasure, secret: string): ErasedUser {
+/** Files of other days than those of purges are not read where only purges wait. */
+function isMeant(name: string, open: readonly OpenErasure[]): boolean {
+  const date = eventDateOf(name);
+  return date === null || open.some(({ erasure }) => !isPurge(erasure) || isInDays(erasure.days, Date.parse(date)));
+}
+
+function erasedBy({ erasure, sealed }: OpenErasure, secret: string): LakeErasure {
+  const { id, scope } = erasure;
+  if (isPurge(erasure)) return { id, appId: scope, ...erasure.days };
   try {
     return { id, appId: scope, user: unseal(secret, sealed) };
   } catch (error) {
-    throw new EngineError('RULE_RESOURCE_MISSING', `erasure ${id} was asked for under the secret ${name}, which is not the one of this data directory`, { cause: error, fix: 'put the file erasure-secret back as it was, from a savepoint' });
+    throw new EngineError('RULE_RESOURCE_MISSING', `erasure ${id} was asked for under the secret ${erasure.secret}, which is not the one of this data directory`, { cause: error, fix: 'put the file erasure-secret back as it was, from a savepoint' });
   }
 }

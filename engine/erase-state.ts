@@ -13,12 +13,15 @@ import type { Erasure } from './core/erasure.ts';
 import type { EraseReceipt } from './erase-receipt.ts';
 import { writeFileAtomically } from './runtime/data-directory.ts';
 
+/** Erasures and purges under way. Partitions remember twice as many (actors/partition/erasures.ts). */
+const OPEN_MAX = 100;
 /** Each costs some 150 bytes. Chosen: more than come in a day. */
 const DONE_KEPT_MAX = 1_000;
 const OWNER_ONLY = 0o600;
 
 export interface OpenErasure {
   readonly erasure: Erasure;
+  /** Its user; '' of a purge, which has none. */
   readonly sealed: string;
   /** Its control record is durable. */
   isJournaled: boolean;
@@ -46,6 +49,11 @@ export interface EraseStateData {
 }
 
 const envelope = z.object({ version: z.literal(1), open: z.array(z.unknown()), done: z.array(z.unknown()), pass: z.unknown() });
+
+/** Raises NOT_READY where no further one may be asked for. */
+export function refuseBeyondMax({ open }: EraseStateData): void {
+  if (open.length >= OPEN_MAX) throw new EngineError('NOT_READY', `${OPEN_MAX} erasures are under way`, { fix: 'ask again once some of them are done' });
+}
 
 /** Raises STATE_CORRUPT, or DATA_VERSION for what a newer program wrote. */
 export function readEraseState(file: string): EraseStateData {

@@ -331,7 +331,7 @@ export class Daemon {
       threads,
       settings: ingressSettings(settings, directory, { threads, connections: this.#connectionsMax() }),
       words: this.engine.words,
-      controls: () => [generation, rules(this.#geo.hash)],
+      controls: () => [generation, rules(this.#geo.hash), ...(this.#erasures?.controls() ?? [])],
       clock: systemClock,
       stallTimeoutMs: settings.threads.stall_timeout_ms,
       stallsBefore,

@@ -1,4 +1,4 @@
-/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool; one table to Parquet; identities looked for in a file; a file without the rows of erased users. */
+/** Wiring of the pool's tasks: a lake slot's rows, read again from the journal and encoded into the spool; one table to Parquet; identities looked for in a file; a file without rows that are erased. */
 
 import { LakeUsers, type LakeUsersOptions } from '../actors/appsflyer/lake-users.ts';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';

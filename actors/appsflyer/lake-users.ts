@@ -1,5 +1,5 @@
 /**
- * Rows of the lake that are of erased users: by user_id, and by whoever event_properties name, in clear or as a privacy policy hashed them.
+ * Rows of the lake that are of purged days: by app_id and the event's time. And rows that are of erased users: by user_id, and by whoever event_properties name, in clear or as a privacy policy hashed them.
  *
  * A row shows a user as hashed under the secret and the period of its day: all secrets that are configured are tried, with the rotation that is, and with
  * none. What the policy dropped names nobody and is not found. Pool thread.
@@ -17,8 +17,20 @@ export interface ErasedUser {
   readonly user: string;
 }
 
+/** Whole UTC days of an app. */
+export interface PurgedApp {
+  /** Of the purge. */
+  readonly id: string;
+  readonly appId: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Whose rows go. */
+export type LakeErasure = ErasedUser | PurgedApp;
+
 export interface LakeUsersOptions {
-  readonly users: readonly ErasedUser[];
+  readonly erased: readonly LakeErasure[];
   readonly secrets: readonly string[];
   readonly rotationDays: number;
 }
@@ -36,11 +48,15 @@ export class LakeUsers {
   readonly scopeColumn = 'app_id';
   readonly timeColumn = 'received_at';
   readonly textColumns: readonly string[] = ['user_id', 'event_properties'];
+  readonly purges: { readonly eventTimeColumn: string; readonly find: (row: Pick<LakeRow, 'scope' | 'timeMs'>) => string | null } | null;
   readonly #users: readonly ErasedUser[];
   readonly #hashes: readonly { readonly hash: KeyedHash; readonly periodMs: number }[];
 
-  constructor({ users, secrets, rotationDays }: LakeUsersOptions) {
-    this.#users = users;
+  constructor({ erased, secrets, rotationDays }: LakeUsersOptions) {
+    this.#users = erased.filter((one) => 'user' in one);
+    const purged = erased.filter((one) => 'fromMs' in one);
+    const find = ({ scope, timeMs }: Pick<LakeRow, 'scope' | 'timeMs'>): string | null => purged.find(({ appId, fromMs, toMs }) => appId === scope && timeMs >= fromMs && timeMs < toMs)?.id ?? null;
+    this.purges = purged.length === 0 ? null : { eventTimeColumn: 'timestamp', find };
     const rotations = [...new Set([rotationDays, 0])];
     this.#hashes = secrets.flatMap((secret) => rotations.map((days) => ({ hash: new KeyedHash(Buffer.from(secret), days), periodMs: days === 0 ? Infinity : days * MS_PER_DAY })));
   }

@@ -304,6 +304,7 @@ export const appsflyerPipeline: PipelineDefinition<AppsflyerEvent, AppsflyerRule
   lakeRules,
   decode: createDecoder(),
   recordUsers,
+  scopeOf: (event) => event.appId,
   refuse: refuseUnknownApp,
   eventTimeMs: (event) => event.timeMs,
   dedupeKey: (event, mode, out) => identity.dedupeKey(event, mode, out),

@@ -1,11 +1,12 @@
 /**
- * Erasures in a partition: which have come, and how far its dead letters have been looked through for them.
+ * Erasures in a partition, purges among them: which have come, and how far its dead letters have been looked through for them.
  *
  * Letters are looked at a few at a time, as log time passes, so that the fold is never held up for long; when and which is a function of the log, like
  * everything else that decides which letters there are. All erasures that wait are served by one pass over the letters. Owned by the partition.
  */
 
 import { ErasedUsers, type Erasure, type ErasureProgress, type PlacedErasure, type RecordUsers } from '../../engine/core/erasure.ts';
+import { PurgedDays } from '../../engine/core/purged-days.ts';
 import type { DeadLetter } from '../../engine/core/dead-letter.ts';
 import { weightOf } from './letter-codec.ts';
 
@@ -49,10 +50,14 @@ export class Erasures {
   /** Nothing waits: a tick costs next to nothing. */
   #isIdle = true;
   /** Of the pass under way. */
-  #users: ErasedUsers | null = null;
+  #meant: { readonly users: ErasedUsers; readonly days: PurgedDays } | null = null;
 
   constructor(options: ErasuresOptions) {
     this.#options = options;
+  }
+
+  has(id: string): boolean {
+    return this.#list.some(({ erasure }) => erasure.id === id);
   }
 
   begin(erasure: Erasure, batchSequence: number): void {
@@ -88,7 +93,7 @@ export class Erasures {
   #beginPass(): void {
     for (const one of this.#list) if (one.state === 'waiting') one.state = 'looking';
     this.#nextId = 0;
-    this.#users = null;
+    this.#meant = null;
   }
 
   #look(): void {
@@ -100,7 +105,7 @@ export class Erasures {
       const letter = recordUsers === undefined || this.#nextId > upToId ? null : letters.atOrAfter(this.#nextId);
       if (letter === null || letter.id > upToId) {
         for (const one of looking) one.state = 'done';
-        this.#users = null;
+        this.#meant = null;
         this.#isIdle = this.#list.every(({ state }) => state === 'done');
         return;
       }
@@ -110,12 +115,18 @@ export class Erasures {
     }
   }
 
-  #examine({ id, bytes }: DeadLetter, looking: readonly LetterErasure[]): void {
+  #examine({ id, bytes, receivedAtMs }: DeadLetter, looking: readonly LetterErasure[]): void {
     const { letters, recordUsers, secretOf } = this.#options;
-    this.#users ??= new ErasedUsers(looking.map(({ upToId, erasure }): PlacedErasure => [upToId, erasure]), secretOf);
-    const found = this.#users.find((recordUsers as NonNullable<typeof recordUsers>)(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.byteLength), id);
+    this.#meant ??= meantBy(looking, secretOf);
+    const record = (recordUsers as NonNullable<typeof recordUsers>)(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.byteLength);
+    const found = this.#meant.users.find(record, id) ?? this.#meant.days.find({ scope: record.scope, timeMs: receivedAtMs }, id);
     if (found === null) return;
     letters.drop([id]);
     for (const one of looking) if (one.erasure.id === found.id) one.removed++;
   }
+}
+
+function meantBy(looking: readonly LetterErasure[], secretOf: (id: string) => Uint8Array): { readonly users: ErasedUsers; readonly days: PurgedDays } {
+  const placed = looking.map(({ upToId, erasure }): PlacedErasure => [upToId, erasure]);
+  return { users: new ErasedUsers(placed, secretOf), days: new PurgedDays(placed) };
 }

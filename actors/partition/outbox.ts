@@ -10,7 +10,7 @@
  */
 
 import { decodeStored, pack, unpack } from '../../engine/core/codec.ts';
-import type { Erasure, PlacedErasure } from '../../engine/core/erasure.ts';
+import { meaningOf, type Erasure, type PlacedErasure } from '../../engine/core/erasure.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { BatchHeader } from '../../engine/core/log.ts';
@@ -98,12 +98,12 @@ export class Outbox {
     open.firstOffsets[journal] = Math.min(open.firstOffsets[journal] as number, offset);
   }
 
-  /** Records up to `upTo` may be an erased user's: what was handed out already is handed out again. */
+  /** Records up to `upTo` may be an erased user's, or of purged days: what was handed out already is handed out again. */
   erase(erasure: Erasure, upTo: number): void {
     for (const slot of this.#slots) {
       if (slot.isSpooled) continue;
-      // One of the same user that came earlier means less.
-      slot.erasures = [...slot.erasures.filter(([, { scope, user, secret }]) => scope !== erasure.scope || user !== erasure.user || secret !== erasure.secret), [upTo, erasure]];
+      // One of the same meaning that came earlier means less.
+      slot.erasures = [...slot.erasures.filter(([, one]) => meaningOf(one) !== meaningOf(erasure)), [upTo, erasure]];
       slot.isHeadDirty = true;
       if (!slot.isTaken) continue;
       slot.isTaken = false;

@@ -13,7 +13,7 @@ import { CellKind } from '../../engine/core/cell.ts';
 import type { DeadLetter, KeptLetter } from '../../engine/core/dead-letter.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import { sumOfOffsets, type LogBatch, type LogSlice, type RecordCursor } from '../../engine/core/log.ts';
-import type { ErasureProgress } from '../../engine/core/erasure.ts';
+import { isPurge, type ErasureProgress } from '../../engine/core/erasure.ts';
 import { Verdict } from '../../engine/core/record.ts';
 import { secretsIn } from '../../engine/core/rule-resources.ts';
 import { deadLetterDefaults, decodeControl, type ControlRecord, type Rules } from '../../engine/core/rules.ts';
@@ -336,6 +336,8 @@ export class Partition<Event, DomainRules> {
         for (const [partition, ids] of record.letters) if (partition === this.id) this.#deadLetters.drop(ids);
         break;
       case 'erase':
+        // Journaled again by a life that did not know whether it had been: what came in between is not meant.
+        if (isPurge(record.erasure) && this.#erasures.has(record.erasure.id)) break;
         this.#outbox.erase(record.erasure, this.#sequence);
         this.#erasures.begin(record.erasure, batchSequence);
         break;

@@ -21,11 +21,15 @@ export interface EraseOptions {
 const LOOK_INTERVAL_MS = 500;
 
 export async function erase(options: EraseOptions): Promise<number> {
-  const base = adminUrl(loadSettings(options), options.admin);
-  const id = options.receipt ?? (await ask(base, options));
-  const url = `${base}/v1/erasures/${id}`;
+  const id = options.receipt ?? (await ask(adminUrl(loadSettings(options), options.admin), options));
+  return printReceipt(id, { ...options, label: 'erasing' });
+}
+
+/** Of an erasure or a purge, from the running daemon; with `wait` once it is done. */
+export async function printReceipt(id: string, options: { readonly config?: string; readonly admin?: string; readonly wait: boolean; readonly label: string }): Promise<number> {
+  const url = `${adminUrl(loadSettings(options), options.admin)}/v1/erasures/${id}`;
   let receipt = await fetchJson<EraseReceipt>(url);
-  const progress = startProgress('erasing', 0);
+  const progress = startProgress(options.label, 0);
   try {
     while (options.wait && !receipt.done) {
       await pause(LOOK_INTERVAL_MS);

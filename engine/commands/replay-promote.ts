@@ -3,34 +3,30 @@
  */
 
 import { existsSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
-import { PARTITION_TABLES, restingState } from '../../actors/partition/index.ts';
+import { resolve } from 'node:path';
 import type { LiveStore } from '../../sinks/live/index.ts';
 import { deltaBetween, isNothing, sumOfDeltas, type TotalsDelta } from '../core/cell-difference.ts';
 import { CellKind } from '../core/cell.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { comparedSpan, type HourSpan } from '../core/replay-span.ts';
-import type { Rules } from '../core/rules.ts';
-import { MS_PER_DAY, partitionId } from '../core/types.ts';
+import { MS_PER_DAY } from '../core/types.ts';
 import { readEraseSecret } from '../erase-secret.ts';
 import { GEO_SETTING } from '../geo-watch.ts';
 import { unpromotable } from '../promotable-rules.ts';
 import { Restatement } from '../restatement.ts';
 import { rulesOf } from '../rules-of.ts';
-import { partitionFile } from '../runtime/actor-loop.ts';
-import { directoriesOf, freeBytes, journalsOf, readInstance, wasClosedCleanly, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
+import { journalsOf, whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { readGeoFile } from '../runtime/geo-file.ts';
 import { decidePromotion, finishPromotion, isPromotionPending } from '../runtime/promotion.ts';
 import { bytesOf } from '../runtime/savepoint.ts';
 import { noShadow, readShadow, removeShadow, shadowNames, shadowPlace, type Shadow, type ShadowPlace } from '../runtime/shadows.ts';
 import type { Settings } from '../settings.ts';
-import { openStore } from '../state/index.ts';
 import { endsOf, openLive } from './fold-journal.ts';
 import { differingIn, hoursOf } from './replay-difference.ts';
 import { fold } from './replay-shadow.ts';
+import { refuseUncleanEnd, refuseUnlessAtEnd, refuseWithoutSpace, restingFacts } from './resting-directory.ts';
 import { loadSettings } from './settings.ts';
 
 const MIB = 1024 ** 2;
@@ -54,9 +50,7 @@ async function promoteLocked(path: string, place: ShadowPlace, configured: Setti
   if (others.length > 0) {
     throw new EngineError('CONFIG_INVALID', `${place.name} cannot be promoted: ${others.join(', ')} would reject or tell apart other records, whose verdicts a promotion leaves as they were`, { fix: 'set it in the configuration for records to come, and send rejected ones again with millrace dlq retry' });
   }
-  const { state, live } = directoriesOf(path);
-  const needed = (await bytesOf(state)) + (await bytesOf(live));
-  if (freeBytes(path) - needed < settings.disk.reserve_bytes) throw new EngineError('DISK_FULL', `promoting takes up to ${Math.ceil(needed / MIB)} MiB, and less than that is free above disk.reserve_bytes`, { where: { path }, fix: 'free space' });
+  await refuseWithoutSpace(path, { reserveBytes: settings.disk.reserve_bytes, what: 'promoting' });
   return whileLocked(place.path, async () => {
     await catchUp(path, place, { settings, facts });
     rmSync(place.next, { recursive: true, force: true });
@@ -78,13 +72,12 @@ async function promoteLocked(path: string, place: ShadowPlace, configured: Setti
 
 function readyShadow(path: string, place: ShadowPlace): { readonly shadow: Shadow; readonly facts: InstanceFacts } {
   const shadow = readShadow(place);
-  const facts = readInstance(path);
-  if (facts === null) throw new EngineError('DATA_DIR_UNUSABLE', `${path} holds no data directory`, { fix: 'set data_dir (MILLRACE_DATA_DIR)' });
+  const facts = restingFacts(path);
   if (shadow?.state !== 'ready') throw new EngineError('DATA_DIR_UNUSABLE', `the shadow ${place.name} was never finished`, { where: { path: place.path }, fix: `remove it with millrace replay drop ${place.name} and make it again` });
   if (shadow.instance !== facts.instance || shadow.generation !== facts.generation) {
     throw new EngineError('DATA_DIR_FOREIGN', `the shadow ${place.name} was made of another generation of the data directory`, { where: { path: place.path }, fix: `drop it and make it again: what it was compared with is no more` });
   }
-  if (!wasClosedCleanly(path)) throw new EngineError('DATA_DIR_UNUSABLE', `the daemon of ${path} did not end by itself the last time`, { where: { path }, fix: 'start it and stop it again, so that all it has taken is saved' });
+  refuseUncleanEnd(path);
   return { shadow, facts };
 }
 
@@ -101,27 +94,6 @@ const differing = (left: object, right: object): string[] => {
   const [one, other] = [left, right] as Record<string, unknown>[];
   return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => JSON.stringify(one?.[key]) !== JSON.stringify(other?.[key])).sort();
 };
-
-/** State, live store and journal must be of one moment. The rules at it; null before the first. */
-async function refuseUnlessAtEnd(path: string, facts: InstanceFacts): Promise<Rules | null> {
-  const ends = endsOf(journalsOf(path));
-  const { live, store: liveFile } = openLive(path, facts, 1);
-  let rules: Rules | null = null;
-  try {
-    for (let id = 0; id < facts.partitionCount; id++) {
-      const file = join(directoriesOf(path).state, partitionFile(id));
-      const store = openStore({ path: file, tables: PARTITION_TABLES });
-      const resting = restingState({ id: partitionId(id), partitionCount: facts.partitionCount, instance: facts.instance, pipeline: appsflyerPipeline, store });
-      await store.close();
-      const isAtEnd = ends.every((end, journal) => (resting?.offsets[journal] ?? 0) >= end) && (live.settledSequences().get(id) ?? 0) === (resting?.sequence ?? 0);
-      if (!isAtEnd) throw new EngineError('DATA_DIR_UNUSABLE', `partition ${id} has not counted all that the journal holds`, { where: { file }, fix: 'start the daemon, and stop it once /v1/pipeline shows no lag' });
-      rules ??= resting?.rules ?? null;
-    }
-  } finally {
-    await liveFile.close();
-  }
-  return rules;
-}
 
 /** Folds what came since the shadow was made. */
 async function catchUp(path: string, place: ShadowPlace, { settings, facts }: { settings: Settings; facts: InstanceFacts }): Promise<void> {

@@ -79,6 +79,12 @@ export interface PartitionReport {
   readonly cells: readonly PartialCell[];
 }
 
+/** A cell without records has lost them by a promotion or a purge: it stays, so that its revision does, and nobody shows it. */
+export const isShown = ({ records }: CellTotals): boolean => records !== 0;
+
+/** The same list where all are shown, as nearly always. */
+export const shownCells = <Cell extends CellTotals>(cells: readonly Cell[]): readonly Cell[] => (cells.every(isShown) ? cells : cells.filter(isShown));
+
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder();
 

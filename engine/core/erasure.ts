@@ -1,25 +1,41 @@
 /**
- * One user's erasure as the journal has it, and who is meant by it: the user stands in it as a keyed hash, so that the journal does not hold
- * what is to be erased.
+ * Erasures as the journal has them: of one user, who stands in it as a keyed hash, so that the journal does not hold what is to be erased; or of some
+ * days of an app (a purge, told apart in purged-days.ts). And which users are meant.
  *
- * It is effective at its offset: records before it that may be the user's are left out of what is written from then on and removed from what is kept;
+ * It is effective at its offset: records before it that may be meant are left out of what is written from then on and removed from what is kept;
  * records after it are stored as ever. It changes no verdict and no cell.
  */
 
 import { createHmac } from 'node:crypto';
 import { BoundedCache } from './bounded-cache.ts';
 
-export interface Erasure {
+interface ErasureName {
   /** Names it in receipts: 16 hex digits. */
   readonly id: string;
   /** The pipeline's scope of users (an app), in clear. */
   readonly scope: string;
+  readonly atMs: number;
+}
+
+export interface UserErasure extends ErasureName {
   /** {@link userKey} of the user. */
   readonly user: string;
   /** Id of the secret of that hash. */
   readonly secret: string;
-  readonly atMs: number;
 }
+
+/** Whole UTC days of a scope: records by event time, dead letters by when they were received. Its cells have gone before it is journaled. */
+export interface Purge extends ErasureName {
+  readonly days: { readonly fromMs: number; readonly toMs: number };
+}
+
+export type Erasure = UserErasure | Purge;
+
+export const isPurge = (erasure: Erasure): erasure is Purge => 'days' in erasure;
+
+/** Equal for erasures that mean the same records, but for how far they reach. */
+export const meaningOf = (erasure: Erasure): string =>
+  isPurge(erasure) ? JSON.stringify([erasure.scope, erasure.days.fromMs, erasure.days.toMs]) : JSON.stringify([erasure.scope, erasure.user, erasure.secret]);
 
 /** An erasure and the last record that it means: by its number in its partition, unless something else is said. */
 export type PlacedErasure = readonly [upTo: number, erasure: Erasure];
@@ -40,6 +56,8 @@ export interface RecordUsers {
   readonly users: readonly string[];
 }
 
+type PlacedUserErasure = readonly [upTo: number, erasure: UserErasure];
+
 const KEY_DIGITS = 32;
 /** In each of two generations: an HMAC costs 3 µs, and users come again. Chosen: 10 MB at most. */
 const CACHED_MAX = 32_768;
@@ -49,15 +67,16 @@ const CACHED_CHARACTERS_MAX = 128;
 export const userKey = (secret: Uint8Array, { scope, user }: { readonly scope: string; readonly user: string }): string =>
   createHmac('sha256', secret).update(`millrace erasure\n${scope}\n${user}`).digest('hex').slice(0, KEY_DIGITS);
 
-/** Answers for a list of erasures whether a record is one of theirs. Raises RULE_RESOURCE_MISSING for a secret that is not there. */
+/** Answers for a list of erasures whether a record is of one of their users; purges in it mean no user. Raises RULE_RESOURCE_MISSING for a secret that is not there. */
 export class ErasedUsers {
   /** By secret, scope and user. */
-  readonly #erasures = new Map<string, PlacedErasure>();
+  readonly #erasures = new Map<string, PlacedUserErasure>();
   readonly #scopes: ReadonlySet<string>;
   readonly #secrets: ReadonlyMap<string, Uint8Array>;
   readonly #keys = new BoundedCache<string>(CACHED_MAX);
 
-  constructor(erasures: readonly PlacedErasure[], secretOf: (id: string) => Uint8Array) {
+  constructor(all: readonly PlacedErasure[], secretOf: (id: string) => Uint8Array) {
+    const erasures = all.filter((placed): placed is PlacedUserErasure => !isPurge(placed[1]));
     for (const placed of erasures) {
       const [upTo, { secret, scope, user }] = placed;
       const name = `${secret} ${scope} ${user}`;
@@ -68,7 +87,7 @@ export class ErasedUsers {
   }
 
   /** The erasure that means the record, or null. `number`: the record's own, as the erasures are placed. A record that names no scope may be of each of them. */
-  find({ scope, users }: RecordUsers, number: number): Erasure | null {
+  find({ scope, users }: RecordUsers, number: number): UserErasure | null {
     for (const one of scope === null ? this.#scopes : this.#scopes.has(scope) ? [scope] : []) {
       for (const user of users) {
         for (const [id, secret] of this.#secrets) {

@@ -50,7 +50,7 @@ export interface ResultFeed {
   /** The newest change number that no power cut takes back, so that it will never name another change; listeners are told when it rises. */
   readonly durable: number;
   changedSince(mark: number, limit: number): ChangedCells;
-  /** All merged cells of one kind and window, or only those whose first dimension is `resultKey`; at most `limit`, in key order. */
+  /** All merged cells of one kind and window, or only those whose first dimension is `resultKey`; at most `limit`, in key order. Those without records too, of which a sink shows none (`isShown`): what they were shown in is to be written anew. */
   window(kind: CellKind, windowStartMs: number, resultKey: string | null, limit: number): readonly MergedCell[];
   settledMark(sink: string): number;
   /** `mark` is durable; that it is settled is with the live store's next transaction. */

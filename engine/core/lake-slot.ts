@@ -21,7 +21,7 @@ export interface SlotShare {
   readonly dedupe: DedupeMode;
   /** What the pipeline's `lakeRules` made of the rules that all of its records obey; absent for ''. */
   readonly lakeRules?: string;
-  /** Users who have no rows in it up to a record; absent for none. */
+  /** Users, and days of apps, that have no rows in it up to a record; absent for none. */
   readonly erasures?: readonly PlacedErasure[];
   /** Rows in this share: accepted and late records, also those of erased users. */
   readonly rowCount: number;

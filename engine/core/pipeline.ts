@@ -140,6 +140,8 @@ export interface PipelineDefinition<Event, DomainRules> {
   readonly decode: (bytes: Buffer, start: number, end: number, source: number, receivedAtMs: number) => Event | RejectCode;
   /** Whose a record may be, also one that cannot be decoded, for erasures; without it nobody is found. Never raises. */
   readonly recordUsers?: (bytes: Buffer, start: number, end: number) => RecordUsers;
+  /** The scope (see {@link PartitionKeySpec}) of an event, as its cells and its lake columns name it: what a purge goes by. */
+  readonly scopeOf?: (event: Event) => string;
   /** Why the rules of its offset do not let a decoded record in, or null; judged before its time and identity. */
   readonly refuse?: (event: Event, rules: DomainRules) => RejectCode | null;
   /** Epoch ms of the event. */

@@ -55,7 +55,7 @@ export type ControlRecord =
   | { readonly type: 'rules'; readonly rules: Rules }
   /** Dead letters that somebody has dropped, by partition. */
   | { readonly type: 'drop-letters'; readonly letters: readonly (readonly [partition: number, ids: readonly number[]])[] }
-  /** One user whose data is to go; by what came before it. */
+  /** One user, or some days of an app, whose data is to go; by what came before it. */
   | { readonly type: 'erase'; readonly erasure: Erasure };
 
 export const encodeControl = (record: ControlRecord): Uint8Array => new TextEncoder().encode(JSON.stringify(record));

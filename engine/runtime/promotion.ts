@@ -1,5 +1,5 @@
 /**
- * The last step of a promotion: files that were made beside the ones in use take their place, all or none.
+ * The last step of a promotion, or of a purge: files that were made beside the ones in use take their place, all or none.
  *
  * ```
  * shadows/NAME/next/state/p003.mdb, live/live.mdb    whole and durable before ...
@@ -7,6 +7,7 @@
  * state/p003.mdb, live/live.mdb, instance.json       each replaced by a rename; whoever is cut off is followed by one who goes on
  * promotion.json                                     removed last
  * ```
+ * A purge makes its files in purging/next, and with them erasures.json, where it is to be gone on with.
  * Whoever takes the directory's lock finishes what was begun before anything is read, so nobody ever sees a part of it. Main thread.
  */
 
@@ -18,12 +19,14 @@ import { nodeDisk } from '../log/index.ts';
 import { writeFileAtomically } from './atomic-file.ts';
 
 const PROMOTION_FILE = 'promotion.json';
+/** Where a purge makes its files. */
+export const PURGING_FOLDER = 'purging';
 
 const promotionSchema = z.object({
   version: z.literal(1),
   /** Where the new files are, below the data directory. */
-  from: z.string().regex(/^shadows\/[A-Za-z0-9-]+\/next$/),
-  files: z.array(z.string().regex(/^(state|live)\/[a-z0-9]+\.mdb$/)).max(2_000),
+  from: z.string().regex(/^(?:shadows\/[A-Za-z0-9-]+|purging)\/next$/),
+  files: z.array(z.string().regex(/^(?:(?:state|live)\/[a-z0-9]+\.mdb|erasures\.json)$/)).max(2_000),
   /** What instance.json is from now on. */
   instance: z.record(z.string(), z.unknown()),
 });
@@ -38,7 +41,11 @@ export function decidePromotion(path: string, promotion: Promotion): void {
 /** Carries out what was decided; nothing where nothing was. Raises DATA_DIR_UNUSABLE. */
 export function finishPromotion(path: string): void {
   const file = join(path, PROMOTION_FILE);
-  if (!existsSync(file)) return;
+  if (!existsSync(file)) {
+    // Of a purge that was cut off before it was decided.
+    rmSync(join(path, PURGING_FOLDER), { recursive: true, force: true });
+    return;
+  }
   const { from, files, instance } = readPromotion(file);
   for (const name of files) {
     const next = join(path, from, name);
@@ -51,7 +58,7 @@ export function finishPromotion(path: string): void {
   writeFileAtomically(join(path, 'instance.json'), `${JSON.stringify(instance, null, 2)}\n`);
   rmSync(file);
   nodeDisk.syncDirectory(path);
-  // The shadow has done its work.
+  // The shadow, or what a purge has made, has done its work.
   rmSync(join(path, dirname(from)), { recursive: true, force: true });
 }
 

@@ -8,7 +8,8 @@
  */
 
 import { join } from 'node:path';
-import { ErasedUsers } from '../../engine/core/erasure.ts';
+import { ErasedUsers, isPurge } from '../../engine/core/erasure.ts';
+import { PurgedDays } from '../../engine/core/purged-days.ts';
 import { writeFingerprintHex } from '../../engine/core/hash.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import type { LogBatch, RecordCursor } from '../../engine/core/log.ts';
@@ -29,7 +30,7 @@ export interface BatchLookup {
   batchAt(position: Offset, lane: { readonly first: PartitionId; readonly count: number }, journal: number): LogBatch;
 }
 
-type LakePipeline<Event, DomainRules> = Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns' | 'enrich' | 'shield' | 'recordUsers'> &
+type LakePipeline<Event, DomainRules> = Pick<PipelineDefinition<Event, DomainRules>, 'decode' | 'eventTimeMs' | 'fingerprint' | 'lakeColumns' | 'enrich' | 'shield' | 'recordUsers' | 'scopeOf'> &
   Partial<Pick<PipelineDefinition<Event, DomainRules>, 'domainRules'>>;
 
 export interface EncodeSlotOptions<Event, DomainRules> {
@@ -52,7 +53,7 @@ export interface SlotFiles {
   readonly rows: number;
   /** Accepted when they were folded, but not readable by this program's decoder. */
   readonly undecodable: number;
-  /** Left out: of users who were erased before the slot was encoded. */
+  /** Left out: of users who were erased, or of days that were purged, before the slot was encoded. */
   readonly erased: number;
 }
 
@@ -95,6 +96,7 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
   const named: TextBytes = { view: new DataView(digits.buffer), start: 0, end: digits.byteLength };
   const context = { eventId: named as string | TextBytes, late: false, receivedAtMs: 0 };
   const isErased = erasedIn(share, options);
+  const isPurged = purgedIn(share, options);
   let rows = 0;
   let undecodable = 0;
   let erased = 0;
@@ -116,6 +118,10 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
         undecodable++;
         continue;
       }
+      if (isPurged?.(event, firstSequence + index) === true) {
+        erased++;
+        continue;
+      }
       if (share.dedupe !== 'none' && pipeline.fingerprint(event, share.dedupe, fingerprint)) {
         writeFingerprintHex(fingerprint, digits);
         context.eventId = named;
@@ -135,9 +141,16 @@ function encodeShare<Event, DomainRules>(share: SlotShare, options: EncodeSlotOp
 
 /** Null where nobody was erased: then a record costs nothing more. */
 function erasedIn<Event, DomainRules>({ erasures = [] }: SlotShare, { pipeline: { recordUsers }, resources }: EncodeSlotOptions<Event, DomainRules>): ((bytes: Buffer, record: { readonly start: number; readonly end: number }, sequence: number) => boolean) | null {
-  if (erasures.length === 0 || recordUsers === undefined) return null;
+  if (erasures.every(([, erasure]) => isPurge(erasure)) || recordUsers === undefined) return null;
   const erased = new ErasedUsers(erasures, secretsIn(resources));
   return (bytes, { start, end }, sequence) => erased.find(recordUsers(bytes, start, end), sequence) !== null;
+}
+
+/** Null where nothing was purged. */
+function purgedIn<Event, DomainRules>({ erasures = [] }: SlotShare, { pipeline: { scopeOf, eventTimeMs } }: EncodeSlotOptions<Event, DomainRules>): ((event: Event, sequence: number) => boolean) | null {
+  const purged = new PurgedDays(erasures);
+  if (purged.isEmpty || scopeOf === undefined) return null;
+  return (event, sequence) => purged.find({ scope: scopeOf(event), timeMs: eventTimeMs(event) }, sequence) !== null;
 }
 
 /** Null where the lake obeys none. Raises RULE_RESOURCE_MISSING. */

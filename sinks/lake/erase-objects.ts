@@ -1,5 +1,5 @@
 /**
- * The lake's files of `events/` without the rows of erased users, one object at a time, in the order of names: a walk that goes on where it was.
+ * The lake's files of `events/` without the rows of erased users and of purged days, one object at a time, in the order of names: a walk that goes on where it was.
  *
  * An object is written only if it is still what was read; who lost against another writer reads again. One that loses all rows stays, empty, so that
  * what is there remains a function of the log. In memory is one file. Main thread; files are decoded in the pool.
@@ -9,6 +9,7 @@ import type { ErasedFile } from './erase-rows.ts';
 import { unavailable, type RewritableTarget } from './target.ts';
 
 export const EVENTS_FOLDER = 'events/';
+const EVENT_DATE = /^events\/event_date=(\d{4}-\d\d-\d\d)\//;
 const SUFFIX = '.parquet';
 /** Objects of one listing; S3 gives no more. */
 const LIST_MAX = 1_000;
@@ -41,6 +42,9 @@ export async function eventsAfter(target: RewritableTarget, after: string | null
 }
 
 export const isEventsFile = (name: string): boolean => name.startsWith(EVENTS_FOLDER) && name.endsWith(SUFFIX);
+
+/** `YYYY-MM-DD` of the events in a file; null for another name. */
+export const eventDateOf = (name: string): string | null => EVENT_DATE.exec(name)?.[1] ?? null;
 
 /** Null where nothing had to go, or nothing is there any more. Rejects SINK_UNAVAILABLE or SINK_REFUSED. */
 export async function eraseObject(name: string, { target, erase, begin }: EraseObjectWorld): Promise<RewrittenObject | null> {

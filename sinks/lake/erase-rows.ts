@@ -1,5 +1,5 @@
 /**
- * One file of `events/` without the rows of erased users: runs in the pool. Only files that have such rows are encoded again.
+ * One file of `events/` without the rows of erased users and of purged days: runs in the pool. Only files that have such rows are encoded again.
  *
  * Two steps, for most files have none: the bytes of the columns that may name a user are searched for texts, at the speed of memory, and the
  * rows where one is found are asked about one by one.
@@ -17,6 +17,8 @@ export interface RowErasure {
   readonly searched: (fromMs: number, toMs: number) => readonly Buffer[];
   /** The erasure's id, or null for somebody else's row. */
   readonly find: (row: ErasedRow) => string | null;
+  /** Whole days that go, by what each row says of its event; null for none. */
+  readonly purges: { readonly eventTimeColumn: string; readonly find: (row: Pick<ErasedRow, 'scope' | 'timeMs'>) => string | null } | null;
 }
 
 /** Of one row; `texts` are those of the text columns. */
@@ -37,15 +39,16 @@ export interface ErasedFile {
 export async function eraseRows(file: Uint8Array, erasure: RowErasure): Promise<ErasedFile> {
   // Loaded here: whoever imports this folder's index on the main thread must not pay for 5 MB of WebAssembly.
   const { readRowGroups, withoutRows } = await import('./parquet.ts');
-  const { scopeColumn, timeColumn, textColumns } = erasure;
+  const { scopeColumn, timeColumn, textColumns, purges } = erasure;
   const rows: number[] = [];
   const removed: Record<string, number> = {};
   try {
     let first = 0;
-    for (const group of readRowGroups(file, [scopeColumn, timeColumn, ...textColumns])) {
-      for (const row of candidates(group, erasure)) {
+    for (const group of readRowGroups(file, [scopeColumn, timeColumn, ...textColumns, ...(purges === null ? [] : [purges.eventTimeColumn])])) {
+      const purged = purgedRows(group, erasure);
+      for (const row of inOrder(candidates(group, erasure), purged)) {
         const texts = textColumns.map((name) => group.value(name, row));
-        const id = erasure.find({ scope: group.value(scopeColumn, row), texts, timeMs: group.timeMs(timeColumn, row) });
+        const id = purged.get(row) ?? erasure.find({ scope: group.value(scopeColumn, row), texts, timeMs: group.timeMs(timeColumn, row) });
         if (id === null) continue;
         rows.push(first + row);
         removed[id] = (removed[id] ?? 0) + 1;
@@ -58,6 +61,19 @@ export async function eraseRows(file: Uint8Array, erasure: RowErasure): Promise<
   }
 }
 
+/** Rows of purged days, each with its purge. */
+function purgedRows(group: RowGroup, { scopeColumn, purges }: RowErasure): ReadonlyMap<number, string> {
+  const rows = new Map<number, string>();
+  if (purges === null) return rows;
+  for (let row = 0; row < group.count; row++) {
+    const id = purges.find({ scope: group.value(scopeColumn, row), timeMs: group.timeMs(purges.eventTimeColumn, row) });
+    if (id !== null) rows.set(row, id);
+  }
+  return rows;
+}
+
+const inOrder = (candidates: readonly number[], purged: ReadonlyMap<number, string>): readonly number[] => (purged.size === 0 ? candidates : [...new Set([...candidates, ...purged.keys()])].sort((left, right) => left - right));
+
 /** Rows where one of the searched texts is, in order. */
 function candidates(group: RowGroup, { timeColumn, textColumns, searched }: RowErasure): readonly number[] {
   let [fromMs, toMs] = [Infinity, -Infinity];
@@ -67,6 +83,7 @@ function candidates(group: RowGroup, { timeColumn, textColumns, searched }: RowE
     if (timeMs > toMs) toMs = timeMs;
   }
   const texts = searched(fromMs, toMs);
+  if (texts.length === 0) return [];
   const rows = new Set<number>();
   for (const name of textColumns) {
     const piece = group.text(name);

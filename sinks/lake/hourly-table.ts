@@ -1,11 +1,11 @@
 /**
- * One hour's merged cells as a table of `hourly/`: a row per cell, late cells beside the others and told apart by `late`.
+ * One hour's merged cells as a table of `hourly/`: a row per cell that has records, late cells beside the others and told apart by `late`.
  *
  * Columns: window_start, late, every dimension, every label, records, every measure (`x_micros` also as decimal `x`), the breakdown as JSON,
  * revision, generation, final. Over all rows of a day's hours, late ones included, each measure sums to the day's, to the unit and the micro.
  */
 
-import { CellKind, DIMENSION_SEPARATOR, type MergedCell } from '../../engine/core/cell.ts';
+import { CellKind, DIMENSION_SEPARATOR, shownCells, type MergedCell } from '../../engine/core/cell.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import type { CellValue, TableData } from './column-builder.ts';
 import { TableBuilder, type ColumnShape } from './table-builder.ts';
@@ -39,7 +39,7 @@ export function hourlyShapes(schema: ResultSchema): ColumnShape[] {
 /** `pause` gives the thread to others for a moment. */
 export async function hourlyTable(schema: ResultSchema, cells: readonly MergedCell[], generation: number, pause: () => Promise<void>): Promise<TableData> {
   const table = new TableBuilder(hourlyShapes(schema));
-  for (const cell of cells) {
+  for (const cell of shownCells(cells)) {
     table.appendRow(hourlyRow(schema, cell, generation));
     if (table.rowCount % ROWS_AT_ONCE === 0) await pause();
   }

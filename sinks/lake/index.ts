@@ -16,7 +16,7 @@ import type { LakeTarget, RewritableTarget } from './target.ts';
 export { COSTS_SINK_NAME, type CostsSink } from './costs-sink.ts';
 export type { TableData } from './column-builder.ts';
 export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from './encode-slot.ts';
-export { eraseObject, eventsAfter, isEventsFile, isRewritten, type RewrittenObject } from './erase-objects.ts';
+export { eraseObject, eventDateOf, eventsAfter, isEventsFile, isRewritten, type RewrittenObject } from './erase-objects.ts';
 export { eraseRows, type ErasedFile, type RowErasure } from './erase-rows.ts';
 export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
 export { findEventIds } from './find-event-ids.ts';

@@ -25,7 +25,7 @@ import { checkIdentity } from './identity.ts';
 import { isToldAgain, lateFinals } from './late-finals.ts';
 import { LIVE_LIMITS } from './options.ts';
 import type { LiveLimits } from './options.ts';
-import { sortByKey } from './order.ts';
+import { shownPages, sortByKey } from './order.ts';
 import { decodeMark, decodeState, newState, nextState } from './state.ts';
 import type { LiveState } from './state.ts';
 import { stateHash } from './state-hash.ts';
@@ -219,10 +219,7 @@ export class LiveStore implements ResultFeed {
   }
 
   window(kind: CellKind, windowStartMs: number, resultKey: string | null, limit: number): readonly MergedCell[] {
-    const cells: MergedCell[] = [];
-    for (const page of this.windowPages(kind, windowStartMs, resultKey)) for (const cell of page) cells.push(cell);
-    const sorted = sortByKey(cells);
-    return sorted.length > limit ? sorted.slice(0, limit) : sorted;
+    return sortByKey([...this.#pages(kind, windowStartMs, resultKey)].flat()).slice(0, limit);
   }
 
   settledMark(sink: string): number {
@@ -254,8 +251,12 @@ export class LiveStore implements ResultFeed {
     return inMemory === null || inTables === null ? (inMemory ?? inTables) : Math.max(inMemory, inTables);
   }
 
-  /** All cells of one window, or those whose first dimension is `resultKey`, each once, in no order. The caller may pause between pages. */
-  *windowPages(kind: CellKind, windowStartMs: number, resultKey: string | null): Generator<readonly MergedCell[]> {
+  /** All cells of one window that are shown, or those whose first dimension is `resultKey`, each once, in no order. The caller may pause between pages. */
+  windowPages(kind: CellKind, windowStartMs: number, resultKey: string | null): Generator<readonly MergedCell[]> {
+    return shownPages(this.#pages(kind, windowStartMs, resultKey));
+  }
+
+  *#pages(kind: CellKind, windowStartMs: number, resultKey: string | null): Generator<readonly MergedCell[]> {
     if (windowStartMs <= this.#expiredUpTo(kind)) return;
     const window = this.#windows.get(kind, windowStartMs);
     const here = window?.select(resultKey) ?? [];

@@ -1,6 +1,6 @@
-/** The order of cells in the store, for cells that are in memory. */
+/** The order of cells in the store, for cells that are in memory, and which of them are shown. */
 
-import type { MergedCell } from '../../engine/core/cell.ts';
+import { shownCells, type MergedCell } from '../../engine/core/cell.ts';
 
 const SURROGATE = /[\ud800-\udfff]/;
 
@@ -21,4 +21,12 @@ const rank = (unit: number): number => (unit < 0xd800 ? unit : unit < 0xe000 ? u
 export function sortByKey(cells: MergedCell[]): MergedCell[] {
   const plain = !cells.some((cell) => SURROGATE.test(cell.dimensions));
   return cells.sort(plain ? (left, right) => (left.dimensions < right.dimensions ? -1 : 1) : (left, right) => compareText(left.dimensions, right.dimensions));
+}
+
+/** Pages of cells as they are shown, none of them empty. */
+export function* shownPages(pages: Iterable<readonly MergedCell[]>): Generator<readonly MergedCell[]> {
+  for (const page of pages) {
+    const shown = shownCells(page);
+    if (shown.length > 0) yield shown;
+  }
 }

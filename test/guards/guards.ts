@@ -5,6 +5,7 @@ import { FOLD } from './fold.ts';
 import type { Guard } from './guard.ts';
 import { JOURNAL } from './journal.ts';
 import { PROMISES } from './promises.ts';
+import { PURGES } from './purges.ts';
 import { RECORDS } from './records.ts';
 import { RECOVERY } from './recovery.ts';
 import { RESULTS } from './results.ts';
@@ -17,4 +18,4 @@ import { TIME } from './time.ts';
 
 export { GAPS } from './gaps.ts';
 
-export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...SHAPES, ...SOURCES, ...SHADOWS, ...TIME];
+export const GUARDS: readonly Guard[] = [...PROMISES, ...JOURNAL, ...DOOR, ...FOLD, ...RESULTS, ...SINKS, ...RECOVERY, ...STATE, ...RECORDS, ...SHAPES, ...SOURCES, ...SHADOWS, ...PURGES, ...TIME];

@@ -5,13 +5,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LakeUsers, type ErasedUser } from '../../../actors/appsflyer/lake-users.ts';
+import { LakeUsers, type LakeErasure } from '../../../actors/appsflyer/lake-users.ts';
 import { KeyedHash } from '../../../actors/appsflyer/privacy/keyed-hash.ts';
 import { systemClock } from '../../../engine/core/clock.ts';
-import type { Erasure } from '../../../engine/core/erasure.ts';
+import type { Erasure, Purge } from '../../../engine/core/erasure.ts';
 import { decodeControl } from '../../../engine/core/rules.ts';
 import { EraseDesk, receiptName } from '../../../engine/erase-desk.ts';
-import type { EraseReceipt } from '../../../engine/erase-receipt.ts';
+import { newPurgeReceipt, type EraseReceipt } from '../../../engine/erase-receipt.ts';
+import { writeEraseState } from '../../../engine/erase-state.ts';
 import { eraseRows } from '../../../sinks/lake/erase-rows.ts';
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
 import { encodeParquet } from '../../../sinks/lake/parquet.ts';
@@ -26,7 +27,7 @@ const PRIVACY_SECRET = 'a secret of the configuration, of enough characters';
 const DAY = Date.UTC(2026, 10, 22);
 const APP = 'com.example.shop';
 
-type Row = readonly [user: string | null, app?: string, properties?: string, receivedAtMs?: number];
+type Row = readonly [user: string | null, app?: string, properties?: string, receivedAtMs?: number, eventTimeMs?: number];
 
 function file(rows: readonly Row[]): Uint8Array {
   const table = new TableBuilder([
@@ -35,14 +36,15 @@ function file(rows: readonly Row[]): Uint8Array {
     { name: 'app_id', type: 'dictionary' },
     { name: 'event_properties', type: 'text' },
     { name: 'received_at', type: 'timestamp_micros' },
+    { name: 'timestamp', type: 'timestamp_micros' },
     { name: 'revenue', type: 'decimal_micros' },
     { name: 'late', type: 'boolean' },
   ]);
-  rows.forEach(([user, app = APP, properties = '{}', receivedAtMs = DAY], at) => table.appendRow([`e${at}`, user, app, properties, receivedAtMs, at % 3 === 0 ? null : at * 1_000_000, at % 2 === 0]));
+  rows.forEach(([user, app = APP, properties = '{}', receivedAtMs = DAY, eventTimeMs = DAY], at) => table.appendRow([`e${at}`, user, app, properties, receivedAtMs, eventTimeMs, at % 3 === 0 ? null : at * 1_000_000, at % 2 === 0]));
   return encodeParquet(table.finish());
 }
 
-const erase = (bytes: Uint8Array, users: readonly ErasedUser[]) => eraseRows(bytes, new LakeUsers({ users, secrets: [PRIVACY_SECRET], rotationDays: 1 }));
+const erase = (bytes: Uint8Array, erased: readonly LakeErasure[]) => eraseRows(bytes, new LakeUsers({ erased, secrets: [PRIVACY_SECRET], rotationDays: 1 }));
 const nameOf = (number: number, day = '2026-11-22'): string => `events/event_date=${day}/20261122T0${number}0000Z-0000-part0000.parquet`;
 
 interface World {
@@ -123,6 +125,32 @@ describe('an erasure in the lake', () => {
     expect(await duckdb(`select count(*)::int as n from read_parquet('${root}/lake/${nameOf(3, '2026-11-23')}')`)).toEqual([{ n: 0 }]);
     expect(JSON.parse(readFileSync(join(root, 'lake', receiptName(receipt.id)), 'utf8'))).toEqual(receipt);
     expect(readFileSync(join(root, 'erasures.json')).includes('gone')).toBe(false);
+  });
+
+  it('of days takes their rows of the app, whoever they are of, reads no file of other days, and is no matter to users who are erased', async () => {
+    const [day, next] = [Date.UTC(2026, 10, 22), Date.UTC(2026, 10, 23)];
+    await target.put(nameOf(1), file([['a', APP, '{}', next, day], ['b', 'id5', '{}', day, day], ['c', APP, '{}', day, next - 1], [null, APP, '{}', day, day + 5]]));
+    await target.put(nameOf(2), file([['d', 'id5', '{}', day, day]]));
+    await target.put(nameOf(3, '2026-11-23'), file([['e', APP, '{}', day, next], ['gone', APP, '{}', day, next]]));
+    const erasure: Purge = { id: '00112233445566aa', scope: APP, days: { fromMs: day, toMs: next }, atMs: DAY };
+    const receipt = newPurgeReceipt(erasure, { removed: 3, days: [] }, { retentionMs: 1_000, lakeUrl: target.url });
+    writeEraseState(join(root, 'erasures.json'), { open: [{ erasure, sealed: '', isJournaled: false, batchSequence: null, receipt }], done: [], pass: null });
+    const journaled: Erasure[] = [];
+    const desk = deskIn(world(), journaled);
+    // What the daemon journals before its door opens.
+    for (const bytes of desk.controls()) {
+      const record = decodeControl(bytes);
+      if (record.type === 'erase') journaled.push(record.erasure);
+    }
+    expect(journaled).toEqual([erasure]);
+    desk.start();
+    expect(desk.controls()).toEqual([]);
+    expect(await done(desk, erasure.id)).toMatchObject({ from: '2026-11-22', to: '2026-11-23', cells: { removed: 3 }, dead_letters: { removed: 2 }, lake: { files_looked_at: 2, files_rewritten: 1, rows_removed: 3 } });
+    expect(await rows()).toEqual(['b', 'd', 'e', 'gone']);
+    const user = await done(desk, await desk.ask({ appId: APP, user: 'gone' }));
+    await desk.close(1_000);
+    expect(user.lake).toMatchObject({ files_looked_at: 3, rows_removed: 1 });
+    expect(await rows()).toEqual(['b', 'd', 'e']);
   });
 
   it('finds users by the hashes of their day under a policy that rotates', async () => {

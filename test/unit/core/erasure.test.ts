@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { ErasedUsers, userKey, type Erasure } from '../../../engine/core/erasure.ts';
+import { ErasedUsers, userKey, type UserErasure } from '../../../engine/core/erasure.ts';
 
 const secrets: Readonly<Record<string, Buffer>> = { a: Buffer.from('secret of a'), b: Buffer.from('secret of b') };
 const secretOf = (id: string): Buffer => secrets[id] as Buffer;
-const erasure = (id: string, scope: string, user: string, secret = 'a'): Erasure => ({ id, scope, user: userKey(secretOf(secret), { scope, user }), secret, atMs: 0 });
+const erasure = (id: string, scope: string, user: string, secret = 'a'): UserErasure => ({ id, scope, user: userKey(secretOf(secret), { scope, user }), secret, atMs: 0 });
 
 describe('who is erased', () => {
   const users = new ErasedUsers([[10, erasure('one', 'app', 'ann')], [20, erasure('two', 'app', 'ann')], [5, erasure('three', 'other', 'ben', 'b')], [7, erasure('four', 'app', 'x'.repeat(500))]], secretOf);

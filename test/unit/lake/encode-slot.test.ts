@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { userKey, type RecordUsers } from '../../../engine/core/erasure.ts';
+import { userKey, type PlacedErasure, type Purge, type RecordUsers } from '../../../engine/core/erasure.ts';
 import type { SlotShare } from '../../../engine/core/lake-slot.ts';
 import type { LogBatch, LogSlice, RecordCursor } from '../../../engine/core/log.ts';
 import type { LakeContext } from '../../../engine/core/pipeline.ts';
@@ -86,7 +86,7 @@ interface Row extends LakeContext {
   readonly text: string;
 }
 
-function run(log: TestLog, shares: readonly SlotShare[], { recordUsers, resources }: { recordUsers?: (bytes: Buffer, start: number, end: number) => RecordUsers; resources?: RuleResources } = {}): { rows: Row[]; made: SlotFiles } {
+function run(log: TestLog, shares: readonly SlotShare[], { recordUsers, resources, scopeOf }: { recordUsers?: (bytes: Buffer, start: number, end: number) => RecordUsers; resources?: RuleResources; scopeOf?: (event: TestEvent) => string } = {}): { rows: Row[]; made: SlotFiles } {
   const rows: Row[] = [];
   const event: TestEvent = { text: '' };
   const made = encodeSlot<TestEvent, null>({
@@ -97,6 +97,7 @@ function run(log: TestLog, shares: readonly SlotShare[], { recordUsers, resource
     ...(resources !== undefined && { resources }),
     pipeline: {
       ...(recordUsers !== undefined && { recordUsers }),
+      ...(scopeOf !== undefined && { scopeOf }),
       // One reused object, as decoders may.
       decode: (bytes, start, end) => {
         event.text = bytes.toString('utf8', start, end);
@@ -160,6 +161,16 @@ describe('encoding a slot', () => {
     expect(run(new TestLog([['aaba']]), [{ ...share, erasures }], more)).toMatchObject({ rows: [{ text: 'b' }], made: { rows: 1, erased: 2 } });
     expect(run(new TestLog([['baaa']]), [{ ...share, erasures }], more)).toMatchObject({ rows: [{ text: 'b' }, { text: 'a' }], made: { rows: 2, erased: 1 } });
     expect(run(new TestLog([['aaba']]), [share], more).made).toMatchObject({ rows: 3, erased: 0 });
+  });
+
+  test('leaves out rows of purged days of their app up to the record that a purge means', () => {
+    const purgeOf = (days: Purge['days']): readonly PlacedErasure[] => [[6, { id: 'p', scope: 'a', days, atMs: 0 }]];
+    const share = shareOf(0, [[0, 5, [accepted, accepted, accepted, duplicate]]]);
+    const more = { scopeOf: ({ text }: TestEvent) => text };
+    const hit = { fromMs: SLOT.startMs, toMs: SLOT.startMs + 1 };
+    expect(run(new TestLog([['aaba']]), [{ ...share, erasures: purgeOf(hit) }], more)).toMatchObject({ rows: [{ text: 'b' }], made: { rows: 1, erased: 2 } });
+    expect(run(new TestLog([['baaa']]), [{ ...share, erasures: purgeOf(hit) }], more)).toMatchObject({ rows: [{ text: 'b' }, { text: 'a' }], made: { rows: 2, erased: 1 } });
+    expect(run(new TestLog([['aaba']]), [{ ...share, erasures: purgeOf({ fromMs: 0, toMs: SLOT.startMs }) }], more).made).toMatchObject({ rows: 3, erased: 0 });
   });
 
   test('a verdict log that does not fit the journal is refused before a wrong row is written', () => {

@@ -36,6 +36,19 @@ describe('LiveStore', () => {
     expect(openLive(store.fork()).settledMark('redis')).toBe(1);
   });
 
+  it('shows nobody a cell without records, tells sinks of it, and shows it again once it has some', async () => {
+    const live = openLive();
+    await live.apply(output([merged(), merged({ dimensions: name('c2'), records: 0, measures: [0, 0], revision: 4 })]), 1);
+    const shown = (): string[] => [...live.windowPages(CellKind.hour, DAY_START_MS, null)].flat().map(({ dimensions }) => dimensions);
+    expect(shown()).toEqual([name('c1')]);
+    expect([...live.windowPages(CellKind.hour, DAY_START_MS, 'c2')]).toEqual([]);
+    expect(live.window(CellKind.hour, DAY_START_MS, null, 10).map(({ records }) => records)).toEqual([1, 0]);
+    expect(all(live)).toHaveLength(2);
+    expect(live.cell(merged({ dimensions: name('c2') }))?.revision).toBe(4);
+    await live.apply(output([merged({ dimensions: name('c2'), records: 2, revision: 5 })]), 2);
+    expect(shown().sort()).toEqual([name('c1'), name('c2')]);
+  });
+
   it('takes a corrected final cell from a promotion alone, and reads it again', async () => {
     const store = memoryStore(LIVE_TABLES);
     const live = openLive(store);

@@ -149,7 +149,7 @@ describe('hourly metrics', () => {
 
   it('pages through every order without a gap or a repeat, also while cells are added', async () => {
     const cells = Array.from({ length: 60 }, (_, index) => merged({ windowStartMs: at(index % 5), dimensions: name(`c${index % 12}`, `X${index}`), measures: [index % 4, (index * 37) % 11] }));
-    const lateCells = cells.map((cell, index) => late({ ...cell, kind: CellKind.late, records: index % 3, ...(index % 12 === 0 ? { dimensions: name('late') } : {}) })).filter((_, index) => index % 4 === 0);
+    const lateCells = cells.map((cell, index) => late({ ...cell, kind: CellKind.late, records: 1 + (index % 3), ...(index % 12 === 0 ? { dimensions: name('late') } : {}) })).filter((_, index) => index % 4 === 0);
     for (const sort of [undefined, '-window_start', '-revenue', 'installs,-country', 'late_records']) {
       const live = await liveWith([...cells, ...lateCells]);
       const whole = (await ask(live, sort === undefined ? {} : { sort })).rows;

@@ -5,7 +5,7 @@ import { userKey, type Erasure, type RecordUsers } from '../../../engine/core/er
 import type { PipelineDefinition } from '../../../engine/core/pipeline.ts';
 import { NO_RESOURCES } from '../../../engine/core/rule-resources.ts';
 import type { ControlRecord } from '../../../engine/core/rules.ts';
-import { MS_PER_MINUTE } from '../../../engine/core/types.ts';
+import { MS_PER_DAY, MS_PER_MINUTE } from '../../../engine/core/types.ts';
 import { foldAll, newStore, openPartition, saveTo, type ToyPartition } from './harness.ts';
 import type { LogBuilder } from './log-builder.ts';
 import { logWith, sale, TEN } from './sales.ts';
@@ -19,6 +19,8 @@ const pipeline: PipelineDefinition<Sale, SaleRules> = {
   recordUsers: (bytes, start, end): RecordUsers => ({ scope: 's', users: [/"id":"([^"]*)"/.exec(bytes.toString('utf8', start, end))?.[1] ?? ''] }),
 };
 const open = (store = newStore()): ToyPartition => openPartition(pipeline, store, { resources: { ...NO_RESOURCES, secret: () => SECRET } });
+const DAY = Math.floor(TEN / MS_PER_DAY) * MS_PER_DAY;
+const purge = (id: string, scope = 's'): ControlRecord => ({ type: 'erase', erasure: { id, scope, days: { fromMs: DAY, toMs: DAY + MS_PER_DAY }, atMs: TEN } });
 /** Rejected: too far in the future. */
 const letter = (id: string) => sale({ id, t: TEN + 60 * MS_PER_MINUTE });
 const lettersOf = (partition: ToyPartition): string[] => partition.deadLetters(1_000).map(({ bytes }) => (JSON.parse(Buffer.from(bytes).toString()) as Sale).id as string).reverse();
@@ -98,5 +100,22 @@ describe('an erasure', () => {
     const [plain, able] = [openPartition(toyPipeline, newStore()), open()];
     for (const partition of [plain, able]) foldAll(partition, log.batches);
     expect(able.stateHash()).toBe(plain.stateHash());
+  });
+
+  it('of days takes the letters of the app that were received in them, once, however often it is journaled', () => {
+    const log = logWith();
+    log.batch(TEN + 1, [letter('one'), letter('two')]);
+    log.batch(DAY + MS_PER_DAY, [sale({ id: 'next day', t: DAY + 3 * MS_PER_DAY })]);
+    log.batch(DAY + MS_PER_DAY + 1, [], [purge('p0', 'another'), purge('p1')]);
+    const partition = open();
+    foldAll(partition, log.batches);
+    const upTo = partition.sequence;
+    foldAll(partition, [log.batch(DAY + MS_PER_DAY + 1_000, [sale({ id: 'new', t: TEN + 2 })], [purge('p1')]), log.batch(DAY + MS_PER_DAY + 2_000)]);
+    expect(partition.erasures().map(({ id, lettersRemoved, isDone }) => [id, lettersRemoved, isDone])).toEqual([['p0', 0, true], ['p1', 2, true]]);
+    expect(lettersOf(partition)).toEqual(['next day']);
+    foldAll(partition, [log.batch(DAY + MS_PER_DAY + 15 * MS_PER_MINUTE)]);
+    // What came before it was journaled again is not meant by the second record.
+    expect(partition.takeShares().flatMap(({ erasures = [] }) => erasures.map(([number, { id }]) => [id, number <= upTo]))).toContainEqual(['p1', true]);
+    expect(partition.takeShares()).toEqual([]);
   });
 });

@@ -39,6 +39,16 @@ describe('a Redis value', () => {
     });
   });
 
+  test('shows no cell without records, not in its revision either, and may be of none at all', () => {
+    const empty = (dimensions: string): MergedCell => hour(dimensions, { records: 0, measures: [0, 0, 0], revision: 9, final: true, updatedAtMs: HOUR_MS + 3 });
+    const [one, two] = [joined('c1', 'id1', 'a', 'DE', 'phone'), joined('c1', 'id2', 'a', 'DE', 'phone')];
+    const value = parsed({ cells: [hour(one, { revision: 2, final: true }), empty(two)], lateCells: [late(one, { records: 0, revision: 5 })] });
+    expect(value).toMatchObject({ revision: 2, installs: 1, late_records: 0, final: true });
+    expect(value.cells).toEqual([expect.objectContaining({ app_id: 'id1' })]);
+    expect(value.cells[0]).not.toHaveProperty('late');
+    expect(parsed({ cells: [empty(one)] })).toMatchObject({ revision: 0, installs: 0, revenue: 0, campaign: '', cells: [], final: true, updated_at: new Date(HOUR_MS + 3).toISOString() });
+  });
+
   test('puts what the compare script reads within the bytes it reads, however large the numbers', () => {
     const { json } = encode({ generation: Number.MAX_SAFE_INTEGER, cells: [hour(joined('c1', 'a', 'b', 'c', 'd'), { revision: Number.MAX_SAFE_INTEGER })] });
     expect(json.slice(0, HEAD_BYTES)).toMatch(/^\{"timestamp":"[^"]+","generation":9007199254740991,"revision":9007199254740991,/);

@@ -47,6 +47,18 @@ describe('a promotion', () => {
     expect(read('state/p000.mdb')).toBe('newer');
   });
 
+  it('of a purge takes erasures.json with it, and what was made for one that was not decided is removed', () => {
+    for (const name of [...FILES, 'erasures.json']) put(`purging/next/${name}`, 'purged');
+    finishPromotion(path);
+    expect(existsSync(join(path, 'purging'))).toBe(false);
+    expect(FILES.map(read)).toEqual(['old', 'old', 'old']);
+    for (const name of [...FILES, 'erasures.json']) put(`purging/next/${name}`, 'purged');
+    decidePromotion(path, { version: 1, from: 'purging/next', files: [...FILES, 'erasures.json'], instance: NEW });
+    finishPromotion(path);
+    expect([...FILES, 'erasures.json'].map(read)).toEqual(['purged', 'purged', 'purged', 'purged']);
+    expect(existsSync(join(path, 'purging'))).toBe(false);
+  });
+
   it('whose order cannot be read, or names files that are not its own, is refused', () => {
     put('promotion.json', '{"version":1');
     expect(() => finishPromotion(path)).toThrow(/cannot be read/);
