@@ -74,7 +74,7 @@ export async function deadLetter(view: Daemon, partition: number, id: number): P
 /** The last rejected records for all clients of the live page together: asked for when there are more, and seldom. */
 export class LastRejects {
   readonly #view: Daemon;
-  /** Letters that had come and gone, and erasures under way, when they were asked for. */
+  /** Letters that had come, and gone by hand or with their user, and erasures under way, when they were asked for. */
   #rejected = '';
   #askedAtMs = -Infinity;
   #letters: Promise<object[]> = Promise.resolve([]);
@@ -84,7 +84,7 @@ export class LastRejects {
   }
 
   letters(): Promise<object[]> {
-    const rejected = `${this.#view.engine.live.conservation().rejected} ${this.#dropped()} ${this.#view.erasures?.openCount ?? 0}`;
+    const rejected = `${this.#view.engine.live.conservation().rejected} ${this.#view.engine.sumOf('deadLettersDropped')} ${this.#view.erasures?.openCount ?? 0}`;
     const nowMs = performance.now();
     if (rejected !== this.#rejected && nowMs - this.#askedAtMs >= LAST_REJECTS_MS) {
       this.#rejected = rejected;
@@ -98,12 +98,5 @@ export class LastRejects {
       );
     }
     return this.#letters;
-  }
-
-  /** By hand, or because their user was erased. */
-  #dropped(): number {
-    let dropped = 0;
-    for (const { deadLettersDropped = 0 } of this.#view.engine.partitionStats.values()) dropped += Number(deadLettersDropped);
-    return dropped;
   }
 }

@@ -1,5 +1,6 @@
 /** The admin routes of erasures: the user comes in the body, never in an address that a proxy logs. */
 
+import { APP_ID_LENGTH_MAX } from '../actors/appsflyer/apps.ts';
 import { isPlaceholder } from '../actors/appsflyer/placeholders.ts';
 import { parseQuery } from './admin-query.ts';
 import { EngineError } from './core/errors.ts';
@@ -10,10 +11,9 @@ import { errorReply, json, type AdminRoute } from './runtime/admin-server.ts';
 const JSON_TYPE = 'application/json';
 /** No id is longer (actors/appsflyer/event-value.ts). */
 const USER_CHARACTERS_MAX = 512;
-const APP_CHARACTERS_MAX = 255;
 
 const askedSchema = z.strictObject({
-  app_id: z.string().min(1).max(APP_CHARACTERS_MAX).describe('as AppsFlyer sends it: iOS with id'),
+  app_id: z.string().min(1).max(APP_ID_LENGTH_MAX).describe('as AppsFlyer sends it: iOS with id'),
   user: z
     .string()
     .min(1)

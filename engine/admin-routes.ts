@@ -127,8 +127,7 @@ export function pipelineAnswer(view: Daemon): object {
 /** Repeats that differ may be events of their own: two that one user made in one second. */
 function dedupeAnswer({ engine, settings }: Daemon): object {
   const { mode, horizonMs } = dedupeSettings(settings);
-  const sum = (figure: string): number => [...engine.partitionStats.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
-  return { mode, horizon_hours: horizonMs / MS_PER_HOUR, entries: sum('dedupeEntries'), differing_repeats: sum('differingRepeats') };
+  return { mode, horizon_hours: horizonMs / MS_PER_HOUR, entries: engine.sumOf('dedupeEntries'), differing_repeats: engine.sumOf('differingRepeats') };
 }
 
 /**

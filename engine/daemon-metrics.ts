@@ -58,7 +58,7 @@ function journalFamilies({ state }: Daemon): Family[] {
 function partitionFamilies({ engine, state }: Daemon): Family[] {
   const partitions = engine.live.partitionStates();
   const threads = [...engine.threadStats];
-  const sum = (figure: string): number => [...engine.partitionStats.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
+  const sum = (figure: string): number => engine.sumOf(figure);
   const durable = state.ingress?.journal.durableOffset ?? 0;
   const watermarks = partitions.filter((partition) => partition.watermarkMs >= 0);
   return [

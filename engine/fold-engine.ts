@@ -119,6 +119,11 @@ export class FoldEngine {
     for (let thread = 0; thread < threads; thread++) this.#egress.recovering(thread);
   }
 
+  /** A figure over all partitions; 0 where none tells it. */
+  sumOf(figure: string): number {
+    return [...this.partitionStats.values()].reduce((total, stats) => total + (typeof stats[figure] === 'number' ? stats[figure] : 0), 0);
+  }
+
   /** Restores all partitions; resolves with the highest offset of each journal that a checkpoint covers. Raises DATA_DIR_FOREIGN where the live store is gone. */
   async start(): Promise<number[]> {
     const proven = await this.#actors.start();

@@ -11,7 +11,8 @@ import type { AppsflyerRules } from './rules.ts';
 
 /** Of each list. Chosen: as many as an app_id dimension holds by default. */
 export const APPS_MAX = 1_000;
-const APP_ID_LENGTH_MAX = 255;
+/** In characters. */
+export const APP_ID_LENGTH_MAX = 255;
 
 /** What `rules.domain.apps` holds; a list that is not there is empty. */
 export interface AppsData {

@@ -6,7 +6,7 @@
  */
 
 import { dimensionValue } from '../../engine/core/dimension-value.ts';
-import { parseAppRules, type AppRules, type AppsData } from './apps.ts';
+import { APP_ID_LENGTH_MAX, APPS_MAX, parseAppRules, type AppRules, type AppsData } from './apps.ts';
 import type { RuleResources } from '../../engine/core/rule-resources.ts';
 import { Enrichment } from './enrich/enrichment.ts';
 import { parsePolicy, type PrivacyData } from './privacy/policy.ts';
@@ -31,9 +31,6 @@ export const DEFAULT_CONVERSION_EVENTS = ['af_purchase', 'af_subscribe', 'af_sta
 export const CONVERSION_EVENTS_MAX = 200;
 /** AppsFlyer's own limit of an event name, in characters. */
 const EVENT_NAME_LENGTH_MAX = 100;
-/** Of apps, chosen: as many as an app_id dimension holds by default. */
-export const APPS_MAX = 1_000;
-const APP_ID_LENGTH_MAX = 255;
 const FILE_HASH = /^[0-9a-f]{64}$/;
 
 /** What `rules.domain` holds: plain JSON. A key that is not there means its default, so that what is journaled does not change with each new rule. */

@@ -7,19 +7,18 @@ const ANSWER_MS_MAX = 60_000;
 
 /** Raises NOT_READY when the daemon does not answer, or the error it answered with. */
 export async function fetchJson<Value>(url: string): Promise<Value> {
-  const response = await request(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
-  return (await response.json().catch((error: unknown) => {
-    throw cutShort(url, error);
-  })) as Value;
+  return jsonOf(url, await request(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }));
 }
 
 /** Sends a body of JSON. Raises as {@link fetchJson} does. */
 export async function postJson<Value>(url: string, body: object): Promise<Value> {
-  const response = await request(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' }, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
-  return (await response.json().catch((error: unknown) => {
+  return jsonOf(url, await request(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' }, signal: AbortSignal.timeout(ANSWER_MS_MAX) }));
+}
+
+const jsonOf = async <Value>(url: string, response: Response): Promise<Value> =>
+  (await response.json().catch((error: unknown) => {
     throw cutShort(url, error);
   })) as Value;
-}
 
 /** An answer in lines of JSON, one each second while the daemon works: there is no limit on the whole. Raises as {@link fetchJson} does, and the error that a line holds. */
 export async function* postForLines<Line extends object>(url: string): AsyncGenerator<Line> {

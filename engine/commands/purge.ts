@@ -7,6 +7,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { APP_ID_LENGTH_MAX } from '../../actors/appsflyer/apps.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import type { LiveStore } from '../../sinks/live/index.ts';
 import { deltaBetween } from '../core/cell-difference.ts';
@@ -45,7 +46,6 @@ export interface PurgeOptions {
 const DATE = /^\d{4}-\d\d-\d\d$/;
 /** Chosen: more than cells and most lakes are kept for. */
 const DAYS_MAX = 400;
-const APP_CHARACTERS_MAX = 255;
 
 const schema = resultSchema(appsflyerPipeline);
 const APP_INDEX = schema.dimensions.indexOf('app_id');
@@ -104,7 +104,7 @@ const print = (value: object): void => {
 
 /** Raises CONFIG_INVALID. */
 function meantBy({ app = '', from = '', to = '' }: PurgeOptions): Pick<Purge, 'scope' | 'days'> {
-  if (app === '' || app.length > APP_CHARACTERS_MAX) throw new EngineError('CONFIG_INVALID', `say which app is meant: --app <app_id>, of 1 to ${APP_CHARACTERS_MAX} characters, or --receipt <id> of a purge that was asked for`);
+  if (app === '' || app.length > APP_ID_LENGTH_MAX) throw new EngineError('CONFIG_INVALID', `say which app is meant: --app <app_id>, of 1 to ${APP_ID_LENGTH_MAX} characters, or --receipt <id> of a purge that was asked for`);
   const days = { fromMs: dayOf('--from', from), toMs: dayOf('--to', to) };
   if (days.toMs <= days.fromMs || days.toMs - days.fromMs > DAYS_MAX * MS_PER_DAY) throw new EngineError('CONFIG_INVALID', `--to ${to} is not 1 to ${DAYS_MAX} days after --from ${from}`, { fix: '--to is the first day that stays' });
   return { scope: dimensionValue(app), days };

@@ -8,7 +8,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
-import { PARTITION_TABLES, restingState, seedOperations } from '../../actors/partition/index.ts';
+import { PARTITION_TABLES, seedOperations } from '../../actors/partition/index.ts';
 import { writeIdentity } from '../../sinks/live/index.ts';
 import { resultSchema } from '../core/pipeline.ts';
 import { completeFromMs, comparedSpan, type HourSpan } from '../core/replay-span.ts';
@@ -22,7 +22,7 @@ import { copyJournal, copySynced, inspectJournal, type SegmentReport } from '../
 import { withPipelineFile } from '../pipeline-file.ts';
 import { rulesOf } from '../rules-of.ts';
 import { partitionFile } from '../runtime/actor-loop.ts';
-import { SAVEPOINT_FILE, directoriesOf, freeBytes, journalsOf, makeDirectory, openDataDirectory, readInstance, whileLocked, writeFileAtomically, type InstanceFacts } from '../runtime/data-directory.ts';
+import { SAVEPOINT_FILE, directoriesOf, freeBytes, journalsOf, makeDirectory, openDataDirectory, whileLocked, writeFileAtomically, type InstanceFacts } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { readGeoFile } from '../runtime/geo-file.ts';
 import { adoptGeoFile } from '../runtime/geo-files.ts';
@@ -33,6 +33,7 @@ import { openStore } from '../state/index.ts';
 import { giveWay, Niceness } from '../threads/niceness.ts';
 import { endsOf, foldJournal, openLive } from './fold-journal.ts';
 import { FORMATS, printDifference, type Format } from './replay-difference.ts';
+import { restingFacts, restingPartition } from './resting-directory.ts';
 import { requestSavepoint } from './savepoint.ts';
 import { adminUrl, loadSettings } from './settings.ts';
 
@@ -58,8 +59,7 @@ export async function replayIntoShadow(options: ShadowOptions): Promise<number> 
   const format = formatOf(options.format);
   const configured = loadSettings(options);
   const path = resolve(configured.data_dir);
-  const facts = readInstance(path);
-  if (facts === null) throw new EngineError('DATA_DIR_UNUSABLE', `${path} holds no data directory`, { fix: 'set data_dir (MILLRACE_DATA_DIR)' });
+  const facts = restingFacts(path);
   const settings = shadowSettings(configured, options, facts);
   const place = shadowPlace(path, options.into);
   await refuseWithoutRoom(path, settings.disk.reserve_bytes);
@@ -201,10 +201,7 @@ async function compare(place: ShadowPlace, facts: InstanceFacts, { settings, sha
 
 /** The rules at the end of what was folded; null before the first. */
 async function rulesIn(path: string, facts: InstanceFacts): Promise<Rules | null> {
-  const store = openStore({ path: join(directoriesOf(path).state, partitionFile(0)), tables: PARTITION_TABLES });
-  const state = restingState({ id: partitionId(0), partitionCount: facts.partitionCount, instance: facts.instance, pipeline: appsflyerPipeline, store });
-  await store.close();
-  return state?.rules ?? null;
+  return (await restingPartition(path, facts, 0))?.rules ?? null;
 }
 
 const oldestOf = (journal: string): SegmentReport => {

@@ -32,6 +32,16 @@ export async function refuseWithoutSpace(path: string, { reserveBytes, what }: {
   if (freeBytes(path) - needed < reserveBytes) throw new EngineError('DISK_FULL', `${what} takes up to ${Math.ceil(needed / MIB)} MiB, and less than that is free above disk.reserve_bytes`, { where: { path }, fix: 'free space' });
 }
 
+const fileOf = (path: string, id: number): string => join(directoriesOf(path).state, partitionFile(id));
+
+/** How far a partition of a directory that nobody runs has come; null before its first checkpoint. */
+export async function restingPartition(path: string, facts: InstanceFacts, id: number): Promise<ReturnType<typeof restingState>> {
+  const store = openStore({ path: fileOf(path, id), tables: PARTITION_TABLES });
+  const resting = restingState({ id: partitionId(id), partitionCount: facts.partitionCount, instance: facts.instance, pipeline: appsflyerPipeline, store });
+  await store.close();
+  return resting;
+}
+
 /** State, live store and journal must be of one moment. The rules at it; null before the first. */
 export async function refuseUnlessAtEnd(path: string, facts: InstanceFacts): Promise<Rules | null> {
   const ends = endsOf(journalsOf(path));
@@ -39,12 +49,9 @@ export async function refuseUnlessAtEnd(path: string, facts: InstanceFacts): Pro
   let rules: Rules | null = null;
   try {
     for (let id = 0; id < facts.partitionCount; id++) {
-      const file = join(directoriesOf(path).state, partitionFile(id));
-      const store = openStore({ path: file, tables: PARTITION_TABLES });
-      const resting = restingState({ id: partitionId(id), partitionCount: facts.partitionCount, instance: facts.instance, pipeline: appsflyerPipeline, store });
-      await store.close();
+      const resting = await restingPartition(path, facts, id);
       const isAtEnd = ends.every((end, journal) => (resting?.offsets[journal] ?? 0) >= end) && (live.settledSequences().get(id) ?? 0) === (resting?.sequence ?? 0);
-      if (!isAtEnd) throw new EngineError('DATA_DIR_UNUSABLE', `partition ${id} has not counted all that the journal holds`, { where: { file }, fix: 'start the daemon, and stop it once /v1/pipeline shows no lag' });
+      if (!isAtEnd) throw new EngineError('DATA_DIR_UNUSABLE', `partition ${id} has not counted all that the journal holds`, { where: { file: fileOf(path, id) }, fix: 'start the daemon, and stop it once /v1/pipeline shows no lag' });
       rules ??= resting?.rules ?? null;
     }
   } finally {
