@@ -28,13 +28,13 @@ const PARTS: readonly Part[] = [
   part(0.4, 'micro/replay.js'),
   part(0.4, 'micro/scale.js'),
   part(0.1, 'micro/dedupe.js', '--small'),
-  part(4.3, 'micro/memory.js'),
+  part(4.7, 'micro/memory.js'),
   part(0.6, 'micro/journal.js'),
   part(0.1, 'micro/merge.js', '--rounds', '60'),
   part(0.3, 'micro/redis-encode.js'),
-  part(0.4, 'micro/lake.js', '--rounds', '3'),
-  part(3.5, 'peers/flink.js', '--rounds', '3', '--small', '150000', '--large', '450000'),
-  part(9.6, 'load/run.js'),
+  part(0.4, 'micro/lake.js', '--rounds', '2'),
+  part(3, 'peers/flink.js', '--rounds', '3', '--small', '120000', '--large', '360000', '--minutes', '3'),
+  part(9, 'load/run.js'),
 ];
 
 /** A part is ended after this many times its share, and a minute: other work on the machine may double what it takes. */

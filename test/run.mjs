@@ -30,7 +30,7 @@ try {
     await check('lint', ['node_modules/eslint/bin/eslint.js', '-c', 'test/tidy/eslint.config.js', '--max-warnings', '0', 'engine', 'actors', 'ingress', 'sinks', 'bench', 'test']);
     await suite('tidy', ['--project', 'tidy']);
   }
-  if (part === 'all' || part === 'unit') await suite('unit', ['--project', 'unit']);
+  if (part === 'all' || part === 'unit') await suite('unit', ['--project', 'unit', '--maxWorkers', '2']);
   if (part === 'all' || part === 'simulation') await check(`simulation, ${SIMULATED_SEEDS} seeds`, ['dist/test/simulation/simulate.js', '--seeds', String(SIMULATED_SEEDS)]);
   if (part === 'all' || part === 'integration') {
     await suite('integration', ['--project', 'integration', ...PAIRED, ...ALONE.flatMap((name) => ['--exclude', `**/${name}.test.ts`])]);

@@ -6,7 +6,8 @@
  * threads, checkpoints to LMDB every 5 s, merge and live store), Flink with heap state and with RocksDB (checkpoints every 5 s). Rates by slope
  * between two lengths of log, which takes start-up out, and over the whole run with it. Ends with 1 where the answers differ.
  *
- * Needs Java 17, Maven and taskset; skipped without. Run: node dist/bench/peers/flink.js [--cores 1] [--rounds 3] [--small 200000] [--large 600000]
+ * Needs Java 17, Maven and taskset; skipped without. Run: node dist/bench/peers/flink.js [--cores 1] [--rounds 3] [--small 200000] [--large 600000] [--minutes N]: no round
+ * begins that would end later, by what one has taken so far.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -17,6 +18,7 @@ import { parseArgs } from 'node:util';
 import { appsflyerPipeline } from '../../actors/appsflyer/index.ts';
 import { CellKind } from '../../engine/core/cell.ts';
 import { resultSchema } from '../../engine/core/pipeline.ts';
+import { MS_PER_MINUTE } from '../../engine/core/types.ts';
 import { directoriesOf, readInstance } from '../../engine/runtime/data-directory.ts';
 import { openStore } from '../../engine/state/index.ts';
 import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
@@ -146,26 +148,31 @@ async function liveAnswer(dataDirectory: string): Promise<ReplayCells> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { cores: { type: 'string', default: '1' }, rounds: { type: 'string', default: '3' }, small: { type: 'string', default: '200000' }, large: { type: 'string', default: '600000' } } });
+  const { values } = parseArgs({ options: { cores: { type: 'string', default: '1' }, rounds: { type: 'string', default: '3' }, small: { type: 'string', default: '200000' }, large: { type: 'string', default: '600000' }, minutes: { type: 'string', default: 'Infinity' } } });
   const [cores, rounds, small, large] = [values.cores, values.rounds, values.small, values.large].map(Number) as [number, number, number, number];
+  const limitMs = Number(values.minutes) * MS_PER_MINUTE;
   const reason = process.platform === 'linux' ? unavailable() : 'processes are bound to cores on Linux only';
   if (reason !== null) {
     process.stdout.write(`skipped: Apache Flink as a peer: ${reason}\n`);
     return;
   }
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-flink-'));
+  const startMs = performance.now();
   try {
     const data = await writeReplayData(directory, [small, large], cores);
     const expected = new Map<number, string>();
     const results = new Map<string, Round[]>(ENGINES.map(({ name }) => [name, []]));
-    for (let round = 0; round < rounds; round++) {
+    const firstMs = performance.now();
+    let round = 0;
+    do {
       for (const engine of ENGINES) {
         const costs: Cost[] = [];
         for (const log of data) costs.push(await measure(engine, log, join(directory, 'scratch'), cores, expected));
         results.get(engine.name)?.push({ small: costs[0] as Cost, large: costs[1] as Cost });
       }
-    }
-    print(results, { cores, rounds, small, large });
+      round++;
+    } while (round < rounds && performance.now() - startMs + (performance.now() - firstMs) / round < limitMs);
+    print(results, { cores, rounds: round, small, large });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -26,7 +26,7 @@ const CONNECTIONS = 8;
 export const batches: Scenario = {
   name: 'batches',
   options: { seconds: 2, rounds: 5 },
-  slowOptions: { seconds: 2, rounds: 3 },
+  slowOptions: { seconds: 2, rounds: 2 },
   run: (options) => withDaemon(options, (daemon) => runBatches(daemon, options)),
 };
 

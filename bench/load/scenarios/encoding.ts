@@ -7,6 +7,6 @@ const SLOT_BYTES = 64 * 1024 * 1024;
 
 export const encoding: Scenario = {
   name: 'encoding',
-  options: { seconds: 4, rounds: 3 },
+  options: { seconds: 4, rounds: 2 },
   run: (options) => withDaemon({ ...options, env: { ...options.env, MILLRACE_LAKE_SLOT_BYTES_MAX: String(SLOT_BYTES) } }, (daemon) => runPeak(daemon, options, 'encoding')),
 };

@@ -14,7 +14,7 @@ const pause = (delayMs: number): Promise<void> => new Promise((resolve) => void 
 
 export const idle: Scenario = {
   name: 'idle',
-  options: { seconds: 15, rounds: 3 },
+  options: { seconds: 15, rounds: 2 },
   run: (options) =>
     withDaemon(options, async (daemon): Promise<IdleReport> => {
       const { seconds, rounds } = options;

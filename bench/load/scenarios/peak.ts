@@ -35,7 +35,7 @@ export interface PeakReport extends ScenarioReport {
 export const peak: Scenario = {
   name: 'peak',
   options: { seconds: 3, rounds: 5 },
-  slowOptions: { seconds: 3, rounds: 3 },
+  slowOptions: { seconds: 3, rounds: 2 },
   run: (options) => withDaemon(options, (daemon) => runPeak(daemon, options)),
 };
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PullPeer, type PullRow } from '../../peers/appsflyer-pull.ts';
 import { appsflyerTime, message, runCli, TestDaemon, temporaryDirectory, type HourlyAnswer } from '../../support/daemon.ts';
+import { SLOT_BYTES } from '../../support/feed.ts';
 
 const APP = 'com.example.shop';
 const MINUTE = 60_000;
@@ -161,11 +162,11 @@ describe('millrace backfill', () => {
   const old = (): Record<string, unknown>[] => Array.from({ length: 40 }, (_, index) => purchase(index, Math.floor(Date.now() / DAY) * DAY - 9 * DAY + index * HOUR));
 
   it('reads old days once: what the lake has already is left out', { timeout: 240_000 }, async () => {
-    const env = environment({ MILLRACE_LAKE_SLOT_MINUTES: '1', MILLRACE_PULL_REPORTS: 'in_app_events_report', MILLRACE_PULL_OVERLAP_HOURS: '1' });
+    const env = environment({ MILLRACE_LAKE_SLOT_BYTES_MAX: String(SLOT_BYTES), MILLRACE_PULL_REPORTS: 'in_app_events_report', MILLRACE_PULL_OVERLAP_HOURS: '1' });
     const events = old();
     const daemon = await TestDaemon.start({ dataDir: directory.path, env });
-    // As another life would have taken them: by Push, nine days late.
-    for (const event of events.slice(0, 25)) await daemon.push(event);
+    // As another life would have taken them: by Push, nine days late. Together they are longer than a slot of the lake, which so ends without a wait for the clock.
+    for (const event of events.slice(0, 25)) await daemon.push({ ...event, af_sub5: 'x'.repeat(SLOT_BYTES / 24) });
     await daemon.settled(25);
     await daemon.until(async () => Number((await metric(daemon, 'millrace_lake_slots_spooled_total'))[0]?.split(' ').at(-1)) > 0 && (await metric(daemon, 'millrace_lake_spool_bytes '))[0]?.endsWith(' 0') === true, 150_000, 'a slot in the lake');
     peer.add(APP, 'in_app_events_report', events.map(rowOf));
