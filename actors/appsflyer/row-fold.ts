@@ -4,7 +4,7 @@
  * A cell keeps what its rows count when no event is a conversion, and apart from it, by event name, what the rows of that name add when it is one:
  * conversions are sums over names, so any list of names is one more addition. Amounts are those of the pipeline's own functions. Memory: cells of one date, bounded.
  *
- * About 1 M rows a second and core. Owned by the command that reads the lake.
+ * About 260,000 rows a second and core, reading of the file included (250,000 rows of the generator, 3.8 µs of CPU each). Owned by the command that reads the lake.
  */
 
 import { CellKind, DIMENSION_SEPARATOR, type CellTotals } from '../../engine/core/cell.ts';

@@ -41,7 +41,7 @@ it('takes a flag for false that files of older programs do not have', async () =
 it.each([
   ['is no Parquet', Buffer.from('PAR1 and nothing more'), /events\/one\.parquet of the lake cannot be read/],
   ['is cut off', fileOf([[TIME, 'n', 'k', 1, true, true, 'id']]).slice(0, 200), /events\/one\.parquet of the lake cannot be read/],
-  ['lacks a column', fileOf([['n']], [['name', 'text']]), /column kind is not there, or of another type/],
+  ['lacks a column', fileOf([['n']], [['name', 'text']]), /column at is not there, or of another type/],
   ['has a column of another type', fileOf([[TIME, 'n', 'k', 'x', true, true, 'id']], TYPES.map(([name, type]) => [name, name === 'money' ? 'text' : type] as const)), /column money is not there, or of another type/],
   ['has a row without a text', fileOf([[TIME, null, 'k', 1, true, true, 'id']]), /column name is not there/],
   ['has a row without a time', fileOf([[null, 'n', 'k', 1, true, true, 'id']]), /row 0 has no time/],
