@@ -122,8 +122,9 @@ program
 
 const replaying = program
   .command('replay')
-  .description('fold the journal again under other rules, into a shadow, and print how cells differ; or into a fresh directory')
+  .description('fold the journal, or the rows of the lake, again under other rules, into a shadow, and print how cells differ; or into a fresh directory')
   .option('--into <name>', 'name of the shadow: letters, digits, dashes; with a slash in it: a directory in which state and live store are made')
+  .option('--source <source>', 'journal: its records, under any rules; lake: the rows of all hours that are kept, under other metrics.conversion_events', 'journal')
   .option('--pipeline <file>', 'YAML with the rules that are to differ from the configuration')
   .option('--from <time>', 'compare from this hour on; with a directory in --into: the data directory whose journal is read')
   .option('--to <time>', 'compare hours before this one')

@@ -11,7 +11,7 @@ import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
 import { PARTITION_TABLES, restate, type Correction } from '../actors/partition/index.ts';
 import { LIVE_TABLES, LiveStore } from '../sinks/live/index.ts';
 import { plusDelta, type TotalsDelta } from './core/cell-difference.ts';
-import { CellKind, type CellName, type MergedCell } from './core/cell.ts';
+import { CellKind, isShown, type CellName, type MergedCell } from './core/cell.ts';
 import { hash32 } from './core/hash.ts';
 import { resultSchema } from './core/pipeline.ts';
 import type { OrderedStore } from './core/store.ts';
@@ -63,6 +63,12 @@ export class Restatement {
   /** Cells corrected so far. */
   get cells(): number {
     return this.#cells;
+  }
+
+  /** Whether there is such a cell, and it is shown. */
+  holds(name: CellName): boolean {
+    const cell = this.#live.cell(name);
+    return cell !== null && isShown(cell);
   }
 
   /** Each cell once in all calls. */

@@ -89,6 +89,16 @@ const REPORT_KINDS = byName([
 
 export const ownKind = (kind: string, source: number): MessageType | undefined => (source === RecordSource.pull ? REPORT_KINDS.get(kind) : undefined);
 
+/** By the name that the lake has of it, and whether such records stand in the metrics of attribution; undefined for a name that is none. */
+export const typeNamed = (eventType: string): (MessageType & { readonly isAttributed: boolean }) | undefined => NAMED_TYPES.get(eventType);
+
+const NAMED_TYPES: ReadonlyMap<string, MessageType & { readonly isAttributed: boolean }> = new Map(
+  [
+    ...[...DOCUMENTED_TYPES.values(), S2S_EVENT].map((each) => ({ ...each, isAttributed: true })),
+    ...[...SKAN_TYPES.values(), ...REPORT_KINDS.values(), S2S_COPY].map((each) => ({ ...each, isAttributed: false })),
+  ].map((each) => [each.eventType, each]),
+);
+
 /** Texts are '' where the field is absent. */
 export function messageType(eventType: string, eventName: string, conversionType: string, organic: boolean): MessageType {
   const told = eventType === '' ? undefined : (MESSAGE_TYPES.get(eventType) ?? MESSAGE_TYPES.get(eventType.toLowerCase()));

@@ -57,18 +57,43 @@ export function differingIn(before: CellSource, after: CellSource, windowStartMs
 
 const cellsOf = (store: CellSource, kind: CellKind, windowStartMs: number): Map<string, MergedCell> => new Map([...store.windowPages(kind, windowStartMs, null)].flat().map((cell) => [cell.dimensions, cell]));
 
+/** What the records come from, and how far it reaches. */
+export interface ReplaySource {
+  /** Hours of the compared span; it may have holes. */
+  readonly isCompared: (hourStartMs: number) => boolean;
+  /** Hours that were asked for and left out, by start. */
+  readonly leftOut: readonly number[];
+  readonly leftOutBecause: string;
+  /** In the summary of JSON. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** The same in words, behind what is compared. */
+  readonly reach: string;
+  /** Whatever else somebody must know; a line each. */
+  readonly remarks: readonly string[];
+}
+
 export interface DifferenceOptions {
   readonly before: CellSource;
   readonly after: CellSource;
-  readonly asked: HourSpan;
-  /** 0 where the journal is whole. */
-  readonly completeFromMs: number;
   readonly compared: HourSpan;
+  readonly source: ReplaySource;
   /** Cells that are printed; all are counted. */
   readonly limit: number;
   readonly format: Format;
   readonly write: (text: string) => void;
+  /** For what rows of CSV cannot say. */
+  readonly warn: (text: string) => void;
 }
+
+/** `completeFromMs`: 0 where the journal is whole. */
+export const journalSource = ({ after, asked, compared, completeFromMs }: { readonly after: CellSource; readonly asked: HourSpan; readonly compared: HourSpan; readonly completeFromMs: number }): ReplaySource => ({
+  isCompared: () => true,
+  leftOut: [...hoursOf([after], asked)].filter((hour) => !isInSpan(compared, hour)),
+  leftOutBecause: 'for the journal has a part of them at most',
+  facts: { journal_complete_from: completeFromMs === 0 ? null : isoHour(completeFromMs) },
+  reach: completeFromMs === 0 ? 'the journal has all of them' : `the journal is complete from ${isoHour(completeFromMs)} on`,
+  remarks: [],
+});
 
 interface Summary {
   readonly compared_cells: number;
@@ -77,20 +102,19 @@ interface Summary {
   /** Null for no bound. */
   readonly from: string | null;
   readonly to: string | null;
-  /** Start of the first hour that the journal has whole; null where it has everything. */
-  readonly journal_complete_from: string | null;
-  /** Hours that were asked for and left out, because the journal has a part of them at most. */
+  /** Hours that were asked for and left out. */
   readonly left_out: { readonly hours: number; readonly first: string; readonly last: string } | null;
   /** Of the figures that differ, over all compared cells. */
   readonly totals: Readonly<Record<string, readonly [before: number, after: number]>>;
 }
 
 /** How many cells differ. */
-export async function printDifference({ before, after, asked, completeFromMs, compared, limit, format, write }: DifferenceOptions): Promise<number> {
+export async function printDifference({ before, after, compared, source, limit, format, write, warn }: DifferenceOptions): Promise<number> {
   let [comparedCells, differing] = [0, 0];
   const shown: DifferingCell[] = [];
   const totals = new Map<string, [before: number, after: number]>();
   for (const hour of hoursOf([before, after], compared)) {
+    if (!source.isCompared(hour)) continue;
     const { compared: count, cells } = differingIn(before, after, hour);
     comparedCells += count;
     differing += cells.length;
@@ -103,32 +127,34 @@ export async function printDifference({ before, after, asked, completeFromMs, co
     }
     await new Promise((settle) => setImmediate(settle));
   }
-  const leftOut = [...hoursOf([after], asked)].filter((hour) => !isInSpan(compared, hour));
+  const { leftOut } = source;
   const summary: Summary = {
     compared_cells: comparedCells,
     differing_cells: differing,
     printed_cells: shown.length,
     from: compared.fromMs === 0 ? null : isoHour(compared.fromMs),
     to: compared.toMs === Infinity ? null : isoHour(compared.toMs),
-    journal_complete_from: completeFromMs === 0 ? null : isoHour(completeFromMs),
     left_out: leftOut.length === 0 ? null : { hours: leftOut.length, first: isoHour(leftOut[0] as number), last: isoHour(leftOut.at(-1) as number) },
     totals: Object.fromEntries([...totals].sort(([left], [right]) => (left < right ? -1 : 1))),
   };
-  write(PRINTERS[format](shown, summary));
+  write(PRINTERS[format](shown, summary, source));
+  if (format === 'csv') for (const line of [...leftOutLines(summary, source), ...source.remarks]) warn(`${line}\n`);
   return differing;
 }
 
-const PRINTERS: Readonly<Record<Format, (cells: readonly DifferingCell[], summary: Summary) => string>> = { table: asTable, csv: asCsv, json: asJson };
+const PRINTERS: Readonly<Record<Format, (cells: readonly DifferingCell[], summary: Summary, source: ReplaySource) => string>> = { table: asTable, csv: asCsv, json: asJson };
 
-function asTable(cells: readonly DifferingCell[], summary: Summary): string {
+function asTable(cells: readonly DifferingCell[], summary: Summary, source: ReplaySource): string {
   const lines = cells.map((cell) => `${isoHour(cell.windowStartMs)}${cell.kind === CellKind.late ? ' late' : ''} ${namesOf(cell).map(([name, value]) => `${name}=${value}`).join(' ')}: ${cell.changes.map(({ figure, before, after }) => `${figure} ${before} → ${after}`).join(', ')}`);
   if (summary.printed_cells < summary.differing_cells) lines.push(`… and ${summary.differing_cells - summary.printed_cells} more (--limit)`);
   lines.push(`${summary.differing_cells} of ${summary.compared_cells} cells differ`);
   for (const [figure, [before, after]] of Object.entries(summary.totals)) lines.push(`  ${figure} of them ${before} → ${after}`);
-  lines.push(`compared: hours ${summary.from === null ? 'from the first' : `from ${summary.from}`}${summary.to === null ? ' on' : ` to ${summary.to}`}; ${summary.journal_complete_from === null ? 'the journal has all of them' : `the journal is complete from ${summary.journal_complete_from} on`}`);
-  if (summary.left_out !== null) lines.push(`left out, for the journal has a part of them at most: ${summary.left_out.hours} hours, ${summary.left_out.first} to ${summary.left_out.last}`);
-  return `${lines.join('\n')}\n`;
+  lines.push(`compared: hours ${summary.from === null ? 'from the first' : `from ${summary.from}`}${summary.to === null ? ' on' : ` to ${summary.to}`}; ${source.reach}`);
+  return `${[...lines, ...leftOutLines(summary, source), ...source.remarks].join('\n')}\n`;
 }
+
+const leftOutLines = ({ left_out: leftOut }: Summary, { leftOutBecause }: ReplaySource): string[] =>
+  leftOut === null ? [] : [`left out, ${leftOutBecause}: ${leftOut.hours} hours, ${leftOut.first} to ${leftOut.last}`];
 
 /** The rows alone: one for each figure. */
 function asCsv(cells: readonly DifferingCell[]): string {
@@ -139,14 +165,14 @@ function asCsv(cells: readonly DifferingCell[]): string {
   return `${[head.join(','), ...rows].join('\n')}\n`;
 }
 
-function asJson(cells: readonly DifferingCell[], summary: Summary): string {
+function asJson(cells: readonly DifferingCell[], summary: Summary, { facts }: ReplaySource): string {
   const shown = cells.map((cell) => ({
     window_start: isoHour(cell.windowStartMs),
     kind: kindName(cell),
     ...Object.fromEntries(namesOf(cell)),
     changes: Object.fromEntries(cell.changes.map(({ figure, before, after }) => [figure, [before, after]])),
   }));
-  return `${JSON.stringify({ summary, cells: shown })}\n`;
+  return `${JSON.stringify({ summary: { ...summary, ...facts }, cells: shown })}\n`;
 }
 
 const namesOf = ({ dimensions }: CellName): [name: string, value: string][] => {
@@ -156,4 +182,4 @@ const namesOf = ({ dimensions }: CellName): [name: string, value: string][] => {
 
 const kindName = ({ kind }: CellName): 'hour' | 'late' => (kind === CellKind.late ? 'late' : 'hour');
 
-const isoHour = (timeMs: number): string => new Date(timeMs).toISOString();
+export const isoHour = (timeMs: number): string => new Date(timeMs).toISOString();

@@ -6,7 +6,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { LiveStore } from '../../sinks/live/index.ts';
 import { deltaBetween, isNothing, sumOfDeltas, type TotalsDelta } from '../core/cell-difference.ts';
-import { CellKind } from '../core/cell.ts';
+import { CellKind, type CellName } from '../core/cell.ts';
 import { EngineError } from '../core/errors.ts';
 import { systemClock } from '../core/clock.ts';
 import { comparedSpan, type HourSpan } from '../core/replay-span.ts';
@@ -25,7 +25,7 @@ import { noShadow, readShadow, removeShadow, shadowNames, shadowPlace, type Shad
 import type { Settings } from '../settings.ts';
 import { endsOf, openLive } from './fold-journal.ts';
 import { differingIn, hoursOf } from './replay-difference.ts';
-import { fold } from './replay-shadow.ts';
+import { fold } from './new-shadow.ts';
 import { refuseUncleanEnd, refuseUnlessAtEnd, refuseWithoutSpace, restingFacts } from './resting-directory.ts';
 import { loadSettings } from './settings.ts';
 
@@ -52,10 +52,11 @@ async function promoteLocked(path: string, place: ShadowPlace, configured: Setti
   }
   await refuseWithoutSpace(path, { reserveBytes: settings.disk.reserve_bytes, what: 'promoting' });
   return whileLocked(place.path, async () => {
-    await catchUp(path, place, { settings, facts });
+    const isFromLake = shadow.source === 'lake';
+    if (!isFromLake) await catchUp(path, place, { settings, facts });
     rmSync(place.next, { recursive: true, force: true });
     const restatement = await Restatement.open({ path, facts, retentionDays: settings.cells.retention_days, next: place.next, nowMs: systemClock.nowMs() });
-    const hours = await restateSpan(path, place, { facts, retentionDays: settings.cells.retention_days, restatement, span: comparedSpan({ fromMs: shadow.fromMs ?? 0, toMs: shadow.toMs ?? Infinity }, shadow.completeFromMs) });
+    const hours = await restateSpan({ former: isFromLake ? place.former : path, after: place.after }, { facts, retentionDays: settings.cells.retention_days, restatement, span: comparedSpan({ fromMs: shadow.fromMs ?? 0, toMs: shadow.toMs ?? Infinity }, shadow.completeFromMs), isThereOnly: isFromLake });
     const files = await restatement.close();
     if (restatement.cells === 0) {
       rmSync(place.next, { recursive: true, force: true });
@@ -111,21 +112,25 @@ interface SpanOptions {
   readonly retentionDays: number;
   readonly restatement: Restatement;
   readonly span: HourSpan;
+  /** Cells that have expired since the shadow was made are left alone. */
+  readonly isThereOnly: boolean;
 }
 
 /** Hours of the span become those of the shadow; a day changes by what its hours and late cells changed by. Returns the hours that differed. */
-async function restateSpan(path: string, place: ShadowPlace, { facts, retentionDays, restatement, span }: SpanOptions): Promise<number> {
-  const before = openLive(path, facts, retentionDays);
-  const after = openLive(place.after, facts, retentionDays);
+async function restateSpan(sides: { readonly former: string; readonly after: string }, { facts, retentionDays, restatement, span, isThereOnly }: SpanOptions): Promise<number> {
+  const before = openLive(sides.former, facts, retentionDays);
+  const after = openLive(sides.after, facts, retentionDays);
+  const isWanted = (name: CellName): boolean => !isThereOnly || restatement.holds(name);
   let hours = 0;
   const day = { startMs: 0, deltas: new Map<string, TotalsDelta>() };
   const endDay = async (): Promise<void> => {
-    await restatement.correct([...day.deltas].filter(([, delta]) => !isNothing(delta)).map(([dimensions, delta]) => ({ kind: CellKind.day, windowStartMs: day.startMs, dimensions, delta })));
+    const corrections = [...day.deltas].filter(([, delta]) => !isNothing(delta)).map(([dimensions, delta]) => ({ kind: CellKind.day, windowStartMs: day.startMs, dimensions, delta }));
+    await restatement.correct(corrections.filter(isWanted));
     day.deltas.clear();
   };
   try {
     for (const hour of hoursOf([before.live, after.live] satisfies LiveStore[], span)) {
-      const { cells } = differingIn(before.live, after.live, hour);
+      const cells = differingIn(before.live, after.live, hour).cells.filter(isWanted);
       if (cells.length === 0) continue;
       hours++;
       const dayStartMs = Math.floor(hour / MS_PER_DAY) * MS_PER_DAY;
@@ -164,7 +169,7 @@ export async function listShadows(options: { readonly config?: string | undefine
     const shadow = readableShadow(place);
     const facts = { name, state: shadow === 'damaged' ? shadow : (shadow?.state ?? 'unfinished'), bytes: await bytesOf(place.path), ...timesOf(shadow === 'damaged' ? null : shadow) };
     const cells = facts.differing_cells === null ? '' : `, ${facts.differing_cells} cells differed`;
-    process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : `${name}  ${facts.state}  ${Math.ceil(facts.bytes / MIB)} MiB  made ${facts.created_at ?? '?'}, hours ${facts.from ?? 'from the first'} to ${facts.to ?? 'the last'}${cells}\n`);
+    process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : `${name}  ${facts.state}  ${Math.ceil(facts.bytes / MIB)} MiB  made ${facts.created_at ?? '?'}${facts.source === 'lake' ? ' from the lake' : ''}, hours ${facts.from ?? 'from the first'} to ${facts.to ?? 'the last'}${cells}\n`);
   }
   return exitCodes.ok;
 }
@@ -179,7 +184,8 @@ function readableShadow(place: ShadowPlace): Shadow | 'damaged' | null {
   }
 }
 
-const timesOf = (shadow: Shadow | null): { created_at: string | null; from: string | null; to: string | null; differing_cells: number | null } => ({
+const timesOf = (shadow: Shadow | null): { source: Shadow['source'] | null; created_at: string | null; from: string | null; to: string | null; differing_cells: number | null } => ({
+  source: shadow?.source ?? null,
   created_at: timeText(shadow?.createdAtMs),
   from: timeText(shadow?.fromMs),
   to: timeText(shadow?.toMs),

@@ -2,7 +2,7 @@
  * `millrace replay --from DIR --into DIR`: folds the journal of one data directory into a fresh one.
  *
  * The same actor threads, merge and live store as in the daemon: what comes out is what an undisturbed daemon would hold, at
- * any thread count. `millrace inspect --state-hash` compares the two. A name in place of the second directory makes a shadow (replay-shadow.ts).
+ * any thread count. `millrace inspect --state-hash` compares the two. A name in place of the second directory makes a shadow (replay-shadow.ts, replay-lake.ts).
  */
 
 import { copyFileSync, existsSync } from 'node:fs';
@@ -12,22 +12,32 @@ import { systemClock } from '../core/clock.ts';
 import { readEraseSecret } from '../erase-secret.ts';
 import { directoriesOf, journalsOf, makeDirectory, openDataDirectory, readInstance } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
+import type { Shadow } from '../runtime/shadows.ts';
 import { endsOf, foldJournal } from './fold-journal.ts';
-import { replayIntoShadow, type ShadowOptions } from './replay-shadow.ts';
+import type { ShadowOptions } from './new-shadow.ts';
+import { replayFromLake } from './replay-lake.ts';
+import { replayIntoShadow } from './replay-shadow.ts';
 import { loadSettings } from './settings.ts';
 
 export interface ReplayOptions extends Omit<ShadowOptions, 'into'> {
   readonly into?: string;
+  readonly source: string;
 }
 
 /** A value with a slash is a directory; a name makes a shadow of the configuration's own data directory. */
 export async function replay(options: ReplayOptions): Promise<number> {
   const { into, from } = options;
   if (into === undefined) throw new EngineError('CONFIG_INVALID', 'replay: --into is missing', { fix: 'give the name of a shadow, or a directory with a slash in it' });
-  if (!into.includes('/')) return replayIntoShadow({ ...options, into });
+  const isFromLake = sourceOf(options.source) === 'lake';
+  if (!into.includes('/')) return isFromLake ? replayFromLake({ ...options, into }) : replayIntoShadow({ ...options, into });
   if (from === undefined) throw new EngineError('CONFIG_INVALID', 'replay: --from is missing', { fix: 'name the data directory whose journal is to be folded' });
-  if (options.pipeline !== undefined || options.to !== undefined) throw new EngineError('CONFIG_INVALID', 'replay: --pipeline and --to go with a shadow', { fix: 'give --into a name without a slash' });
+  if (options.pipeline !== undefined || options.to !== undefined || isFromLake) throw new EngineError('CONFIG_INVALID', 'replay: --pipeline, --to and --source lake go with a shadow', { fix: 'give --into a name without a slash' });
   return replayIntoDirectory({ config: options.config, from, into, threads: options.threads });
+}
+
+function sourceOf(text: string): Shadow['source'] {
+  if (text === 'journal' || text === 'lake') return text;
+  throw new EngineError('CONFIG_INVALID', `--source ${text}: use journal or lake`);
 }
 
 async function replayIntoDirectory(options: { readonly config?: string | undefined; readonly from: string; readonly into: string; readonly threads: number }): Promise<number> {

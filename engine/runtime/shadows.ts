@@ -4,7 +4,8 @@
  * ```
  * shadows/NAME/shadow.json     what it is and how far it has come
  * shadows/NAME/before/         a copy of the data directory, while the shadow is made
- * shadows/NAME/after/          state and live store of the fold under the shadow's rules
+ * shadows/NAME/after/          state and live store of the fold under the shadow's rules; from the lake: a live store of the cells that differ
+ * shadows/NAME/former/         from the lake: a live store of the same cells as they were
  * shadows/NAME/next/           what a promotion is about to put into use
  * ```
  * A shadow is worth nothing to the daemon, which never looks into it. One command at a time works on one: its lock is that of a data directory.
@@ -23,7 +24,9 @@ const SHADOW_FILE = 'shadow.json';
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?$/;
 
 const shadowSchema = z.object({
-  version: z.literal(1),
+  /** 2: from the lake; programs that know 1 alone would take it for one of the journal. */
+  version: z.union([z.literal(1), z.literal(2)]),
+  source: z.enum(['journal', 'lake']).default('journal'),
   state: z.enum(['copying', 'folding', 'ready']),
   instance: z.string(),
   /** Of the data directory when it was copied. */
@@ -46,6 +49,7 @@ export interface ShadowPlace {
   readonly path: string;
   readonly before: string;
   readonly after: string;
+  readonly former: string;
   readonly next: string;
 }
 
@@ -53,7 +57,7 @@ export interface ShadowPlace {
 export function shadowPlace(dataDirectory: string, name: string): ShadowPlace {
   if (!NAME.test(name)) throw new EngineError('CONFIG_INVALID', `${JSON.stringify(name.slice(0, 80))} is no name of a shadow`, { fix: 'use up to 64 letters, digits and dashes, the first and the last no dash' });
   const path = join(dataDirectory, FOLDER, name);
-  return { name, path, before: join(path, 'before'), after: join(path, 'after'), next: join(path, 'next') };
+  return { name, path, before: join(path, 'before'), after: join(path, 'after'), former: join(path, 'former'), next: join(path, 'next') };
 }
 
 export const shadowNames = (dataDirectory: string): string[] => (existsSync(join(dataDirectory, FOLDER)) ? readdirSync(join(dataDirectory, FOLDER)).filter((name) => NAME.test(name)).sort() : []);

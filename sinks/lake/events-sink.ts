@@ -21,7 +21,7 @@ import { isMissing } from './durable-file.ts';
 import { HeldShares } from './held-shares.ts';
 import { nodeFiles } from './node-files.ts';
 import { RetryLoop, systemRetryWorld, type RetryWorld } from './retry-loop.ts';
-import { HELD, Spool, type SpooledFile } from './spool.ts';
+import { HELD, Spool, uploadedThrough, type SpooledFile } from './spool.ts';
 import type { LakeTarget } from './target.ts';
 import { Uploader } from './uploader.ts';
 
@@ -125,7 +125,7 @@ export class EventsSink {
     const { progress } = this.#spool;
     if (progress === null) return this.#held.slotCount === 0 ? null : 0;
     const [oldest] = await this.#spool.readySlots();
-    return Math.min(progress.startMs, oldest?.startMs ?? Infinity);
+    return uploadedThrough(progress, oldest);
   }
 
   /**

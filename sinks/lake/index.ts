@@ -18,13 +18,15 @@ export type { TableData } from './column-builder.ts';
 export { encodeSlotToSpool, encodeTable, type BatchLookup, type SlotFiles } from './encode-slot.ts';
 export { eraseObject, eventDateOf, eventsAfter, isEventsFile, isRewritten, type RewrittenObject } from './erase-objects.ts';
 export { eraseRows, type ErasedFile, type RowErasure } from './erase-rows.ts';
+export { eventFilesOf, readEventFile, type EventFiles } from './event-files.ts';
 export { EVENTS_SINK_NAME, EventsSink, type EncodeSlotJob, type EventsSinkHealth, type EventsSinkOptions } from './events-sink.ts';
 export { findEventIds } from './find-event-ids.ts';
 export { findKnownEvents, type KnownEventsQuestion } from './known-events.ts';
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
+export { readRows, type RowColumns, type RowValues } from './read-rows.ts';
 export { RetryLoop, systemRetryWorld } from './retry-loop.ts';
-export { readSpoolProgress, SPOOL_SCRATCH } from './spool.ts';
+export { readSpoolProgress, SPOOL_SCRATCH, spooledState } from './spool.ts';
 export type { LakeTarget, ObjectVersion, RewritableTarget } from './target.ts';
 
 export type Warn = (message: string, details: Record<string, string | number>) => void;

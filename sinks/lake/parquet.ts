@@ -46,11 +46,19 @@ export interface RowGroup {
   value(name: string, row: number): string | null;
   /** Of a column of times, in epoch milliseconds; NaN for none. */
   timeMs(name: string, row: number): number;
+  /** Reads a column of times row by row, in epoch milliseconds; NaN for none. Null where the column is of another type. */
+  times(name: string): ((row: number) => number) | null;
+  /** Reads a column of text row by row, each distinct text of a dictionary made once. Null where the column is of another type. */
+  texts(name: string): ((row: number) => string | null) | null;
+  /** Reads a column of DECIMAL(18,6) in micros; NaN for what no number is exact for. Null where the column is of another type. */
+  micros(name: string): ((row: number) => number | null) | null;
+  /** Reads a column of booleans. Null where the column is of another type. */
+  flags(name: string): ((row: number) => boolean | null) | null;
 }
 
-/** Raises what parquet-wasm does for what is no such file. */
-export function* readRowGroups(file: Uint8Array, names: readonly string[]): Generator<RowGroup> {
-  const table = tableFromIPC(readParquet(file, { columns: [...names] }).intoIPCStream());
+/** `rowsPerGroup`: as parquet-wasm has it (1,024) where none is given. Raises what parquet-wasm does for what is no such file. */
+export function* readRowGroups(file: Uint8Array, names: readonly string[], rowsPerGroup?: number): Generator<RowGroup> {
+  const table = tableFromIPC(readParquet(file, { columns: [...names], ...(rowsPerGroup !== undefined && { batchSize: rowsPerGroup }) }).intoIPCStream());
   for (const batch of table.batches) {
     const column = (name: string): Vector | null => batch.getChild(name);
     yield {
@@ -61,8 +69,51 @@ export function* readRowGroups(file: Uint8Array, names: readonly string[]): Gene
       },
       value: (name, row) => (column(name)?.get(row) as string | null | undefined) ?? null,
       timeMs: (name, row) => Number((column(name)?.get(row) as number | null | undefined) ?? NaN),
+      times: (name) => {
+        const times = column(name);
+        return times === null || !DataType.isTimestamp(times.type) ? null : (row) => Number((times.get(row) as number | null) ?? NaN);
+      },
+      texts: (name) => textsOf(column(name)),
+      micros: (name) => microsOf(column(name)),
+      flags: (name) => {
+        const flags = column(name);
+        return flags === null || !DataType.isBool(flags.type) ? null : (row) => flags.get(row) as boolean | null;
+      },
     };
   }
+}
+
+function textsOf(column: Vector | null): ((row: number) => string | null) | null {
+  if (column === null) return null;
+  if (DataType.isUtf8(column.type)) return (row) => column.get(row) as string | null;
+  if (!DataType.isDictionary(column.type) || !DataType.isUtf8(column.type.dictionary as DataType)) return null;
+  const [piece] = column.data;
+  if (piece === undefined) return () => null;
+  const distinct = piece.dictionary as Vector<Utf8>;
+  const numbers = piece.values as Int32Array;
+  const texts = new Array<string | null | undefined>(distinct.length);
+  return (row) => {
+    if (!piece.getValid(row)) return null;
+    const number = numbers[row] as number;
+    return (texts[number] ??= distinct.get(number));
+  };
+}
+
+/** Two's complement of 128 bits, the lowest word first; what is no safe integer has no exact number. */
+function microsOf(column: Vector | null): ((row: number) => number | null) | null {
+  if (column === null || !DataType.isDecimal(column.type) || column.type.scale !== DECIMAL_SCALE) return null;
+  const [piece] = column.data;
+  if (piece === undefined) return () => null;
+  const words = piece.values as Uint32Array;
+  const stride = column.type.bitWidth / 32;
+  return (row) => {
+    if (!piece.getValid(row)) return null;
+    const at = row * stride;
+    const micros = ((words[at + 1] as number) | 0) * 2 ** 32 + (words[at] as number);
+    const sign = micros < 0 ? 0xffffffff : 0;
+    for (let word = 2; word < stride; word++) if (words[at + word] !== sign) return NaN;
+    return Number.isSafeInteger(micros) ? micros : NaN;
+  };
 }
 
 /** The file without these rows, which rise, in the same encodings; all other rows stay as they are and in their order. May have none left. */

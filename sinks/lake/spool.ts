@@ -196,6 +196,21 @@ export async function readSpoolProgress(spoolDirectory: string, files: Files = n
   return bytes === null ? null : parseProgress(bytes, path);
 }
 
+/** Records received before are in the lake, if they are rows at all; epoch ms. */
+export const uploadedThrough = (progress: SlotId, oldestReady: SlotId | undefined): number => Math.min(progress.startMs, oldestReady?.startMs ?? Infinity);
+
+/** How far a spool that nobody writes, or the copy of one, has come: rows of slots up to `through` are in the lake or wait for upload. */
+export async function spooledState(spoolDirectory: string, files: Files = nodeFiles): Promise<{ readonly through: SlotId | null; readonly uploadedThroughMs: number }> {
+  const through = await readSpoolProgress(spoolDirectory, files);
+  if (through === null) return { through, uploadedThroughMs: 0 };
+  const waiting = await files.list(join(spoolDirectory, READY)).catch((error: unknown): string[] => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  const [oldest] = waiting.map(parseSlotName).filter((slot) => slot !== null).sort(compareSlots);
+  return { through, uploadedThroughMs: uploadedThrough(through, oldest) };
+}
+
 /** Of what the file at `path` holds. Raises DATA_VERSION or STATE_CORRUPT. */
 export function parseProgress(bytes: Uint8Array, path: string): SlotId {
   const { version, slot } = progressOf(Buffer.from(bytes).toString('utf8'));

@@ -1,6 +1,7 @@
 import { CreateBucketCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { eventFilesOf } from '../../../sinks/lake/event-files.ts';
 import { S3Target } from '../../../sinks/lake/s3-target.ts';
 import type { LakeTarget, ObjectVersion } from '../../../sinks/lake/target.ts';
 import { describeWithS3, S3_KEYS, startFaultProxy, startS3, type Fault, type FaultProxy, type S3Peer, type S3Server } from '../../peers/s3.ts';
@@ -97,6 +98,15 @@ function targetSuite(peer: S3Peer): void {
     expect(await read(target)).toBe('two');
     expect(await target.list('millrace/marker-', 10)).toEqual(['millrace/marker-a.json']);
     expect(await target.list('events/', 10)).toEqual([]);
+  });
+
+  test('names the files of one event date, with the part that is missing, and none of another date', async () => {
+    const target = open();
+    const file = (date: string, part: number): string => `events/event_date=${date}/20261122T010000Z-0000-part000${part}.parquet`;
+    for (const name of [file('2026-11-21', 0), file('2026-11-22', 0), file('2026-11-22', 2), file('2026-11-23', 0), HOUR]) await target.put(name, text('x'));
+    const files = await eventFilesOf(target, '2026-11-22', { startMs: Date.UTC(2026, 10, 22, 1), part: 0 });
+    expect(files).toEqual({ names: [file('2026-11-22', 0), file('2026-11-22', 2)], missing: [file('2026-11-22', 1)], later: 0, foreign: [] });
+    expect(await eventFilesOf(target, '2026-11-20', null)).toMatchObject({ names: [] });
   });
 
   test('stores a file of 20 MB byte for byte', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { appsflyerPipeline } from '../../../actors/appsflyer/pipeline.ts';
-import { printDifference, type DifferenceOptions, type Format } from '../../../engine/commands/replay-difference.ts';
+import { journalSource, printDifference, type DifferenceOptions, type Format } from '../../../engine/commands/replay-difference.ts';
 import { CellKind, DIMENSION_SEPARATOR, type MergedCell } from '../../../engine/core/cell.ts';
 import { resultSchema } from '../../../engine/core/pipeline.ts';
 import { MS_PER_HOUR } from '../../../engine/core/types.ts';
@@ -38,7 +38,9 @@ async function printed(format: Format, changes: Partial<DifferenceOptions> = {})
   const before = storeOf(cell(1, 'b', 1), cell(1, 'same', 4), cell(0, 'x', 2), cell(2, 'gone', 3), cell(1, 'b', 2, CellKind.late));
   const after = storeOf(cell(1, 'b', 3), cell(1, 'same', 4), cell(0, 'x', 9), cell(1, '=new', 1));
   const everything = { fromMs: 0, toMs: Infinity };
-  const differing = await printDifference({ before, after, asked: everything, completeFromMs: TEN + MS_PER_HOUR, compared: { fromMs: TEN + MS_PER_HOUR, toMs: Infinity }, limit: 10, format, write: (part) => (text += part), ...changes });
+  const compared = { fromMs: TEN + MS_PER_HOUR, toMs: Infinity };
+  const source = journalSource({ after, asked: everything, compared, completeFromMs: TEN + MS_PER_HOUR });
+  const differing = await printDifference({ before, after, compared, source, limit: 10, format, write: (part) => (text += part), warn: () => undefined, ...changes });
   return { text, differing };
 }
 
