@@ -162,6 +162,18 @@ export class Spool {
     await this.#files.removeTree(join(this.directory, READY, slotName(slot)));
   }
 
+  /** Removes what a commit left that failed after its rename: its shares are held, and it would be found by the next life as it is. While nothing is committed. */
+  async removeUncommitted(): Promise<void> {
+    for (const slot of await this.#slotFolders()) if (!this.covers(slot)) await this.removeSlot(slot);
+  }
+
+  /** From now on nothing that was removed comes back with a power cut. While no file is removed. */
+  async confirmRemovals(): Promise<void> {
+    const ready = join(this.directory, READY);
+    for (const slot of await this.readySlots()) await this.#files.syncFolder(join(ready, slotName(slot)));
+    await this.#files.syncFolder(ready);
+  }
+
   async #slotFolders(): Promise<SlotId[]> {
     const slots: SlotId[] = [];
     for (const name of await this.#files.list(join(this.directory, READY))) {
