@@ -48,6 +48,21 @@ export interface EraseStateData {
   pass: ErasePass | null;
 }
 
+/** Where it is kept; a simulator has its own place. */
+export interface EraseStateKeeper {
+  /** Raises STATE_CORRUPT or DATA_VERSION. */
+  read(): EraseStateData;
+  /** Durable on return. Raises what the file system does. */
+  write(state: EraseStateData): void;
+}
+
+export const eraseStateIn = (file: string): EraseStateKeeper => ({
+  read: () => readEraseState(file),
+  write: (state) => {
+    writeEraseState(file, state);
+  },
+});
+
 const envelope = z.object({ version: z.literal(1), open: z.array(z.unknown()), done: z.array(z.unknown()), pass: z.unknown() });
 
 /** Raises NOT_READY where no further one may be asked for. */

@@ -23,7 +23,7 @@ export { findEventIds } from './find-event-ids.ts';
 export { findKnownEvents, type KnownEventsQuestion } from './known-events.ts';
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
-export { RetryLoop, systemRetryWorld } from './retry-loop.ts';
+export { RetryLoop, systemRetryWorld, type RetryWorld } from './retry-loop.ts';
 export { readSpoolProgress, SPOOL_SCRATCH } from './spool.ts';
 export type { LakeTarget, ObjectVersion, RewritableTarget } from './target.ts';
 

@@ -12,7 +12,7 @@ import type { Erasure, Purge } from '../../../engine/core/erasure.ts';
 import { decodeControl } from '../../../engine/core/rules.ts';
 import { EraseDesk, receiptName } from '../../../engine/erase-desk.ts';
 import { newPurgeReceipt, type EraseReceipt } from '../../../engine/erase-receipt.ts';
-import { writeEraseState } from '../../../engine/erase-state.ts';
+import { eraseStateIn, writeEraseState } from '../../../engine/erase-state.ts';
 import { eraseRows } from '../../../sinks/lake/erase-rows.ts';
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
 import { encodeParquet } from '../../../sinks/lake/parquet.ts';
@@ -57,7 +57,7 @@ interface World {
 /** A desk whose partitions fold at once what was journaled. */
 function deskIn({ target, stateFile, before = () => undefined }: World, journaled: Erasure[]): EraseDesk {
   return new EraseDesk({
-    stateFile,
+    state: eraseStateIn(stateFile),
     secret: SECRET,
     partitions: 2,
     retentionMs: 1_000,
