@@ -25,6 +25,8 @@ export interface Asked extends Person {
   askedAt: number;
   /** Of the receipt; null until somebody was told that it will be carried out. */
   id: string | null;
+  /** The clock's furthest at that time, and Infinity before: what is sent once it has gone further is received later, to the millisecond. */
+  answeredMs: number;
   /** Nothing of theirs from before is anywhere; Infinity until the daemon says so. */
   doneAt: number;
 }
@@ -32,7 +34,8 @@ export interface Asked extends Person {
 export interface SentRecord {
   readonly text: string;
   readonly source: number;
-  readonly firstSentAt: number;
+  /** The clock's furthest. */
+  readonly firstSentMs: number;
   lastSentAt: number;
   /** Of its first answer; null before. */
   answeredAt: number | null;
@@ -73,7 +76,7 @@ export class People {
     const known = this.#records.get(text);
     const at = ++this.#moment;
     if (known !== undefined) known.lastSentAt = at;
-    else this.#note({ text, source, firstSentAt: at, lastSentAt: at, answeredAt: null, isCounted: false });
+    else this.#note({ text, source, firstSentMs: this.#world.furthestMs, lastSentAt: at, answeredAt: null, isCounted: false });
   }
 
   answered(text: string, isCounted: boolean): void {
@@ -92,7 +95,7 @@ export class People {
   async ask(choice: number, lifeAtHand: () => Life | null): Promise<void> {
     const person = this.#personAt(choice);
     if (person === null) return;
-    const asked: Asked = { ...person, askedAt: ++this.#moment, id: null, doneAt: Infinity };
+    const asked: Asked = { ...person, askedAt: ++this.#moment, id: null, answeredMs: Infinity, doneAt: Infinity };
     this.asked.push(asked);
     while (asked.id === null) {
       const desk = lifeAtHand()?.openDesk ?? null;
@@ -105,7 +108,8 @@ export class People {
         );
         asked.id = await Promise.race([told, life.over().then(() => null)]);
       }
-      if (asked.id === null) await this.#world.sleep(RETRY_MS);
+      if (asked.id !== null) asked.answeredMs = this.#world.furthestMs;
+      else await this.#world.sleep(RETRY_MS);
     }
   }
 
@@ -123,9 +127,9 @@ export class People {
     return this.#byId.get(id) ?? [];
   }
 
-  /** A row of it need not be there: whose it is has asked, and it came before that was done. */
+  /** A row of it need not be there: whose it is has asked, and it came before that was answered. */
   mayBeGone(id: string): boolean {
-    return this.recordsOf(id).some(({ text, firstSentAt }) => this.asked.some((one) => firstSentAt < one.doneAt && isOf(text, one)));
+    return this.recordsOf(id).some(({ text, firstSentMs }) => this.asked.some((one) => firstSentMs <= one.answeredMs && isOf(text, one)));
   }
 
   /** A row of it must not be there: it was answered before this one asked. */
