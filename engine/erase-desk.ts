@@ -120,7 +120,7 @@ export class EraseDesk {
   }
 
   /** Resolves with the receipt's id once the erasure is durable. Rejects NOT_READY, or what the journal says. */
-  async ask({ appId, user }: Omit<ErasedUser, 'id'>): Promise<string> {
+  async ask({ appId, user }: Pick<ErasedUser, 'appId' | 'user'>): Promise<string> {
     const { secret, clock, target, retentionMs } = this.#options;
     refuseBeyondMax(this.#state);
     const scope = dimensionValue(appId);
@@ -197,7 +197,7 @@ export class EraseDesk {
     return true;
   }
 
-  /** One that was asked for in a life that ended: its record may be there already, and two mean the same. */
+  /** One that was asked for in a life that ended: its record may be there already, and then the second one means nothing more. */
   async #journal(open: OpenErasure): Promise<void> {
     if (open.isJournaled) return;
     await this.#options.writeControl(encodeControl({ type: 'erase', erasure: open.erasure }));
@@ -209,7 +209,11 @@ export class EraseDesk {
   async #awaitFold(pass: ErasePass, open: readonly OpenErasure[]): Promise<boolean> {
     const progress = await this.#progress();
     if (progress === null || !open.every(({ erasure }) => partitionsOf(progress, erasure.id) === this.#options.partitions)) return this.#lookAgain();
-    for (const one of open) one.batchSequence = Math.max(...ofErasure(progress, one.erasure.id).map(({ batchSequence }) => batchSequence));
+    for (const one of open) {
+      const own = ofErasure(progress, one.erasure.id);
+      one.batchSequence = Math.max(...own.map(({ batchSequence }) => batchSequence));
+      one.upToMs = Math.max(...own.map(({ receivedAtMs = Infinity }) => receivedAtMs));
+    }
     this.#hide();
     return this.#enter(pass, 'spool');
   }
@@ -304,7 +308,11 @@ export class EraseDesk {
   }
 
   #erasedBy(open: readonly OpenErasure[]): LakeErasure[] {
-    return open.flatMap(({ erasure }) => this.#erased.get(erasure.id) ?? []);
+    return open.flatMap(({ erasure, upToMs }) => {
+      const erased = this.#erased.get(erasure.id);
+      // Written as null where it is Infinity.
+      return erased === undefined ? [] : [{ ...erased, upToMs: upToMs ?? Infinity }];
+    });
   }
 
   #hide(): void {

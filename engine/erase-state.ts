@@ -27,6 +27,8 @@ export interface OpenErasure {
   isJournaled: boolean;
   /** Of the batch that it came with; null until that is known. */
   batchSequence: number | null;
+  /** When that batch was received; absent where it is not known. */
+  upToMs?: number;
   readonly receipt: EraseReceipt;
 }
 
