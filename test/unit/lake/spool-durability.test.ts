@@ -96,4 +96,15 @@ describe('once the spool has been rewritten, so that nothing in it is older than
     disk.processDeath();
     expect((await openSpool(disk)).spool.covers(SLOT)).toBe(false);
   });
+
+  it('no slot counts as spooled whose folder has gone, where progress was written and nobody knew', async () => {
+    const disk = new FaultyDisk();
+    disk.fault = (operation, path) => (operation === 'syncDirectory' && path === DIRECTORY && disk.paths.includes(`${DIRECTORY}/progress.json`) ? diskError('EIO') : null);
+    const sink = await openSink(disk);
+    await until(() => sink.health().failures > 0);
+    disk.fault = null;
+    await rewritten(sink);
+    disk.processDeath();
+    expect((await openSpool(disk)).spool.covers(SLOT)).toBe(false);
+  });
 });
