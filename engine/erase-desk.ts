@@ -10,10 +10,9 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { LakeErasure, ErasedUser } from '../actors/appsflyer/lake-users.ts';
 import { appsflyerPipeline } from '../actors/appsflyer/pipeline.ts';
-import { eraseObject, eventDateOf, eventsAfter, isEventsFile, isRewritten, RetryLoop, systemRetryWorld, type ErasedFile, type EventsSink, type RewrittenObject, type RewritableTarget } from '../sinks/lake/index.ts';
+import { eraseObject, eventDateOf, eventsAfter, isEventsFile, isRewritten, RetryLoop, systemRetryWorld, type ErasedFile, type EventsSink, type RetryWorld, type RewrittenObject, type RewritableTarget } from '../sinks/lake/index.ts';
 import type { Clock } from './core/clock.ts';
 import { dimensionValue } from './core/dimension-value.ts';
 import { EngineError, messageOf } from './core/errors.ts';
@@ -23,13 +22,13 @@ import { encodeControl } from './core/rules.ts';
 import { secretId } from './core/secret-id.ts';
 import { newReceipt, noteRewritten, type EraseReceipt } from './erase-receipt.ts';
 import { seal, unseal } from './erase-secret.ts';
-import { readEraseState, refuseBeyondMax, writeEraseState, type ErasePass, type EraseStateData, type OpenErasure } from './erase-state.ts';
+import { refuseBeyondMax, type ErasePass, type EraseStateData, type EraseStateKeeper, type OpenErasure } from './erase-state.ts';
 import type { Asker } from './runtime/asker.ts';
 import type { Logger } from './runtime/logger.ts';
 import type { ErasureAnswer } from './threads/messages.ts';
 
 export interface EraseDeskOptions {
-  readonly stateFile: string;
+  readonly state: EraseStateKeeper;
   readonly secret: string;
   readonly partitions: number;
   readonly retentionMs: number;
@@ -41,6 +40,8 @@ export interface EraseDeskOptions {
   readonly writeControl: (bytes: Uint8Array) => Promise<void>;
   readonly clock: Clock;
   readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** By default the machine's; a simulator passes its own. */
+  readonly world?: RetryWorld;
 }
 
 const FOLD_LOOK_MS = 250;
@@ -61,6 +62,7 @@ export const receiptName = (id: string): string => `millrace/erasures/${id}.json
 export class EraseDesk {
   readonly #options: EraseDeskOptions;
   readonly #state: EraseStateData;
+  readonly #world: RetryWorld;
   readonly #loop: RetryLoop;
   /** Asked, and their control records not durable yet. */
   readonly #asking = new Set<string>();
@@ -73,12 +75,13 @@ export class EraseDesk {
   /** Raises STATE_CORRUPT, DATA_VERSION or RULE_RESOURCE_MISSING. */
   constructor(options: EraseDeskOptions) {
     this.#options = options;
-    this.#state = readEraseState(options.stateFile);
+    this.#world = options.world ?? systemRetryWorld;
+    this.#state = options.state.read();
     for (const one of this.#state.open) this.#erased.set(one.erasure.id, erasedBy(one, options.secret));
     this.#hide();
     this.#loop = new RetryLoop({
       step: () => this.#step(),
-      world: systemRetryWorld,
+      world: this.#world,
       backoffMinMs: BACKOFF_MIN_MS,
       backoffMaxMs: BACKOFF_MAX_MS,
       onFailure: (error, failuresInARow, retryInMs) => {
@@ -102,7 +105,14 @@ export class EraseDesk {
 
   /** Lets the step under way end, or the deadline pass. */
   async close(deadlineMs: number): Promise<void> {
-    await Promise.race([this.#loop.close(), pause(deadlineMs, undefined, { ref: false })]);
+    const ended = this.#loop.close();
+    await new Promise<void>((resolve) => {
+      const cancel = this.#world.schedule(deadlineMs, resolve);
+      void ended.finally(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   get openCount(): number {
@@ -110,7 +120,7 @@ export class EraseDesk {
   }
 
   /** Resolves with the receipt's id once the erasure is durable. Rejects NOT_READY, or what the journal says. */
-  async ask({ appId, user }: Omit<ErasedUser, 'id'>): Promise<string> {
+  async ask({ appId, user }: Pick<ErasedUser, 'appId' | 'user'>): Promise<string> {
     const { secret, clock, target, retentionMs } = this.#options;
     refuseBeyondMax(this.#state);
     const scope = dimensionValue(appId);
@@ -187,7 +197,7 @@ export class EraseDesk {
     return true;
   }
 
-  /** One that was asked for in a life that ended: its record may be there already, and two mean the same. */
+  /** One that was asked for in a life that ended: its record may be there already, and then the second one means nothing more. */
   async #journal(open: OpenErasure): Promise<void> {
     if (open.isJournaled) return;
     await this.#options.writeControl(encodeControl({ type: 'erase', erasure: open.erasure }));
@@ -199,7 +209,11 @@ export class EraseDesk {
   async #awaitFold(pass: ErasePass, open: readonly OpenErasure[]): Promise<boolean> {
     const progress = await this.#progress();
     if (progress === null || !open.every(({ erasure }) => partitionsOf(progress, erasure.id) === this.#options.partitions)) return this.#lookAgain();
-    for (const one of open) one.batchSequence = Math.max(...ofErasure(progress, one.erasure.id).map(({ batchSequence }) => batchSequence));
+    for (const one of open) {
+      const own = ofErasure(progress, one.erasure.id);
+      one.batchSequence = Math.max(...own.map(({ batchSequence }) => batchSequence));
+      one.upToMs = Math.max(...own.map(({ receivedAtMs = Infinity }) => receivedAtMs));
+    }
     this.#hide();
     return this.#enter(pass, 'spool');
   }
@@ -249,7 +263,7 @@ export class EraseDesk {
     this.#names.pop();
     pass.after = name;
     if (++this.#filesSinceNote >= FILES_PER_NOTE) this.#save();
-    await pause(FILE_PAUSE_MS);
+    await this.#pause(FILE_PAUSE_MS);
     return true;
   }
 
@@ -289,12 +303,16 @@ export class EraseDesk {
   }
 
   async #lookAgain(): Promise<true> {
-    await pause(FOLD_LOOK_MS);
+    await this.#pause(FOLD_LOOK_MS);
     return true;
   }
 
   #erasedBy(open: readonly OpenErasure[]): LakeErasure[] {
-    return open.flatMap(({ erasure }) => this.#erased.get(erasure.id) ?? []);
+    return open.flatMap(({ erasure, upToMs }) => {
+      const erased = this.#erased.get(erasure.id);
+      // Written as null where it is Infinity.
+      return erased === undefined ? [] : [{ ...erased, upToMs: upToMs ?? Infinity }];
+    });
   }
 
   #hide(): void {
@@ -302,9 +320,13 @@ export class EraseDesk {
     this.#hidden = placed.length === 0 ? null : new ErasedUsers(placed, () => Buffer.from(this.#options.secret));
   }
 
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#world.schedule(delayMs, resolve));
+  }
+
   #save(): void {
     this.#filesSinceNote = 0;
-    writeEraseState(this.#options.stateFile, this.#state);
+    this.#options.state.write(this.#state);
   }
 }
 

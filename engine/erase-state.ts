@@ -27,6 +27,8 @@ export interface OpenErasure {
   isJournaled: boolean;
   /** Of the batch that it came with; null until that is known. */
   batchSequence: number | null;
+  /** When that batch was received; absent where it is not known. */
+  upToMs?: number;
   readonly receipt: EraseReceipt;
 }
 
@@ -47,6 +49,21 @@ export interface EraseStateData {
   done: DoneErasure[];
   pass: ErasePass | null;
 }
+
+/** Where it is kept; a simulator has its own place. */
+export interface EraseStateKeeper {
+  /** Raises STATE_CORRUPT or DATA_VERSION. */
+  read(): EraseStateData;
+  /** Durable on return. Raises what the file system does. */
+  write(state: EraseStateData): void;
+}
+
+export const eraseStateIn = (file: string): EraseStateKeeper => ({
+  read: () => readEraseState(file),
+  write: (state) => {
+    writeEraseState(file, state);
+  },
+});
 
 const envelope = z.object({ version: z.literal(1), open: z.array(z.unknown()), done: z.array(z.unknown()), pass: z.unknown() });
 

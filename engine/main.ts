@@ -24,6 +24,7 @@ import { CostsDesk } from './costs-desk.ts';
 import { MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from './core/types.ts';
 import { EraseDesk } from './erase-desk.ts';
 import { makeEraseSecret } from './erase-secret.ts';
+import { eraseStateIn } from './erase-state.ts';
 import { FoldEngine } from './fold-engine.ts';
 import { GeoWatch } from './geo-watch.ts';
 import { ingressFigures, type IngressFigures } from './ingress-figures.ts';
@@ -289,7 +290,7 @@ export class Daemon {
   #eraseDesk({ target, events, erase }: DaemonSinks): EraseDesk {
     const { settings, directory, engine } = this;
     return new EraseDesk({
-      stateFile: join(directory.path, ERASE_STATE_FILE),
+      state: eraseStateIn(join(directory.path, ERASE_STATE_FILE)),
       secret: this.#eraseSecret,
       partitions: settings.partitions,
       retentionMs: settings.journal.retention_hours * MS_PER_HOUR,

@@ -9,18 +9,21 @@ import { MS_PER_DAY } from '../../engine/core/types.ts';
 import { KeyedHash } from './privacy/keyed-hash.ts';
 import { recordUsers } from './record-users.ts';
 
-export interface ErasedUser {
-  /** Of the erasure. */
+interface ErasedBefore {
+  /** Of the erasure or purge. */
   readonly id: string;
+  /** Rows that were received later stay; all go where it is absent. */
+  readonly upToMs?: number;
+}
+
+export interface ErasedUser extends ErasedBefore {
   readonly appId: string;
   /** In clear. */
   readonly user: string;
 }
 
 /** Whole UTC days of an app. */
-export interface PurgedApp {
-  /** Of the purge. */
-  readonly id: string;
+export interface PurgedApp extends ErasedBefore {
   readonly appId: string;
   readonly fromMs: number;
   readonly toMs: number;
@@ -41,6 +44,13 @@ interface LakeRow {
   readonly timeMs: number;
 }
 
+interface PurgedRow {
+  readonly scope: string | null;
+  /** Of the event. */
+  readonly timeMs: number;
+  readonly receivedAtMs: number;
+}
+
 /** Files that were received over a longer time than these periods hold are not among ours. Chosen: it bounds the work. */
 const PERIODS_MAX = 400;
 
@@ -48,14 +58,14 @@ export class LakeUsers {
   readonly scopeColumn = 'app_id';
   readonly timeColumn = 'received_at';
   readonly textColumns: readonly string[] = ['user_id', 'event_properties'];
-  readonly purges: { readonly eventTimeColumn: string; readonly find: (row: Pick<LakeRow, 'scope' | 'timeMs'>) => string | null } | null;
+  readonly purges: { readonly eventTimeColumn: string; readonly find: (row: PurgedRow) => string | null } | null;
   readonly #users: readonly ErasedUser[];
   readonly #hashes: readonly { readonly hash: KeyedHash; readonly periodMs: number }[];
 
   constructor({ erased, secrets, rotationDays }: LakeUsersOptions) {
     this.#users = erased.filter((one) => 'user' in one);
     const purged = erased.filter((one) => 'fromMs' in one);
-    const find = ({ scope, timeMs }: Pick<LakeRow, 'scope' | 'timeMs'>): string | null => purged.find(({ appId, fromMs, toMs }) => appId === scope && timeMs >= fromMs && timeMs < toMs)?.id ?? null;
+    const find = ({ scope, timeMs, receivedAtMs }: PurgedRow): string | null => purged.find(({ appId, fromMs, toMs, upToMs = Infinity }) => appId === scope && timeMs >= fromMs && timeMs < toMs && receivedAtMs <= upToMs)?.id ?? null;
     this.purges = purged.length === 0 ? null : { eventTimeColumn: 'timestamp', find };
     const rotations = [...new Set([rotationDays, 0])];
     this.#hashes = secrets.flatMap((secret) => rotations.map((days) => ({ hash: new KeyedHash(Buffer.from(secret), days), periodMs: days === 0 ? Infinity : days * MS_PER_DAY })));
@@ -78,7 +88,7 @@ export class LakeUsers {
       const json = Buffer.from(properties);
       for (const user of recordUsers(json, 0, json.byteLength).users) named.add(user);
     }
-    const found = this.#users.find(({ appId, user }) => appId === scope && (named.has(user) || this.#hashes.some(({ hash }) => named.has(hash.of(user, timeMs)))));
+    const found = this.#users.find(({ appId, user, upToMs = Infinity }) => appId === scope && timeMs <= upToMs && (named.has(user) || this.#hashes.some(({ hash }) => named.has(hash.of(user, timeMs)))));
     return found?.id ?? null;
   };
 }

@@ -8,6 +8,7 @@
 import { ErasedUsers, type Erasure, type ErasureProgress, type PlacedErasure, type RecordUsers } from '../../engine/core/erasure.ts';
 import { PurgedDays } from '../../engine/core/purged-days.ts';
 import type { DeadLetter } from '../../engine/core/dead-letter.ts';
+import type { BatchHeader } from '../../engine/core/log.ts';
 import { weightOf } from './letter-codec.ts';
 
 /** Of one step. Chosen: below 1 ms a partition, 10 to 15 µs a letter. */
@@ -22,6 +23,8 @@ const DONE_KEPT_MAX = 200;
 interface LetterErasure {
   readonly erasure: Erasure;
   readonly batchSequence: number;
+  /** Of its batch; missing in states of before it was noted. */
+  readonly receivedAtMs?: number;
   readonly upToId: number;
   removed: number;
   state: 'waiting' | 'looking' | 'done';
@@ -60,9 +63,9 @@ export class Erasures {
     return this.#list.some(({ erasure }) => erasure.id === id);
   }
 
-  begin(erasure: Erasure, batchSequence: number): void {
+  begin(erasure: Erasure, { sequence, receivedAtMs }: Pick<BatchHeader, 'sequence' | 'receivedAtMs'>): void {
     this.#isIdle = false;
-    this.#list.push({ erasure, batchSequence, upToId: this.#options.letters.lastId, removed: 0, state: 'waiting' });
+    this.#list.push({ erasure, batchSequence: sequence, receivedAtMs, upToId: this.#options.letters.lastId, removed: 0, state: 'waiting' });
     while (this.#list.length > DONE_KEPT_MAX && this.#list[0]?.state === 'done') this.#list.shift();
   }
 
@@ -75,7 +78,7 @@ export class Erasures {
   }
 
   progress(): ErasureProgress[] {
-    return this.#list.map(({ erasure: { id }, batchSequence, removed, state }) => ({ id, batchSequence, lettersRemoved: removed, isDone: state === 'done' }));
+    return this.#list.map(({ erasure: { id }, batchSequence, receivedAtMs, removed, state }) => ({ id, batchSequence, ...(receivedAtMs !== undefined && { receivedAtMs }), lettersRemoved: removed, isDone: state === 'done' }));
   }
 
   state(): { readonly erasures?: ErasuresState } {

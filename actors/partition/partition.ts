@@ -13,7 +13,7 @@ import { CellKind } from '../../engine/core/cell.ts';
 import type { DeadLetter, KeptLetter } from '../../engine/core/dead-letter.ts';
 import type { SlotId, SlotShare } from '../../engine/core/lake-slot.ts';
 import { sumOfOffsets, type LogBatch, type LogSlice, type RecordCursor } from '../../engine/core/log.ts';
-import { isPurge, type ErasureProgress } from '../../engine/core/erasure.ts';
+import type { ErasureProgress } from '../../engine/core/erasure.ts';
 import { Verdict } from '../../engine/core/record.ts';
 import { secretsIn } from '../../engine/core/rule-resources.ts';
 import { deadLetterDefaults, decodeControl, type ControlRecord, type Rules } from '../../engine/core/rules.ts';
@@ -173,7 +173,7 @@ export class Partition<Event, DomainRules> {
   fold(batch: LogBatch, slice: LogSlice | null, cursor: RecordCursor): void {
     if (batch.sequence <= this.#batchSequence) return;
     if (batch.sequence !== this.#batchSequence + 1) throw missingBatches(this.id, this.#batchSequence + 1, batch);
-    for (let at = 0; at < batch.controls.length; at++) this.#control(decodeControl(batch.controls[at] as Uint8Array), batch.sequence);
+    for (let at = 0; at < batch.controls.length; at++) this.#control(decodeControl(batch.controls[at] as Uint8Array), batch);
     this.#tick(batch);
     if (slice !== null) this.#foldRecords(batch, slice, cursor);
     this.#batchSequence = batch.sequence;
@@ -320,7 +320,7 @@ export class Partition<Event, DomainRules> {
     });
   }
 
-  #control(record: ControlRecord, batchSequence: number): void {
+  #control(record: ControlRecord, batch: LogBatch): void {
     switch (record.type) {
       case 'generation':
         if (record.instance !== this.#options.instance || record.partitionCount !== this.#options.partitionCount) throw foreignJournal(this.id, record);
@@ -337,9 +337,9 @@ export class Partition<Event, DomainRules> {
         break;
       case 'erase':
         // Journaled again by a life that did not know whether it had been: what came in between is not meant.
-        if (isPurge(record.erasure) && this.#erasures.has(record.erasure.id)) break;
+        if (this.#erasures.has(record.erasure.id)) break;
         this.#outbox.erase(record.erasure, this.#sequence);
-        this.#erasures.begin(record.erasure, batchSequence);
+        this.#erasures.begin(record.erasure, batch);
         break;
     }
   }

@@ -45,6 +45,8 @@ export interface ErasureProgress {
   readonly id: string;
   /** Of the batch that it came with: records of earlier batches are meant. */
   readonly batchSequence: number;
+  /** When that batch was received: lake rows received later are not meant. Absent in states of before it was noted. */
+  readonly receivedAtMs?: number;
   readonly lettersRemoved: number;
   /** All its dead letters have been looked at. */
   readonly isDone: boolean;

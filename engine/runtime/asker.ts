@@ -3,6 +3,7 @@
  * kind follow each other, so that no number of clients makes a thread answer instead of folding.
  */
 
+import { systemClock, systemSchedule, type Clock, type Schedule } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { ActorToMain, Question } from '../threads/messages.ts';
 import type { ActorPort } from './egress.ts';
@@ -13,6 +14,12 @@ type Answer = Extract<ActorToMain, { type: 'answer' }>;
 const WAITING_MAX = 64;
 const ANSWER_MS_MAX = 5_000;
 
+/** By default the machine's; a simulator passes its own. */
+export interface AskerWorld {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly schedule: Schedule;
+}
+
 /** Questions of one kind; `end` settles well with the last of them. */
 interface Line {
   length: number;
@@ -21,21 +28,24 @@ interface Line {
 
 export class Asker {
   readonly #actors: () => readonly ActorPort[];
-  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: EngineError) => void; timer: NodeJS.Timeout }>();
+  readonly #world: AskerWorld;
+  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: EngineError) => void; cancel: () => void }>();
   readonly #lines = new Map<Question['what'], Line>();
   #nextId = 1;
 
-  constructor(actors: () => readonly ActorPort[]) {
+  constructor(actors: () => readonly ActorPort[], world: AskerWorld = { clock: systemClock, schedule: systemSchedule }) {
     this.#actors = actors;
+    this.#world = world;
   }
 
   /** One answer per thread, in thread order. Rejects NOT_READY after `timeoutMs`, waiting included, or what the thread raised. */
   async ask<Value>(question: Question, timeoutMs = ANSWER_MS_MAX): Promise<Value[]> {
-    const deadlineMs = performance.now() + timeoutMs;
+    const { clock } = this.#world;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
     const line = this.#lineOf(question);
     if (line.length >= WAITING_MAX) throw new EngineError('NOT_READY', `${WAITING_MAX} questions for '${question.what}' are waiting for the actor threads`);
     line.length++;
-    const answers = line.end.then(() => Promise.all(this.#actors().map((actor) => this.#askOne<Value>(actor, question, deadlineMs - performance.now()))));
+    const answers = line.end.then(() => Promise.all(this.#actors().map((actor) => this.#askOne<Value>(actor, question, deadlineMs - clock.monotonicMs()))));
     const leave = (): void => {
       line.length--;
     };
@@ -47,7 +57,7 @@ export class Asker {
     const pending = this.#pending.get(message.id);
     if (pending === undefined) return;
     this.#pending.delete(message.id);
-    clearTimeout(pending.timer);
+    pending.cancel();
     if (message.error === undefined) pending.resolve(message.value);
     else pending.reject(EngineError.fromRecord(message.error));
   }
@@ -63,11 +73,11 @@ export class Asker {
     if (timeoutMs <= 0) return Promise.reject(late());
     const id = this.#nextId++;
     return new Promise<Value>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const cancel = this.#world.schedule(timeoutMs, () => {
         this.#pending.delete(id);
         reject(late());
-      }, timeoutMs);
-      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+      });
+      this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, cancel });
       actor.post({ type: 'ask', id, question });
     });
   }

@@ -18,7 +18,7 @@ export interface RowErasure {
   /** The erasure's id, or null for somebody else's row. */
   readonly find: (row: ErasedRow) => string | null;
   /** Whole days that go, by what each row says of its event; null for none. */
-  readonly purges: { readonly eventTimeColumn: string; readonly find: (row: Pick<ErasedRow, 'scope' | 'timeMs'>) => string | null } | null;
+  readonly purges: { readonly eventTimeColumn: string; readonly find: (row: { readonly scope: string | null; readonly timeMs: number; readonly receivedAtMs: number }) => string | null } | null;
 }
 
 /** Of one row; `texts` are those of the text columns. */
@@ -62,11 +62,11 @@ export async function eraseRows(file: Uint8Array, erasure: RowErasure): Promise<
 }
 
 /** Rows of purged days, each with its purge. */
-function purgedRows(group: RowGroup, { scopeColumn, purges }: RowErasure): ReadonlyMap<number, string> {
+function purgedRows(group: RowGroup, { scopeColumn, timeColumn, purges }: RowErasure): ReadonlyMap<number, string> {
   const rows = new Map<number, string>();
   if (purges === null) return rows;
   for (let row = 0; row < group.count; row++) {
-    const id = purges.find({ scope: group.value(scopeColumn, row), timeMs: group.timeMs(purges.eventTimeColumn, row) });
+    const id = purges.find({ scope: group.value(scopeColumn, row), timeMs: group.timeMs(purges.eventTimeColumn, row), receivedAtMs: group.timeMs(timeColumn, row) });
     if (id !== null) rows.set(row, id);
   }
   return rows;

@@ -131,9 +131,11 @@ export class EventsSink {
   /**
    * Has each file that waits for upload rewritten, in the order of upload; null for what may stay as it is. What is being encoded meanwhile is waited for first:
    * its shares may be older than whatever is the reason. Uploads go on between two files, so that some may go up as they were. One at a time.
+   * No file that was in the spool before, removed or not committed, comes back as it was, whatever dies afterwards.
    */
   async rewriteSpooled(rewrite: (bytes: Uint8Array) => Promise<Uint8Array | null>): Promise<number> {
-    await this.#encodingTurn;
+    await this.#betweenEncodings(() => this.#spool.removeUncommitted());
+    await this.#alone(() => this.#spool.confirmRemovals());
     let rewritten = 0;
     for (const slot of await this.#spool.readySlots()) {
       for (const { name } of await this.#spoolFiles(slot)) {
@@ -201,10 +203,15 @@ export class EventsSink {
     return done;
   }
 
-  #encodeOldest(): Promise<boolean> {
-    const done = this.#encodeNext();
+  /** While no slot is encoded or committed. */
+  #betweenEncodings<Result>(act: () => Promise<Result>): Promise<Result> {
+    const done = this.#encodingTurn.then(act);
     this.#encodingTurn = done.catch(() => undefined);
     return done;
+  }
+
+  #encodeOldest(): Promise<boolean> {
+    return this.#betweenEncodings(() => this.#encodeNext());
   }
 
   async #encodeNext(): Promise<boolean> {

@@ -25,7 +25,7 @@ export { findKnownEvents, type KnownEventsQuestion } from './known-events.ts';
 export { HOURLY_SINK_NAME, type HourlySink } from './hourly-sink.ts';
 export { lakeOptionsSchema, type LakeOptions } from './options.ts';
 export { readRows, type RowColumns, type RowValues } from './read-rows.ts';
-export { RetryLoop, systemRetryWorld } from './retry-loop.ts';
+export { RetryLoop, systemRetryWorld, type RetryWorld } from './retry-loop.ts';
 export { readSpoolProgress, SPOOL_SCRATCH, spooledState } from './spool.ts';
 export type { LakeTarget, ObjectVersion, RewritableTarget } from './target.ts';
 

@@ -52,6 +52,8 @@ export class Spool {
   readonly bytesMax: number;
   readonly #files: Files;
   #progress: SlotId | null = null;
+  /** A failed write of it may be on disk all the same. */
+  #isProgressAhead = false;
   #bytes = 0;
 
   constructor(options: { readonly directory: string; readonly bytesMax: number; readonly files?: Files }) {
@@ -109,6 +111,7 @@ export class Spool {
         const ready = join(this.directory, READY, slotName(slot));
         await this.#files.syncFolder(staging);
         // Left by an attempt that failed after its rename; not covered yet, so nothing of it was uploaded.
+        await this.#takeBackProgress();
         await this.#files.removeTree(ready);
         await this.#files.rename(staging, ready);
         await this.#files.syncFolder(join(this.directory, READY));
@@ -162,6 +165,19 @@ export class Spool {
     await this.#files.removeTree(join(this.directory, READY, slotName(slot)));
   }
 
+  /** Removes what a commit left that failed after its rename: its shares are held, and it would be found by the next life as it is. While nothing is committed. */
+  async removeUncommitted(): Promise<void> {
+    await this.#guard(() => this.#takeBackProgress());
+    for (const slot of await this.#slotFolders()) if (!this.covers(slot)) await this.removeSlot(slot);
+  }
+
+  /** From now on nothing that was removed comes back with a power cut. While no file is removed. */
+  async confirmRemovals(): Promise<void> {
+    const ready = join(this.directory, READY);
+    for (const slot of await this.readySlots()) await this.#files.syncFolder(join(ready, slotName(slot)));
+    await this.#files.syncFolder(ready);
+  }
+
   async #slotFolders(): Promise<SlotId[]> {
     const slots: SlotId[] = [];
     for (const name of await this.#files.list(join(this.directory, READY))) {
@@ -173,8 +189,24 @@ export class Spool {
   }
 
   async #advance(slot: SlotId): Promise<void> {
-    await writeDurably(this.#files, join(this.directory, PROGRESS_FILE), Buffer.from(`${JSON.stringify({ version: PROGRESS_VERSION, slot: slotName(slot) })}\n`));
+    this.#isProgressAhead = true;
+    await this.#writeProgress(slot);
+    this.#isProgressAhead = false;
     this.#progress = slot;
+  }
+
+  /** It must not cover a slot whose folder is about to go: partitions would be told that its rows are safe. */
+  async #takeBackProgress(): Promise<void> {
+    if (!this.#isProgressAhead) return;
+    await this.#writeProgress(this.#progress);
+    this.#isProgressAhead = false;
+  }
+
+  async #writeProgress(slot: SlotId | null): Promise<void> {
+    const path = join(this.directory, PROGRESS_FILE);
+    if (slot !== null) return writeDurably(this.#files, path, Buffer.from(`${JSON.stringify({ version: PROGRESS_VERSION, slot: slotName(slot) })}\n`));
+    await this.#files.removeTree(path);
+    await this.#files.syncFolder(this.directory);
   }
 
   async #guard(action: () => Promise<void>): Promise<void> {

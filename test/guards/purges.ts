@@ -1,15 +1,15 @@
-/** Days of an app that are purged: what goes, what must not, and what nobody shows. */
+/** Days of an app that are purged, and users who are erased: what goes, what must not, what nobody shows, and what must not come back. */
 
 import type { Guard } from './guard.ts';
 
 export const PURGES: readonly Guard[] = [
   {
     section: 'fold',
-    rule: 'a purge that is journaled again means nothing more',
+    rule: 'an erasure or a purge that is journaled again means nothing more',
     file: 'actors/partition/partition.ts',
-    find: 'if (isPurge(record.erasure) && this.#erasures.has(record.erasure.id)) break;',
+    find: 'if (this.#erasures.has(record.erasure.id)) break;',
     replace: '',
-    test: { file: 'unit/partition/erasures.test.ts', name: 'of days takes the letters of the app that were received in them, once, however often it is journaled' },
+    test: { file: 'unit/partition/erasures.test.ts', name: 'of a user that is journaled again, by a life that did not know that it had been, means nothing that came in between' },
   },
   {
     section: 'fold',
@@ -66,5 +66,37 @@ export const PURGES: readonly Guard[] = [
     find: 'rmSync(join(path, PURGING_FOLDER), { recursive: true, force: true });',
     replace: '',
     test: { file: 'unit/runtime/promotion.test.ts', name: 'of a purge takes erasures.json with it, and what was made for one that was not decided is removed' },
+  },
+  {
+    section: 'results',
+    rule: 'nothing that was uploaded before an erasure comes back out of the spool',
+    file: 'sinks/lake/events-sink.ts',
+    find: 'await this.#alone(() => this.#spool.confirmRemovals());',
+    replace: '',
+    test: { file: 'unit/lake/spool-durability.test.ts', name: 'no file that was uploaded and removed comes back with a power cut, as it was before' },
+  },
+  {
+    section: 'results',
+    rule: 'nothing that was encoded before an erasure, and not committed, is found by the next life',
+    file: 'sinks/lake/events-sink.ts',
+    find: 'await this.#betweenEncodings(() => this.#spool.removeUncommitted());',
+    replace: '',
+    test: { file: 'unit/lake/spool-durability.test.ts', name: 'no slot that was renamed and not committed is found by the next life, as it was before' },
+  },
+  {
+    section: 'results',
+    rule: 'an erasure takes no row of the lake that came after it',
+    file: 'actors/appsflyer/lake-users.ts',
+    find: 'appId === scope && timeMs <= upToMs && (',
+    replace: 'appId === scope && (',
+    test: { seeds: 300, finders: ['lake'] },
+  },
+  {
+    section: 'fold',
+    rule: 'an erasure takes the dead letters of its user',
+    file: 'actors/partition/erasures.ts',
+    find: '    letters.drop([id]);',
+    replace: '',
+    test: { seeds: 300, finders: ['erased'] },
   },
 ];

@@ -11,7 +11,10 @@ import { HourlySink } from '../../sinks/lake/hourly-sink.ts';
 import type { LakeTarget } from '../../sinks/lake/target.ts';
 import type { LiveStore } from '../../sinks/live/index.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
-import { encodeAsText, idsIn, type LakeMemory, type SpooledSlot } from './lake.ts';
+import { SIMULATED_RESOURCES } from './desk.ts';
+import { isWithout, type LakeMemory, type SpooledSlot } from './lake.ts';
+import { encodeAsRows, encodeAsText, idsIn, rowsIn } from './lake-text.ts';
+import type { People } from './people.ts';
 
 export interface LakeCheck {
   readonly lake: LakeMemory;
@@ -26,13 +29,13 @@ export interface LakeCheck {
 
 export async function checkLake(check: LakeCheck): Promise<void> {
   const objects = check.lake.objects();
-  checkRows(objects, check.counted);
+  checkRows(objects, check);
   checkRewrites(objects, check);
   await checkHours(objects, check.feed);
 }
 
-/** Each accepted or late record is one row. */
-function checkRows(objects: ReadonlyMap<string, Uint8Array>, counted: number): void {
+/** Each accepted or late record is one row, but for some of erased people. */
+function checkRows(objects: ReadonlyMap<string, Uint8Array>, { counted, lake: { people } }: LakeCheck): void {
   const seen = new Set<string>();
   for (const [name, bytes] of objects) {
     if (!name.startsWith('events/')) continue;
@@ -41,29 +44,44 @@ function checkRows(objects: ReadonlyMap<string, Uint8Array>, counted: number): v
       seen.add(id);
     }
   }
-  if (seen.size !== counted) throw new Error(`lake: ${seen.size} rows, the model has ${counted}`);
+  if (people !== null) checkPeople(seen, people);
+  else if (seen.size !== counted) throw new Error(`lake: ${seen.size} rows, the model has ${counted}`);
+}
+
+function checkPeople(seen: ReadonlySet<string>, people: People): void {
+  for (const id of seen) if (!people.recordsOf(id).some(({ isCounted }) => isCounted)) throw new Error(`lake: event ${id} is a row that the model does not have`);
+  for (const record of people.records) {
+    if (!record.isCounted || people.idsOf(record).some((id) => seen.has(id) || people.mayBeGone(id))) continue;
+    throw new Error(`lake: no row of ${record.text}, and nobody who is named there was erased`);
+  }
 }
 
 /** Every slot whose journal is still there becomes the same files again. */
 function checkRewrites(objects: ReadonlyMap<string, Uint8Array>, { lake, disk, journals, oldestOffsets }: LakeCheck): void {
   for (const slot of lake.slots.values()) {
     if (slot.shares.some((share) => isPartlyGone(share, oldestOffsets))) continue;
-    for (const [name, bytes] of filesOf(slot, disk, journals)) {
+    for (const [name, bytes] of filesOf(slot, { lake, disk, journals })) {
       const there = objects.get(name);
       if (there === undefined) throw new Error(`lake: ${name} of slot ${slotName(slot.slot)} is not there`);
-      if (!Buffer.from(there).equals(bytes)) throw new Error(`lake: ${name} of slot ${slotName(slot.slot)} became another file when it was written again`);
+      if (!isSame(there, bytes, lake.people)) throw new Error(`lake: ${name} of slot ${slotName(slot.slot)} became another file when it was written again`);
     }
   }
 }
 
+function isSame(there: Uint8Array, bytes: Uint8Array, people: People | null): boolean {
+  if (people === null) return Buffer.from(there).equals(bytes);
+  const [whole, left] = [bytes, there].map((file) => rowsIn(file).map((row) => JSON.stringify(row))) as [string[], string[]];
+  return isWithout(whole, left, people);
+}
+
 const isPartlyGone = (share: SlotShare, oldestOffsets: readonly number[]): boolean => [...readVerdictLog(share.entries)].some(({ journal, batchOffset }) => batchOffset < (oldestOffsets[journal] ?? 0));
 
-function filesOf({ slot, shares, rowsPerFile }: SpooledSlot, disk: FaultyDisk, journals: readonly string[]): Map<string, Uint8Array> {
+function filesOf({ slot, shares, rowsPerFile }: SpooledSlot, { lake, disk, journals }: Pick<LakeCheck, 'lake' | 'disk' | 'journals'>): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   const lookup = openMergedLookup({ directories: journals, disk: disk.session() });
   try {
     const bounds = { ...DEFAULT_EVENTS_BOUNDS, rowsPerFile };
-    encodeSlot({ slot, shares, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor(), bounds, encodeTable: encodeAsText, emit: ({ path, bytes }) => files.set(path, bytes) });
+    encodeSlot({ slot, shares, pipeline: appsflyerPipeline, resources: SIMULATED_RESOURCES, lookup, cursor: createRecordCursor(), bounds, encodeTable: lake.people === null ? encodeAsText : encodeAsRows, emit: ({ path, bytes }) => files.set(path, bytes) });
   } finally {
     lookup.close();
   }

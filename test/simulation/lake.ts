@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import type { LakeErasure } from '../../actors/appsflyer/lake-users.ts';
 import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { slotName, type SlotId, type SlotShare } from '../../engine/core/lake-slot.ts';
 import { readVerdictLog } from '../../engine/core/verdict-log.ts';
@@ -14,12 +15,16 @@ import { encodeSlotToSpool, type SlotFiles } from '../../sinks/lake/encode-slot.
 import { EventsSink, type EncodeSlotJob } from '../../sinks/lake/events-sink.ts';
 import { FileTarget } from '../../sinks/lake/file-target.ts';
 import { HourlySink, HOURLY_SINK_NAME } from '../../sinks/lake/hourly-sink.ts';
+import type { ErasedFile } from '../../sinks/lake/index.ts';
 import { S3Target } from '../../sinks/lake/s3-target.ts';
-import type { LakeTarget } from '../../sinks/lake/target.ts';
+import type { RewritableTarget } from '../../sinks/lake/target.ts';
 import { SinkWriter, type SinkNotice } from '../../sinks/sink-writer.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
 import type { SimulatedBucket } from './bucket.ts';
+import { SIMULATED_RESOURCES } from './desk.ts';
 import { faultyFiles } from './faulty-files.ts';
+import { encodeAsRows, encodeAsText, eraseText, idsIn, rowsIn } from './lake-text.ts';
+import type { People } from './people.ts';
 import type { Plant } from './plants.ts';
 import type { LifeSettings } from './settings.ts';
 import type { World } from './world.ts';
@@ -41,14 +46,17 @@ export class LakeMemory {
   /** In a bucket, else in a directory. */
   readonly bucket: SimulatedBucket | null;
   readonly disk: FaultyDisk;
+  /** In stories with erasures. */
+  readonly people: People | null;
   /** By slot name. */
   readonly slots = new Map<string, SpooledSlot>();
   /** By object name, the digest of its first content. */
   readonly #contents = new Map<string, string>();
   #rows = 0;
 
-  constructor(disk: FaultyDisk, bucket: SimulatedBucket | null) {
+  constructor(disk: FaultyDisk, bucket: SimulatedBucket | null, people: People | null) {
     this.disk = disk;
+    this.people = people;
     this.bucket = bucket;
   }
 
@@ -60,6 +68,10 @@ export class LakeMemory {
   /** Raises where a file comes again with another content. */
   saw(name: string, bytes: Uint8Array): void {
     if (!name.startsWith('events/')) return;
+    if (this.people !== null) {
+      this.#sawRows(name, bytes, this.people);
+      return;
+    }
     const digest = createHash('sha1').update(bytes).digest('hex');
     const before = this.#contents.get(name);
     if (before !== undefined && before !== digest) throw new Error(`lake: ${name} became another file when it was written again`);
@@ -69,10 +81,32 @@ export class LakeMemory {
   acknowledged(name: string, bytes: Uint8Array): void {
     if (!name.startsWith('events/') || this.#acknowledgedNames.has(name)) return;
     this.#acknowledgedNames.add(name);
-    this.#rows += idsIn(bytes).length;
+    for (const id of idsIn(bytes)) {
+      this.#rows++;
+      if (this.people !== null) this.#ids.add(id);
+    }
   }
 
   readonly #acknowledgedNames = new Set<string>();
+  readonly #ids = new Set<string>();
+
+  /** Everything that counts has been handed to the lake, but for what may be erased. */
+  hasAll(counted: number): boolean {
+    const { people } = this;
+    if (people === null || this.#rows >= counted) return this.#rows >= counted;
+    return [...people.records].every((record) => !record.isCounted || people.idsOf(record).some((id) => this.#ids.has(id) || people.mayBeGone(id)));
+  }
+
+  /** A file that is written again may only have lost rows of erased people. */
+  #sawRows(name: string, bytes: Uint8Array, people: People): void {
+    const before = this.#contents.get(name);
+    const now = rowsIn(bytes).map((row) => JSON.stringify(row));
+    this.#contents.set(name, now.join('\n'));
+    if (before === undefined) return;
+    const former = before === '' ? [] : before.split('\n');
+    const [more, fewer] = former.length > now.length ? [former, now] : [now, former];
+    if (!isWithout(more, fewer, people)) throw new Error(`lake: ${name} became another file when it was written again`);
+  }
 
   /** All objects, by name. */
   objects(): ReadonlyMap<string, Uint8Array> {
@@ -81,27 +115,14 @@ export class LakeMemory {
   }
 }
 
-/** Stands for Parquet: the ids of the rows, where there are any, and a digest of every column. */
-export function encodeAsText(table: TableData): Uint8Array {
-  const ids = table.columns.find(({ name }) => name === 'event_id')?.text ?? null;
-  const rows = ids === null ? [] : Array.from({ length: table.rowCount }, (_, row) => Buffer.from(ids.bytes.subarray(ids.offsets[row], ids.offsets[row + 1])).toString());
-  const hash = createHash('sha1').update(String(table.rowCount));
-  for (const { name, nullCount, validity, values, text } of table.columns) {
-    hash.update(`${name} ${nullCount}`).update(validity);
-    if (values !== null) hash.update(values);
-    if (text !== null) hash.update(text.offsets).update(text.bytes);
+/** Whether the lines are the same, in order, but for some of erased people. */
+export function isWithout(whole: readonly string[], left: readonly string[], people: People): boolean {
+  let at = 0;
+  for (const line of whole) {
+    if (line === left[at]) at++;
+    else if (!people.mayBeGone((JSON.parse(line) as [string])[0])) return false;
   }
-  return Buffer.from(JSON.stringify({ digest: hash.digest('hex'), rows: table.rowCount, ids: rows }));
-}
-
-/** Raises where a file is torn. */
-export function idsIn(bytes: Uint8Array): string[] {
-  const text = Buffer.from(bytes).toString();
-  try {
-    return (JSON.parse(text) as { ids: string[] }).ids;
-  } catch {
-    throw new Error(`lake: a file of events/ cannot be read: ${text.slice(0, 40)}`);
-  }
+  return at === left.length;
 }
 
 /** What a share says but where the batches lie. */
@@ -125,6 +146,7 @@ export interface SimulatedLakeOptions {
 
 export class SimulatedLake {
   readonly #options: SimulatedLakeOptions;
+  readonly target: RewritableTarget;
   readonly #events: EventsSink;
   readonly #hourly: SinkWriter;
   readonly #latest = new Map<string, SpooledSlot>();
@@ -137,7 +159,7 @@ export class SimulatedLake {
     const { world, memory, settings, partitionCount, instance, feed, schedule, isAlive, plant } = options;
     const files = faultyFiles(memory.disk, isAlive, (path) => memory.away && path.startsWith(LAKE));
     const warn = (): void => undefined;
-    const target = this.#observed(
+    this.target = this.#observed(
       memory.bucket === null
         ? new FileTarget(`file:${LAKE}`, files)
         : new S3Target({
@@ -155,6 +177,7 @@ export class SimulatedLake {
             },
           }),
     );
+    const { target } = this;
     this.#events = new EventsSink({
       target,
       spoolDirectory: SPOOL,
@@ -213,8 +236,20 @@ export class SimulatedLake {
       throw new Error(`lake: slot ${slotName(share.slot)} of partition ${share.partition} came again with other rows (${known.rowCount} and ${share.rowCount})`);
     }
     // With several journals a slot may be handed out while the last batch of one is not proven: the next open moves that batch, and its rows with it.
-    if (slot !== undefined && at >= 0) slot.shares[at] = share;
+    if (slot !== undefined && known !== undefined) slot.shares[at] = { ...share, erasures: known.erasures ?? [] };
     this.#events.accept(share);
+  }
+
+  get events(): EventsSink {
+    return this.#events;
+  }
+
+  /** As the pool does it. */
+  async erase(file: Uint8Array, erased: readonly LakeErasure[]): Promise<ErasedFile> {
+    const { world, plant } = this.#options;
+    await this.#pause(world.pick(0, POOL_MS_MAX));
+    const done = eraseText(file, erased);
+    return plant?.erase?.(done) ?? done;
   }
 
   /** Whole slots have nothing to wait for. */
@@ -243,8 +278,9 @@ export class SimulatedLake {
     const attempt = ++this.#encodings;
     const lookup = openMergedLookup({ directories: journals, disk: memory.disk.session(isAlive) });
     try {
-      const encodeTable = (table: TableData): Uint8Array => plant?.encode?.(encodeAsText(table), attempt) ?? encodeAsText(table);
-      const made = await encodeSlotToSpool({ ...job, pipeline: appsflyerPipeline, lookup, cursor: createRecordCursor(), rowsPerFile: settings.rowsPerFile, encodeTable, files });
+      const encodeRows = memory.people === null ? encodeAsText : encodeAsRows;
+      const encodeTable = (table: TableData): Uint8Array => plant?.encode?.(encodeRows(table), attempt) ?? encodeRows(table);
+      const made = await encodeSlotToSpool({ ...job, pipeline: appsflyerPipeline, resources: SIMULATED_RESOURCES, lookup, cursor: createRecordCursor(), rowsPerFile: settings.rowsPerFile, encodeTable, files });
       this.#largestSlotBytes = Math.max(this.#largestSlotBytes, made.bytes);
       this.#latest.set(slotName(job.slot), { slot: job.slot, shares: [...job.shares], rowsPerFile: settings.rowsPerFile });
       return made;
@@ -263,7 +299,7 @@ export class SimulatedLake {
   }
 
   /** The files of `events/` tell the memory what they hold. */
-  #observed(target: LakeTarget): LakeTarget {
+  #observed(target: RewritableTarget): RewritableTarget {
     const { memory, onBug, plant } = this.#options;
     return {
       url: target.url,
@@ -281,6 +317,9 @@ export class SimulatedLake {
       replace: (name, bytes, condition) => target.replace(name, bytes, condition),
       get: (name, bytesMax) => target.get(name, bytesMax),
       list: (prefix, limit) => target.list(prefix, limit),
+      read: (name, bytesMax) => target.read(name, bytesMax),
+      replaceRead: (name, bytes, etag) => target.replaceRead(name, bytes, etag),
+      listAfter: (folder, after, limit) => target.listAfter(folder, after, limit),
       close: () => target.close(),
     };
   }

@@ -15,6 +15,8 @@ import type { MergeOutput, PartitionProgress } from '../../engine/core/feed.ts';
 import { resultSchema } from '../../engine/core/pipeline.ts';
 import { encodeControl } from '../../engine/core/rules.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
+import type { EraseDesk } from '../../engine/erase-desk.ts';
+import { Asker } from '../../engine/runtime/asker.ts';
 import { Egress } from '../../engine/runtime/egress.ts';
 import { RetentionNeed } from '../../engine/runtime/retention-need.ts';
 import { memoryStore, type MemoryStore } from '../../engine/state/index.ts';
@@ -23,6 +25,7 @@ import { LIVE_TABLES, LiveStore } from '../../sinks/live/index.ts';
 import { SinkWriter, type SinkNotice } from '../../sinks/sink-writer.ts';
 import type { Batcher } from '../../ingress/batcher.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
+import { openDesk } from './desk.ts';
 import { Door } from './door.ts';
 import { SimulatedLake, type LakeMemory } from './lake.ts';
 import type { Plant } from './plants.ts';
@@ -66,6 +69,8 @@ export interface LifeOptions {
   readonly onCheckpoint: (actor: SimulatedActor) => void;
   /** The connections to this batcher are gone; of all senders without one. */
   readonly onClosed: (batcher?: Batcher) => void;
+  /** An erasure is carried out everywhere. */
+  readonly onErased: (id: string) => void;
   /** Production code gave up, as it does on damage: the process ends. */
   readonly onFatal: (error: EngineError) => void;
   /** A bug: production code raised where nothing was injected. */
@@ -94,6 +99,8 @@ export class Life {
   readonly #merge: Merge;
   readonly #egress: Egress;
   readonly #sink: SinkWriter;
+  readonly #asker: Asker;
+  #desk: EraseDesk | null = null;
   readonly #over: (() => void)[] = [];
   #stopped: Promise<void> | null = null;
 
@@ -127,6 +134,7 @@ export class Life {
     this.#merge = new Merge({ schema, partitionCount, exists: (name) => this.live.cell(name), limits: settings.mergeLimits });
     this.#egress = this.#newEgress();
     this.#sink = this.#newSink();
+    this.#asker = new Asker(() => this.threads.ports(), { clock: world.clock, schedule: this.#schedule });
     this.lake = new SimulatedLake({
       world,
       memory: durable.lake,
@@ -174,7 +182,10 @@ export class Life {
       this.threads.run(index);
     }
     await this.lake.open();
-    if (this.alive) for (const door of this.doors) door.start(this.threads.provenOffsets);
+    if (!this.alive) return;
+    const { world, durable, story, onErased } = this.#options;
+    if (durable.lake.people !== null) this.#desk = openDesk({ world, disk: durable.disk, partitions: story.partitionCount, lake: this.lake, asker: this.#asker, door: this.doors[0] as Door, isAlive: () => this.alive, schedule: this.#schedule, onDone: onErased });
+    for (const door of this.doors) door.start(this.threads.provenOffsets);
   }
 
   /** Resolves once it is over. */
@@ -211,6 +222,7 @@ export class Life {
     this.words.wake();
     await this.threads.left();
     await this.#egress.close().catch(this.#faultOrBug);
+    await this.#desk?.close(SINK_CLOSE_MS);
     await Promise.all([this.#sink.close(SINK_CLOSE_MS), this.lake.close(SINK_CLOSE_MS)]);
   }
 
@@ -226,6 +238,11 @@ export class Life {
     const stored = this.live.partitionStates();
     const durable = this.words.journals.durableOffsets;
     return this.threads.actors.every((actor) => durable.every((end, journal) => (actor.offsets[journal] ?? 0) === end) && !actor.hasChanges && tellsTheSame(actor.stats(), stored[actor.id]));
+  }
+
+  /** Where erasures are asked for; null while nobody would be served, and in stories without. */
+  get openDesk(): EraseDesk | null {
+    return this.alive && this.ready && this.#stopped === null ? this.#desk : null;
   }
 
   get isOpen(): boolean {
@@ -287,8 +304,7 @@ export class Life {
         if (!this.alive) return;
         this.ready = true;
         onReady(live);
-        this.#sink.start();
-        this.lake.start();
+        for (const part of [this.#sink, this.lake, this.#desk]) part?.start();
       },
     });
   }
@@ -357,9 +373,11 @@ export class Life {
         this.#options.onCheckpoint(actor);
         break;
       }
+      case 'answer':
+        this.#asker.answered(message);
+        break;
       case 'restored':
       case 'stats':
-      case 'answer':
       case 'stopped':
       case 'failed':
         break;
@@ -376,6 +394,6 @@ function journalsOn(disk: FaultyDisk, ingresses: number): string[] {
 /** Measured: 49 over 20 stories in which each thread recovers several times. */
 const PENDING_CELLS_BESIDE = 200;
 /** The limit holds for what is stored and for what is new, and one letter stays of each, whatever its size. */
-const LETTER_BYTES_MAX = 2 * 1024;
+const LETTER_BYTES_MAX = 4 * 1024;
 /** Buffers of what no checkpoint has settled yet, and the filter: they do not count against the limit. */
 const DEDUPE_BYTES_BESIDE = 64 * 1024;

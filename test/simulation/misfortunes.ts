@@ -7,6 +7,7 @@ import { diskError, type DiskOperation } from '../unit/log/faulty-disk.ts';
 import { LAKE } from './lake.ts';
 import { dropLetters, retryLetters } from './letters.ts';
 import type { Durable, Life } from './life.ts';
+import type { People } from './people.ts';
 import type { Misfortune, MisfortuneKind } from './schedule.ts';
 import type { Senders } from './senders.ts';
 import type { World } from './world.ts';
@@ -22,6 +23,9 @@ export interface MisfortunesOptions {
   readonly durable: Durable;
   readonly senders: Senders;
   readonly isLong: boolean;
+  /** In stories with erasures. */
+  readonly people: People | null;
+  readonly lifeAtHand: () => Life | null;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -192,12 +196,16 @@ export class Misfortunes {
     },
   };
 
-  readonly #letters: Strikes<'letters-retried' | 'letters-dropped'> = {
+  readonly #letters: Strikes<'letters-retried' | 'letters-dropped' | 'erasure'> = {
     'letters-retried': (blow) => {
       retryLetters({ ...blow, onBug: this.#options.onBug });
     },
     'letters-dropped': (blow) => {
       dropLetters({ ...blow, onBug: this.#options.onBug });
+    },
+    erasure: ({ choice }) => {
+      const { people, lifeAtHand, onBug } = this.#options;
+      people?.ask(choice, lifeAtHand).catch(onBug);
     },
   };
 

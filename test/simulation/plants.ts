@@ -9,6 +9,8 @@ import type { LogBatch } from '../../engine/core/log.ts';
 import { Verdict } from '../../engine/core/record.ts';
 import type { OrderedStore } from '../../engine/core/store.ts';
 import { readVerdictLog, VerdictLogWriter } from '../../engine/core/verdict-log.ts';
+import type { ErasedFile } from '../../sinks/lake/index.ts';
+import { fileOf, rowsIn } from './lake-text.ts';
 import type { SimulatedSystem } from './sink.ts';
 import { altered } from './store.ts';
 import type { SimulatedActor } from './threads.ts';
@@ -38,6 +40,8 @@ export interface Plant {
   readonly hourly?: (sink: Sink) => Sink;
   readonly spoolHasNoLimit?: boolean;
   readonly deadLettersHaveNoLimit?: boolean;
+  /** Changes what becomes of a file of the lake that is looked at for erased people. */
+  readonly erase?: (file: ErasedFile) => ErasedFile;
   /** A batch is folded although one that comes before it may still be under way. */
   readonly mergeDoesNotWait?: boolean;
 }
@@ -136,5 +140,9 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   'merge-does-not-wait': { finders: ['replay', 'lake', 'totals', 'visible', 'merge', 'liveness', 'day', 'bug'], mergeDoesNotWait: true },
   /** A letter that was sent again is waiting again after a restart. */
   'checkpoint-without-retries': { finders: ['replay'], store: (store) => withoutTable(store, 'retries') },
+  'erased-rows-stay': { finders: ['erased'], erase: () => ({ bytes: null, removed: {} }) },
+  'erasure-takes-neighbours': { finders: ['lake'], erase: ({ bytes, removed }) => ({ bytes: bytes === null ? null : fileOf(rowsIn(bytes).slice(1)), removed }) },
+  /** What is encoded after an erasure knows nothing of it. */
+  'slots-forget-erasures': { finders: ['erased'], actor: (actor) => altered(actor, { takeShares: () => actor.takeShares().map((share) => ({ ...share, erasures: [] })) }) },
   'dead-letters-have-no-limit': { finders: ['bounds'], deadLettersHaveNoLimit: true },
 };

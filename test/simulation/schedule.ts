@@ -33,6 +33,8 @@ export const MISFORTUNES = {
   'clock-jump': { weight: 7, meaning: 'the wall clock steps by up to three hours' },
   'letters-retried': { weight: 9, meaning: 'dead letters are sent again, some of them twice' },
   'letters-dropped': { weight: 3, meaning: 'dead letters are dropped' },
+  /** Drawn by itself, in some stories: the others stay as they were. */
+  erasure: { weight: 0, meaning: 'somebody asks to be erased, again and again until the daemon has said yes' },
   silence: { weight: 3, meaning: 'no sender sends for some minutes, in a long story for hours' },
 } as const;
 export type MisfortuneKind = keyof typeof MISFORTUNES;
@@ -49,20 +51,40 @@ export interface Misfortune {
 }
 
 const COUNT_MAX = 18;
+const WITH_ERASURES = 0.25;
+const ERASURES_MAX = 4;
+/** Most senders have sent all by then. */
+const ERASED_BEFORE_MS = 12_000;
 
 export function scheduleOf(seed: number): Misfortune[] {
   const random = seededRandom(seed ^ 0x6d697366);
   const kinds = Object.keys(MISFORTUNES) as MisfortuneKind[];
-  const weights = kinds.map((kind) => MISFORTUNES[kind].weight);
+  const weights: number[] = kinds.map((kind) => MISFORTUNES[kind].weight);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let atMs = 0;
-  return Array.from({ length: 2 + Math.floor(random() * (COUNT_MAX - 1)) }, (_, index) => {
+  const drawn = Array.from({ length: 2 + Math.floor(random() * (COUNT_MAX - 1)) }, (_, index) => {
     // Some follow each other at once, which is when recovery itself is hit.
     atMs += random() < 0.35 ? Math.floor(random() * 60) : 50 + Math.floor(random() * 4_000);
     let dice = random() * total;
     const at = weights.findIndex((weight) => (dice -= weight) < 0);
     return { number: index + 1, atMs, kind: kinds[at] as MisfortuneKind, extent: random(), choice: random() };
   });
+  return withErasures(seed, drawn);
+}
+
+/** From dice of their own: the others fall as they did before there were any. */
+export const hasErasures = (seed: number): boolean => erasuresOf(seed).length > 0;
+
+function erasuresOf(seed: number): Omit<Misfortune, 'number'>[] {
+  const random = seededRandom(seed ^ 0x65726173);
+  if (random() >= WITH_ERASURES) return [];
+  return Array.from({ length: 1 + Math.floor(random() * ERASURES_MAX) }, () => ({ atMs: Math.floor(random() * ERASED_BEFORE_MS), kind: 'erasure', extent: random(), choice: random() }));
+}
+
+function withErasures(seed: number, drawn: Misfortune[]): Misfortune[] {
+  const erasures = erasuresOf(seed);
+  if (erasures.length === 0) return drawn;
+  return [...drawn, ...erasures].sort((left, right) => left.atMs - right.atMs).map((one, index) => ({ ...one, number: index + 1 }));
 }
 
 export const tell = ({ number, atMs, kind, extent, choice }: Misfortune): string => `${String(number).padStart(3)}  ${String(atMs).padStart(6)} ms  ${kind} (${extent.toFixed(2)}, ${choice.toFixed(2)}): ${MISFORTUNES[kind].meaning}`;

@@ -52,6 +52,8 @@ export interface SendersOptions {
   readonly acknowledgesFailures: boolean;
   /** Null while there is nobody to send to. */
   readonly door: () => Door | null;
+  /** Handed to the daemon, once more or for the first time. */
+  readonly onSent: (body: Buffer, source: RecordSource) => void;
   readonly onAnswered: (body: string, atMs: number) => void;
   /** What the daemon must never do. */
   readonly onBug: (error: Error) => void;
@@ -157,6 +159,7 @@ export class Senders {
       for (let count = world.pick(1, 5); count > 0 && waiting.length > 0; count--) bodies.push(waiting.splice(world.pick(0, waiting.length - 1), 1)[0] as Buffer);
       const client = new Client(bodies, source, batcher, this.#answered);
       this.#underWay.add(client);
+      for (const body of bodies) this.#options.onSent(body, source);
       const taken = bodies.every((body) => {
         door.partitioner.locate(body, 0, body.byteLength);
         const { partition, flags } = door.partitioner;

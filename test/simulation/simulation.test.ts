@@ -9,7 +9,7 @@ const PLANT_SEEDS_MAX = 600;
 
 describe('the simulated daemon', () => {
   it(`keeps every invariant through all that can go wrong (seeds 1 to ${SEEDS})`, { timeout: 120_000 }, async () => {
-    const sums = { lives: 0, threadDeaths: 0, powerCuts: 0, refusedRequests: 0, lakeSlots: 0, pullRows: 0 };
+    const sums = { lives: 0, threadDeaths: 0, powerCuts: 0, refusedRequests: 0, lakeSlots: 0, pullRows: 0, erased: 0 };
     for (let seed = 1; seed <= SEEDS; seed++) {
       const report = await simulate({ seed }).catch((error: unknown) => {
         throw new Error(`npm run simulate -- --seeds 1 --from ${seed}`, { cause: error });

@@ -11,14 +11,16 @@ import { memoryStore, type MemoryStore } from '../../engine/state/index.ts';
 import { Model } from '../model/model.ts';
 import { FaultyDisk } from '../unit/log/faulty-disk.ts';
 import { SimulatedBucket } from './bucket.ts';
+import { checkErasedFiles, checkErasedLetters } from './checks-erased.ts';
 import { checkLake } from './checks-lake.ts';
 import { checkCheckpoint, checkConservation, checkReplay, checkSink, checkTotals, Visible } from './checks.ts';
 import type { Door } from './door.ts';
 import { LakeMemory } from './lake.ts';
 import { INSTANCE, Life, newStores, type Durable } from './life.ts';
 import { Misfortunes } from './misfortunes.ts';
+import { People } from './people.ts';
 import { PLANTS, type Plant } from './plants.ts';
-import { scheduleOf, type Misfortune } from './schedule.ts';
+import { hasErasures, scheduleOf, type Misfortune } from './schedule.ts';
 import { Senders } from './senders.ts';
 import { lifeSettings, storySettings, type LifeSettings, type StorySettings } from './settings.ts';
 import { SimulatedSystem } from './sink.ts';
@@ -44,6 +46,7 @@ export interface SimulationReport {
   readonly refusedRequests: number;
   readonly damageFound: number;
   readonly lakeSlots: number;
+  readonly erased: number;
   readonly replays: number;
 }
 
@@ -66,6 +69,8 @@ class Simulation {
   readonly #schedule: readonly Misfortune[];
   readonly #story: StorySettings;
   readonly #model: Model;
+  /** In stories with erasures. */
+  readonly #people: People | null;
   readonly #visible = new Visible();
   readonly #durable: Durable;
   readonly #senders: Senders;
@@ -98,12 +103,13 @@ class Simulation {
     this.#story = storySettings(seed);
     const hasPull = this.#story.pullFromLife > 0;
     this.#model = new Model({ dedupe: hasPull ? 'push+pull-seconds' : 'push-ms' });
+    this.#people = hasErasures(seed) ? new People(world, this.#found) : null;
     const disk = new FaultyDisk();
     disk.onStep = world.step;
     disk.isLogging = false;
     if (plant?.syncLies === true) disk.lies = () => world.chance(0.2);
     const { partitionCount, inBucket, isLong, dedupeHorizonMs } = this.#story;
-    this.#durable = { disk, ...newStores(partitionCount), lake: new LakeMemory(disk, inBucket ? new SimulatedBucket(world) : null), system: new SimulatedSystem() };
+    this.#durable = { disk, ...newStores(partitionCount), lake: new LakeMemory(disk, inBucket ? new SimulatedBucket(world) : null, this.#people), system: new SimulatedSystem() };
     this.#senders = new Senders({
       world,
       seed,
@@ -113,12 +119,17 @@ class Simulation {
       mayPull: () => this.#lives >= this.#story.pullFromLife,
       acknowledgesFailures: plant?.acknowledgesFailures === true,
       door: () => this.#anyDoor(),
+      onSent: (body, source) => {
+        this.#people?.sent(body, source);
+      },
       onAnswered: (body, receivedAtMs) => {
-        if (this.#model.deliver({ body, method: 'POST', receivedAtMs }).verdict === 'counted') this.#counted++;
+        const isCounted = this.#model.deliver({ body, method: 'POST', receivedAtMs }).verdict === 'counted';
+        if (isCounted) this.#counted++;
+        this.#people?.answered(body, isCounted);
       },
       onBug: this.#found,
     });
-    this.#misfortunes = new Misfortunes({ world, durable: this.#durable, senders: this.#senders, isLong, onBug: this.#found });
+    this.#misfortunes = new Misfortunes({ world, durable: this.#durable, senders: this.#senders, isLong, people: this.#people, lifeAtHand: () => this.#life, onBug: this.#found });
   }
 
   async run(): Promise<SimulationReport> {
@@ -142,6 +153,7 @@ class Simulation {
       refusedRequests: this.#senders.refused,
       damageFound: this.#damageFound,
       lakeSlots: this.#durable.lake.slots.size,
+      erased: this.#people?.asked.length ?? 0,
       replays,
     };
   }
@@ -155,6 +167,10 @@ class Simulation {
     const { journals } = life;
     const oldest = life.oldestOffsets();
     await checkLake({ lake, feed: life.live, disk, journals, oldestOffsets: oldest, counted: this.#counted });
+    if (this.#people !== null) {
+      checkErasedFiles(lake, this.#people);
+      checkErasedLetters(life.threads.actors, this.#people);
+    }
     const hashes = life.threads.actors.map((actor) => actor.stateHash());
     const replay = (stores: readonly MemoryStore[]): boolean => checkReplay({ disk, journals, instance: INSTANCE, durable: life.words.journals.durableOffsets, oldest, stores, hashes, threads: this.#world.pick(1, stores.length) });
     let replays = 0;
@@ -212,6 +228,12 @@ class Simulation {
       },
       onClosed: (batcher) => {
         this.#senders.abandon(batcher);
+      },
+      onErased: (id) => {
+        this.#people?.done(id);
+        this.#guarded(() => {
+          if (this.#people !== null) checkErasedFiles(this.#durable.lake, this.#people, id);
+        });
       },
       onFatal: (error) => {
         this.#gaveUp(life, error);
@@ -306,7 +328,7 @@ class Simulation {
 
   #isSettled(): boolean {
     const life = this.#life;
-    return this.#senders.unansweredCount === 0 && life !== null && life.alive && life.isOpen && life.isCaughtUp && life.sinkIsSettled && life.lake.isSettled && this.#durable.lake.rows >= this.#counted;
+    return this.#senders.unansweredCount === 0 && life !== null && life.alive && life.isOpen && life.isCaughtUp && life.sinkIsSettled && life.lake.isSettled && this.#durable.lake.hasAll(this.#counted) && this.#people?.isSettled !== false;
   }
 
   #guarded(check: () => void): void {

@@ -13,6 +13,7 @@ import { PROGRESS_WORDS, Progress } from '../../engine/threads/progress.ts';
 import type { FaultyDisk } from '../unit/log/faulty-disk.ts';
 import type { Plant } from './plants.ts';
 import type { LifeSettings, StorySettings } from './settings.ts';
+import { SIMULATED_RESOURCES } from './desk.ts';
 import { inWorld } from './store.ts';
 import { forever, wordsOf, type Words } from './words.ts';
 import type { World } from './world.ts';
@@ -82,6 +83,7 @@ export function openPartition({ id, store, partitionCount, instance, dedupeMemor
     partitionCount,
     instance,
     pipeline: appsflyerPipeline,
+    resources: SIMULATED_RESOURCES,
     store,
     dedupeMemoryBytesMax,
     dedupePages,

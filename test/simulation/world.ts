@@ -26,6 +26,7 @@ export class World {
   #monotonicMs = 1_000;
   #wallOffsetMs = START_MS;
   #wallOffsetMaxMs = START_MS;
+  #leftAtMs = 0;
   #timers: Timer[] = [];
   #nextNumber = 0;
   /** What happens once so many more steps were made. */
@@ -77,8 +78,14 @@ export class World {
     return from + Math.floor(this.random() * (to - from + 1));
   }
 
+  /** The latest that the wall clock ever showed: no batch was received later, but for some microseconds. */
+  get furthestMs(): number {
+    return Math.max(this.#leftAtMs, this.clock.nowMs());
+  }
+
   /** The wall clock steps; intervals go on. Never before the start of the world. */
   jump(byMs: number): void {
+    this.#leftAtMs = this.furthestMs;
     this.#wallOffsetMs = Math.max(START_MS, this.#wallOffsetMs + byMs);
     this.#wallOffsetMaxMs = Math.max(this.#wallOffsetMaxMs, this.#wallOffsetMs);
   }

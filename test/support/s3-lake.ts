@@ -1,4 +1,4 @@
-/** A bucket on a real MinIO behind a proxy that injects faults, and a copy of it in a directory, for readers of files. */
+/** A bucket on a real MinIO behind a proxy that injects faults, and a copy of its tables and receipts in a directory, for readers of files. */
 
 import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ export async function startS3Lake(path: string): Promise<S3Lake> {
       for (let token: string | undefined, more = true; more; ) {
         const page = await client.send(new ListObjectsV2Command({ Bucket: BUCKET, ContinuationToken: token }));
         for (const { Key: key = '', ETag: tag = '' } of page.Contents ?? []) {
-          if (!key.endsWith('.parquet') || held.get(key) === tag) continue;
+          if (!(key.endsWith('.parquet') || key.startsWith('millrace/erasures/')) || held.get(key) === tag) continue;
           const object = await client.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
           const file = join(path, key);
           mkdirSync(dirname(file), { recursive: true });

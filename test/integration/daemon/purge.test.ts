@@ -1,22 +1,29 @@
-/** An app's day purged through the built program, over a kill: what goes from every place, and that all the rest is as it was, to the micro. */
+/** An app's day purged through the built program, from a lake in a bucket, over kills of the command and of the daemon: what goes from every place, and that all the rest is as it was, to the micro. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { MS_PER_DAY, MS_PER_HOUR } from '../../../engine/core/types.ts';
 import { describeWithRedis, eventually, startRedis, type RedisServer } from '../../peers/redis.ts';
+import { describeWithS3 } from '../../peers/s3.ts';
 import { awayFromBoundary } from '../../support/boundaries.ts';
 import { appsflyerTime, message, runCli, TestDaemon } from '../../support/daemon.ts';
 import { duckdb, type Row } from '../../support/duckdb.ts';
+import { killedAtRename } from '../../support/kill.ts';
 import { conserved } from '../../support/load.ts';
 import { compareWithQueries } from '../../support/redis-check.ts';
+import { startS3Lake, type S3Lake } from '../../support/s3-lake.ts';
+import { canTrace } from '../../support/strace.ts';
 import { useDaemons } from './harness.ts';
 
 const { scratch, directory, started } = useDaemons();
 let redis: RedisServer | null = null;
+let bucket: S3Lake | null = null;
 afterEach(async () => {
   await redis?.stop();
+  await bucket?.stop();
   redis = null;
+  bucket = null;
 });
 
 const GONE = 'com.example.test';
@@ -37,7 +44,7 @@ interface Receipt {
 const isGone = (row: Row, date: string): boolean => row['app_id'] === GONE && String(row['window_start']).startsWith(date);
 const picked = (row: Row): Row => Object.fromEntries(Object.entries(row).filter(([name]) => name !== 'final' && name !== 'revision'));
 
-describeWithRedis('a purged day of an app', () => {
+describeWithRedis('with Redis', () => describeWithS3('minio', 'a purged day of an app', () => {
   it('is in no result, sink, letter or file, whatever dies on the way, does not come back, and nothing else has changed', { timeout: 120_000 }, async () => {
     await awayFromBoundary(MS_PER_HOUR, 60_000);
     const todayMs = Math.floor(Date.now() / MS_PER_DAY) * MS_PER_DAY;
@@ -45,14 +52,16 @@ describeWithRedis('a purged day of an app', () => {
     const [yesterday, today, tomorrow] = [dateOf(todayMs - 1), dateOf(todayMs), dateOf(todayMs + MS_PER_DAY)];
     redis = await startRedis();
     const server = redis;
-    const lake = join(scratch.path, 'lake');
+    const s3 = await startS3Lake(join(scratch.path, 'lake'));
+    bucket = s3;
+    const lake = s3.path;
     const dataDir = directory('data');
     // Rules of the lake that differ end a slot, whatever it was.
     const life = (number: number): Record<string, string> => ({
       MILLRACE_PARTITIONS: '2',
       MILLRACE_WINDOWS_IDLE_AFTER_SECONDS: '1',
       MILLRACE_REDIS_URL: server.url,
-      MILLRACE_LAKE_URL: `file:${lake}`,
+      ...s3.env,
       MILLRACE_APPS_TEST: `life${number}`,
       MILLRACE_DISK_RESERVE_BYTES: '1000000',
     });
@@ -62,7 +71,10 @@ describeWithRedis('a purged day of an app', () => {
       expect([code, stderr.includes('millrace:')], stderr).toEqual([0, false]);
       return JSON.parse(stdout) as Receipt;
     };
-    const rowsIn = async (folder: string, columns: string, where: string): Promise<Row> => (await duckdb(`select ${columns} from read_parquet('${lake}/${folder}/**/*.parquet', hive_partitioning = true) where ${where}`))[0] as Row;
+    const rowsIn = async (folder: string, columns: string, where: string): Promise<Row> => {
+      await s3.refresh();
+      return (await duckdb(`select ${columns} from read_parquet('${lake}/${folder}/**/*.parquet', hive_partitioning = true) where ${where}`))[0] as Row;
+    };
     const eventRows = async (where: string): Promise<number> => Number((await rowsIn('events', 'count(*)::int as n', where))['n']);
 
     let sent = 0;
@@ -93,7 +105,7 @@ describeWithRedis('a purged day of an app', () => {
     daemon = await start(2);
     await counted(daemon, [event(GONE, 'own', middayMs + 3), event(GONE, 'shared', Date.now()), event(STAYS, 'own', Date.now()), event(STAYS, 'shared', Date.now())]);
     await daemon.settled(12);
-    await daemon.until(async () => existsSync(join(lake, 'events')) && (await eventRows('true').catch(() => 0)) === 6, 30_000, 'the first slot to be in the lake');
+    await daemon.until(async () => (await eventRows('true').catch(() => 0)) === 6, 30_000, 'the first slot to be in the lake');
     await eventually(async () => {
       expect(await compareWithQueries(daemon, server)).toBeGreaterThan(3);
     });
@@ -105,19 +117,37 @@ describeWithRedis('a purged day of an app', () => {
 
     const asked = ['--app', GONE, '--from', today, '--to', tomorrow];
     const would = await purge(...asked, '--dry-run');
-    const { id, cells } = await purge(...asked);
-    expect(cells).toEqual(would.cells);
+    const { cells } = would;
+    const [decided, erasures] = [join(dataDir, 'promotion.json'), join(dataDir, 'erasures.json')];
+    const killedAt = (call: number, ...more: string[]): Promise<unknown> => killedAtRename(call, ['purge', ...asked, ...more], { ...life(2), MILLRACE_DATA_DIR: dataDir });
+    if (canTrace) {
+      // Before its erasures.json is whole, and before it is decided: nothing has gone.
+      for (const call of [1, 2]) expect([await killedAt(call), existsSync(decided)]).toEqual(['SIGKILL', false]);
+      expect([await purge(...asked, '--dry-run'), existsSync(erasures)]).toEqual([would, false]);
+      // Decided, and one file replaced; then whoever goes on with it dies too, before the next one. The daemon does the rest.
+      expect([await killedAt(4), existsSync(decided)]).toEqual(['SIGKILL', true]);
+      expect([await killedAt(1, '--dry-run'), existsSync(decided)]).toEqual(['SIGKILL', true]);
+    } else expect((await purge(...asked)).cells).toEqual(cells);
     expect(cells.days).toMatchObject([{ date: today, records: 5, sums: { events: 5, revenue_micros: 5 * 1_234_567 } }]);
 
     // Dies as soon as the control record is known to be there.
     const dying = TestDaemon.spawn({ dataDir, env: life(3) });
-    const erasures = join(dataDir, 'erasures.json');
-    while (!readFileSync(erasures, 'utf8').includes('"isJournaled":true')) await new Promise((settle) => setTimeout(settle, 1));
+    while (!existsSync(erasures) || !readFileSync(erasures, 'utf8').includes('"isJournaled":true')) await new Promise((settle) => setTimeout(settle, 1));
     dying.child.kill('SIGKILL');
     await dying.exited;
+    const { open } = JSON.parse(readFileSync(erasures, 'utf8')) as { open: { erasure: { id: string } }[] };
+    expect(open.length).toBe(1);
+    const id = open[0]?.erasure.id ?? '';
+    // The bucket writes a file anew and does not come to say so: its rows are counted once all the same.
+    const [mixed = '?'] = readdirSync(join(lake, 'events', `event_date=${today}`));
+    let silenced = 0;
+    const { decide } = s3.proxy;
+    s3.proxy.decide = (method, path) => (method === 'PUT' && path.includes(mixed) && silenced++ === 0 ? { type: 'lose_answer' } : decide(method, path));
     daemon = await start(3);
     const receipt = JSON.parse((await runCli(['purge', '--receipt', id, '--wait', '--admin', daemon.admin])).stdout) as Receipt;
     expect(receipt).toMatchObject({ id, done: true, from: today, to: tomorrow, cells, dead_letters: { removed: 1 }, lake: { rows_removed: 3, files_rewritten: 1 } });
+    expect(silenced).toBe(1);
+    await s3.refresh();
     expect(JSON.parse(readFileSync(join(lake, 'millrace/erasures', `${id}.json`), 'utf8'))).toMatchObject({ id, done: true });
 
     const isKept = (row: Row): boolean => !isGone(row, today);
@@ -164,7 +194,7 @@ describeWithRedis('a purged day of an app', () => {
     expect(await daemon.stop()).toBe(0);
     expect((await purge(...asked, '--dry-run')).cells.days).toMatchObject([{ date: today, records: 1, sums: { events: 1 } }]);
   });
-});
+}));
 
 it('a purge is refused what is no app, no day and no span', async () => {
   const env = { MILLRACE_DATA_DIR: join(scratch.path, 'none') };

@@ -12,7 +12,7 @@ import type { Erasure, Purge } from '../../../engine/core/erasure.ts';
 import { decodeControl } from '../../../engine/core/rules.ts';
 import { EraseDesk, receiptName } from '../../../engine/erase-desk.ts';
 import { newPurgeReceipt, type EraseReceipt } from '../../../engine/erase-receipt.ts';
-import { writeEraseState } from '../../../engine/erase-state.ts';
+import { eraseStateIn, writeEraseState } from '../../../engine/erase-state.ts';
 import { eraseRows } from '../../../sinks/lake/erase-rows.ts';
 import { FileTarget } from '../../../sinks/lake/file-target.ts';
 import { encodeParquet } from '../../../sinks/lake/parquet.ts';
@@ -26,6 +26,8 @@ const SECRET = 'ab'.repeat(32);
 const PRIVACY_SECRET = 'a secret of the configuration, of enough characters';
 const DAY = Date.UTC(2026, 10, 22);
 const APP = 'com.example.shop';
+/** Log time of every erasure. */
+const JOURNALED_MS = DAY + 5 * 86_400_000;
 
 type Row = readonly [user: string | null, app?: string, properties?: string, receivedAtMs?: number, eventTimeMs?: number];
 
@@ -57,7 +59,7 @@ interface World {
 /** A desk whose partitions fold at once what was journaled. */
 function deskIn({ target, stateFile, before = () => undefined }: World, journaled: Erasure[]): EraseDesk {
   return new EraseDesk({
-    stateFile,
+    state: eraseStateIn(stateFile),
     secret: SECRET,
     partitions: 2,
     retentionMs: 1_000,
@@ -67,7 +69,7 @@ function deskIn({ target, stateFile, before = () => undefined }: World, journale
     asker: {
       ask: async <Value>() => {
         before();
-        const erasures = journaled.map(({ id }, at) => ({ id, batchSequence: 7 + at, lettersRemoved: 1, isDone: true }));
+        const erasures = journaled.map(({ id }, at) => ({ id, batchSequence: 7 + at, receivedAtMs: JOURNALED_MS, lettersRemoved: 1, isDone: true }));
         return [0, 1].map((partition) => [{ partition, erasures }]) as Value[];
       },
     },
@@ -151,6 +153,24 @@ describe('an erasure in the lake', () => {
     await desk.close(1_000);
     expect(user.lake).toMatchObject({ files_looked_at: 3, rows_removed: 1 });
     expect(await rows()).toEqual(['b', 'd', 'e']);
+  });
+
+  it('takes no row that was received after it was journaled, of a user or of purged days', async () => {
+    await target.put(nameOf(1), file([['gone', APP, '{}', JOURNALED_MS], ['gone', APP, '{}', JOURNALED_MS + 1], ['x', APP, '{}', JOURNALED_MS + 1]]));
+    const erasure: Purge = { id: '00112233445566aa', scope: APP, days: { fromMs: DAY, toMs: DAY + 86_400_000 }, atMs: DAY };
+    const journaled: Erasure[] = [];
+    const desk = deskIn(world(), journaled);
+    desk.start();
+    expect(await done(desk, await desk.ask({ appId: APP, user: 'gone' }))).toMatchObject({ lake: { rows_removed: 1 } });
+    await desk.close(1_000);
+    expect(await rows()).toEqual(['gone', 'x']);
+    writeEraseState(join(root, 'erasures.json'), { open: [{ erasure, sealed: '', isJournaled: true, batchSequence: null, receipt: newPurgeReceipt(erasure, { removed: 0, days: [] }, { retentionMs: 1_000, lakeUrl: target.url }) }], done: [], pass: null });
+    journaled.push(erasure);
+    const next = deskIn(world(), journaled);
+    next.start();
+    expect(await done(next, erasure.id)).toMatchObject({ lake: { files_looked_at: 1, rows_removed: 0 } });
+    await next.close(1_000);
+    expect(await rows()).toEqual(['gone', 'x']);
   });
 
   it('finds users by the hashes of their day under a policy that rotates', async () => {

@@ -45,7 +45,7 @@ describe('an erasure', () => {
     foldAll(partition, [log.batch(TEN + 1_001), log.batch(TEN + 1_002)]);
     expect(lettersOf(partition).length).toBeGreaterThan(150);
     foldAll(partition, Array.from({ length: 6 }, (_, at) => log.batch(TEN + 2_000 + 1_000 * at)));
-    expect(partition.erasures()).toEqual([{ id: 'e1', batchSequence: 102, lettersRemoved: 100, isDone: true }]);
+    expect(partition.erasures()).toEqual([{ id: 'e1', batchSequence: 102, receivedAtMs: TEN + 1_000, lettersRemoved: 100, isDone: true }]);
     expect(lettersOf(partition)).toEqual([...Array.from({ length: 100 }, () => 'stays'), 'gone']);
     const { received, accepted, duplicate, rejected } = partition.report('changed');
     expect([received, accepted, duplicate, rejected]).toEqual([204, 2, 1, 201]);
@@ -92,6 +92,20 @@ describe('an erasure', () => {
     for (const share of shares) partition.spooled(share.slot);
     foldAll(partition, [log.batch(TEN + 45 * MS_PER_MINUTE + 1, [], [erase('e3')])]);
     expect(partition.takeShares()).toEqual([]);
+  });
+
+  it('of a user that is journaled again, by a life that did not know that it had been, means nothing that came in between', () => {
+    const log = logWith();
+    log.batch(TEN + 1, [sale({ id: 'gone' }), letter('gone')], []);
+    log.batch(TEN + 2, [], [erase('e1')]);
+    const partition = open();
+    foldAll(partition, log.batches);
+    const upTo = partition.sequence - 1;
+    foldAll(partition, [log.batch(TEN + 3, [sale({ id: 'gone', t: TEN + 1 }), letter('gone')]), log.batch(TEN + 4, [], [erase('e1')]), ...[0, 1, 2, 3].map((at) => log.batch(TEN + 1_000 + 500 * at))]);
+    expect(partition.erasures()).toEqual([{ id: 'e1', batchSequence: 2, receivedAtMs: TEN + 2, lettersRemoved: 1, isDone: true }]);
+    expect(lettersOf(partition)).toEqual(['gone']);
+    foldAll(partition, [log.batch(TEN + 15 * MS_PER_MINUTE)]);
+    expect(partition.takeShares().map(({ erasures }) => erasures)).toEqual([[[upTo, erasure('e1')]]]);
   });
 
   it('changes the hash of no state that never saw one', () => {
