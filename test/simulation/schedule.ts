@@ -76,7 +76,7 @@ export function scheduleOf(seed: number): Misfortune[] {
 export const hasErasures = (seed: number): boolean => erasuresOf(seed).length > 0;
 
 function erasuresOf(seed: number): Omit<Misfortune, 'number'>[] {
-  const random = seededRandom(seed ^ 0x65726173);
+  const random = seededRandom(seed ^ 0x676f6e65);
   if (random() >= WITH_ERASURES) return [];
   return Array.from({ length: 1 + Math.floor(random() * ERASURES_MAX) }, () => ({ atMs: Math.floor(random() * ERASED_BEFORE_MS), kind: 'erasure', extent: random(), choice: random() }));
 }
