@@ -15,7 +15,7 @@ const sums = { passed: 0, failed: 0, skipped: 0 };
 /** One line for each failure, told again at the end: hours of output may stand between. */
 const failures = [];
 /** The same each time: a run that fails shows a change, not a find. More of them are `npm run simulate`. */
-const SIMULATED_SEEDS = 1_500;
+const SIMULATED_SEEDS = 1_200;
 /** Most test files wait more than they work, so two run side by side; these load the machine by themselves. */
 const PAIRED = ['--fileParallelism', '--maxWorkers', '2'];
 const ALONE = ['daemon/exact', 'daemon/ingress-threads', 'soak/smoke', 'crash/faults'];

@@ -165,8 +165,8 @@ describe('millrace backfill', () => {
     const env = environment({ MILLRACE_LAKE_SLOT_BYTES_MAX: String(SLOT_BYTES), MILLRACE_PULL_REPORTS: 'in_app_events_report', MILLRACE_PULL_OVERLAP_HOURS: '1' });
     const events = old();
     const daemon = await TestDaemon.start({ dataDir: directory.path, env });
-    // As another life would have taken them: by Push, nine days late. Together they are longer than a slot of the lake, which so ends without a wait for the clock.
-    for (const event of events.slice(0, 25)) await daemon.push({ ...event, af_sub5: 'x'.repeat(SLOT_BYTES / 24) });
+    // As another life would have taken them: by Push, nine days late. The last one fills a slot of the lake, which so ends without a wait for the clock.
+    for (const event of events.slice(0, 25)) await daemon.push({ ...event, af_sub5: 'x'.repeat(Math.ceil(SLOT_BYTES / 25)) });
     await daemon.settled(25);
     await daemon.until(async () => Number((await metric(daemon, 'millrace_lake_slots_spooled_total'))[0]?.split(' ').at(-1)) > 0 && (await metric(daemon, 'millrace_lake_spool_bytes '))[0]?.endsWith(' 0') === true, 150_000, 'a slot in the lake');
     peer.add(APP, 'in_app_events_report', events.map(rowOf));
