@@ -4,12 +4,14 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fill } from '../../support/fill.ts';
 import { pause } from '../../support/load.ts';
-import { Tracer } from '../../support/strace.ts';
+import { Tracer, type Injection } from '../../support/strace.ts';
 import type { World } from '../world.ts';
 import type { Fault } from './fault.ts';
 
 const MIB = 1024 ** 2;
 const EIO = 'error=EIO';
+const ATTACHES_MAX = 3;
+const FOLLOWS_MS_MAX = 15_000;
 
 const filesIn = (directory: string, ending: string): string[] => readdirSync(directory).filter((name) => name.endsWith(ending)).map((name) => join(directory, name));
 /** Of each ingress thread's journal, those without a writer too. */
@@ -25,6 +27,20 @@ interface CallFault {
   readonly fault: (world: World) => string;
 }
 
+/** A daemon that answers may still be ending of what was done to it before: then the one that follows it is met. */
+async function attach(world: World, injection: () => Omit<Injection, 'pid'>): Promise<Tracer> {
+  for (let attempt = 1; ; attempt++) {
+    const { pid } = world;
+    try {
+      return await Tracer.attach({ pid, ...injection() });
+    } catch (error) {
+      const hasFollowed = attempt < ATTACHES_MAX && (await world.daemon.until(() => world.pid !== pid, FOLLOWS_MS_MAX, 'the next daemon').then(() => true, () => false));
+      if (!hasFollowed) throw error;
+      await world.ready();
+    }
+  }
+}
+
 /** Until calls were met, and then a while on. */
 const callFault = ({ name, what, calls, files, fault }: CallFault): Fault => ({
   name,
@@ -35,7 +51,7 @@ const callFault = ({ name, what, calls, files, fault }: CallFault): Fault => ({
   times: 3,
   env: () => ({ MILLRACE_CHECKPOINT_INTERVAL_MS: '500' }),
   inflict: async (world) => {
-    const tracer = await Tracer.attach({ pid: world.pid, calls, paths: files(world), fault: fault(world) });
+    const tracer = await attach(world, () => ({ calls, paths: files(world), fault: fault(world) }));
     try {
       await world.daemon.until(() => tracer.injected > 0, 30_000, 'a call to be met');
       await pause(world.dice.between(100, 2_000));
