@@ -27,20 +27,6 @@ interface CallFault {
   readonly fault: (world: World) => string;
 }
 
-/** A daemon that answers may still be ending of what was done to it before: then the one that follows it is met. */
-async function attach(world: World, injection: () => Omit<Injection, 'pid'>): Promise<Tracer> {
-  for (let attempt = 1; ; attempt++) {
-    const { pid } = world;
-    try {
-      return await Tracer.attach({ pid, ...injection() });
-    } catch (error) {
-      const hasFollowed = attempt < ATTACHES_MAX && (await world.daemon.until(() => world.pid !== pid, FOLLOWS_MS_MAX, 'the next daemon').then(() => true, () => false));
-      if (!hasFollowed) throw error;
-      await world.ready();
-    }
-  }
-}
-
 /** Until calls were met, and then a while on. */
 const callFault = ({ name, what, calls, files, fault }: CallFault): Fault => ({
   name,
@@ -51,18 +37,33 @@ const callFault = ({ name, what, calls, files, fault }: CallFault): Fault => ({
   times: 3,
   env: () => ({ MILLRACE_CHECKPOINT_INTERVAL_MS: '500' }),
   inflict: async (world) => {
-    const tracer = await attach(world, () => ({ calls, paths: files(world), fault: fault(world) }));
-    try {
-      await world.daemon.until(() => tracer.injected > 0, 30_000, 'a call to be met');
-      await pause(world.dice.between(100, 2_000));
-    } finally {
-      await tracer.detach().then((met) => {
-        world.say(`${name}: ${met} calls met`);
-      });
+    for (let attempt = 1; !(await inflictOn(world, { name, calls, paths: files(world), fault: fault(world) })); attempt++) {
+      if (attempt === ATTACHES_MAX) throw new Error(`${name}: ${ATTACHES_MAX} daemons in a row ended before a call was met`);
+      await world.ready();
     }
     return 1;
   },
 });
+
+/** False where the daemon was still ending of the fault before, so that the one that follows is to be met. */
+async function inflictOn(world: World, { name, ...injection }: Omit<Injection, 'pid'> & { readonly name: string }): Promise<boolean> {
+  const { pid } = world;
+  const followed = async (): Promise<boolean> => world.daemon.until(() => world.pid !== pid, FOLLOWS_MS_MAX, 'the next daemon').then(() => true, () => false);
+  const tracer = await Tracer.attach({ pid, ...injection }).catch(async (error: unknown) => {
+    if (await followed()) return null;
+    throw error;
+  });
+  if (tracer === null) return false;
+  try {
+    await world.daemon.until(() => tracer.injected > 0 || world.pid !== pid, 30_000, 'a call to be met');
+    if (tracer.injected > 0) await pause(world.dice.between(100, 2_000));
+    return tracer.injected > 0;
+  } finally {
+    await tracer.detach().then((met) => {
+      world.say(`${name}: ${met} calls met`);
+    });
+  }
+}
 
 /** Four times what the feed takes for so much where nothing else runs. */
 const DISK_FELT_MS_MAX = 180_000;
