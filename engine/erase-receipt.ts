@@ -1,6 +1,7 @@
 /** What an erasure or a purge has done, as `GET /v1/erasures/<id>` and the file in the lake tell it: counts, and what was not reached. Holds no name of a user. */
 
 import { isPurge, type Erasure, type Purge } from './core/erasure.ts';
+import { dateOf } from './core/types.ts';
 import type { RewrittenObject } from '../sinks/lake/index.ts';
 
 /** Rewritten files that are listed; all are counted. */
@@ -60,7 +61,7 @@ export function newReceipt(erasure: Erasure, { retentionMs, lakeUrl }: ReceiptWo
   return {
     id,
     app_id: scope,
-    ...(isPurge(erasure) ? { from: dateText(erasure.days.fromMs), to: dateText(erasure.days.toMs) } : { user: erasure.user }),
+    ...(isPurge(erasure) ? { from: dateOf(erasure.days.fromMs), to: dateOf(erasure.days.toMs) } : { user: erasure.user }),
     asked_at: new Date(atMs).toISOString(),
     done: false,
     finished_at: null,
@@ -79,9 +80,6 @@ export function newReceipt(erasure: Erasure, { retentionMs, lakeUrl }: ReceiptWo
 }
 
 export const newPurgeReceipt = (purge: Purge, cells: PurgedCells, world: ReceiptWorld): EraseReceipt => ({ ...newReceipt(purge, world), cells });
-
-/** `YYYY-MM-DD` */
-export const dateText = (dayStartMs: number): string => new Date(dayStartMs).toISOString().slice(0, 10);
 
 /** Counts a rewritten file for one erasure. */
 export function noteRewritten({ lake }: EraseReceipt, { name, etag, keptVersion }: RewrittenObject, rows: number): void {

@@ -10,9 +10,9 @@ import type { CellSource } from '../../sinks/live/index.ts';
 import { CellKind, type MergedCell } from '../core/cell.ts';
 import type { SlotId } from '../core/lake-slot.ts';
 import { isInSpan, type HourSpan } from '../core/replay-span.ts';
-import { MS_PER_DAY, MS_PER_HOUR } from '../core/types.ts';
+import { dateOf, MS_PER_DAY, MS_PER_HOUR } from '../core/types.ts';
 import { answerHour, type CellChange, type CellGap, type HourCells, type LeftOut } from './lake-hour.ts';
-import { hoursOf } from './replay-difference.ts';
+import { cellsByDimensions, hoursOf } from './replay-difference.ts';
 
 /** Of the rows of one date. Chosen: about 500 MB. */
 const CELLS_MAX = 1_000_000;
@@ -86,7 +86,7 @@ async function walkDate(walk: LakeWalk, hours: readonly number[], findings: Lake
   const fold = new RowFold({ names, isAsked: (hour) => isInSpan(asked, hour), cellsMax: CELLS_MAX });
   await readDate(walk, { day, fold, findings });
   for (const hour of hours) {
-    const [counted, late] = [byDimensions(live, CellKind.hour, hour), byDimensions(live, CellKind.late, hour)];
+    const [counted, late] = [cellsByDimensions(live, CellKind.hour, hour), cellsByDimensions(live, CellKind.late, hour)];
     const answer = answerHour({
       hour: { counted, rows: fold.cells(CellKind.hour, hour) },
       late: { counted: late, rows: fold.cells(CellKind.late, hour) },
@@ -108,8 +108,7 @@ async function walkDate(walk: LakeWalk, hours: readonly number[], findings: Lake
 }
 
 async function readDate({ target, spooled, progress }: LakeWalk, { day, fold, findings }: { readonly day: number; readonly fold: RowFold; readonly findings: LakeFindings }): Promise<void> {
-  const [date = ''] = new Date(day * MS_PER_DAY).toISOString().split('T');
-  const files = await eventFilesOf(target, date, spooled.through);
+  const files = await eventFilesOf(target, dateOf(day * MS_PER_DAY), spooled.through);
   findings.missing.push(...files.missing);
   findings.foreign.push(...files.foreign);
   findings.laterFiles += files.later;
@@ -146,5 +145,3 @@ function closedAtMs(counted: HourCells['counted']): number {
 function* cellsOf(live: CellSource, hour: number): Generator<MergedCell> {
   for (const kind of [CellKind.hour, CellKind.late]) for (const page of live.windowPages(kind, hour, null)) yield* page;
 }
-
-const byDimensions = (live: CellSource, kind: CellKind, hour: number): ReadonlyMap<string, MergedCell> => new Map([...live.windowPages(kind, hour, null)].flat().map((cell) => [cell.dimensions, cell]));

@@ -63,7 +63,7 @@ export interface NewShadow {
 export interface ShadowWork {
   readonly source: Shadow['source'];
   /** Before anything is made. */
-  readonly check?: (configured: Settings, settings: Settings) => void;
+  readonly check?: (configured: Settings, tried: Settings) => void;
   /** Resolves to the shadow as it is when it is ready; the copy is removed then. */
   readonly make: (shadow: NewShadow) => Promise<Shadow>;
 }
@@ -77,10 +77,11 @@ export async function makeNewShadow(options: ShadowOptions, { source, check, mak
   const asked = { fromMs: hourOf('--from', options.from) ?? 0, toMs: hourOf('--to', options.to) ?? Infinity };
   const format = formatOf(options.format);
   const configured = loadSettings(options);
+  const tried = options.pipeline === undefined ? configured : withPipelineFile(configured, options.pipeline);
+  check?.(configured, tried);
   const path = resolve(configured.data_dir);
   const facts = restingFacts(path);
-  const settings = shadowSettings(configured, options, facts);
-  check?.(configured, settings);
+  const settings = shadowSettings(tried, options.threads, facts);
   const place = shadowPlace(path, options.into);
   await refuseWithoutRoom(path, settings.disk.reserve_bytes);
   const geo = settings.enrichment.geoip_file === '' ? null : await readGeoFile(settings.enrichment.geoip_file, GEO_SETTING);
@@ -104,8 +105,7 @@ export async function makeNewShadow(options: ShadowOptions, { source, check, mak
   }
 }
 
-function shadowSettings(configured: Settings, { pipeline, threads }: ShadowOptions, facts: InstanceFacts): Settings {
-  const settings = pipeline === undefined ? configured : withPipelineFile(configured, pipeline);
+function shadowSettings(settings: Settings, threads: number, facts: InstanceFacts): Settings {
   return {
     ...settings,
     partitions: facts.partitionCount,

@@ -17,9 +17,9 @@ import { dimensionValue } from '../core/dimension-value.ts';
 import type { Purge } from '../core/erasure.ts';
 import { EngineError } from '../core/errors.ts';
 import { resultSchema } from '../core/pipeline.ts';
-import { MS_PER_DAY, MS_PER_HOUR } from '../core/types.ts';
+import { dateOf, MS_PER_DAY, MS_PER_HOUR } from '../core/types.ts';
 import { newErasureId } from '../erase-desk.ts';
-import { dateText, newPurgeReceipt, type PurgedCells, type PurgedDay } from '../erase-receipt.ts';
+import { newPurgeReceipt, type PurgedCells, type PurgedDay } from '../erase-receipt.ts';
 import { readEraseState, refuseBeyondMax, writeEraseState } from '../erase-state.ts';
 import { Restatement } from '../restatement.ts';
 import { whileLocked, type InstanceFacts } from '../runtime/data-directory.ts';
@@ -63,7 +63,7 @@ export async function purge(options: PurgeOptions): Promise<number> {
     const asked: Purge = { id: newErasureId(), scope, days, atMs: systemClock.nowMs() };
     if (!options.dryRun) return purgeLocked(path, { facts, settings, asked });
     const cells = await purgeCells(path, { facts, settings, asked, take: () => Promise.resolve() });
-    print({ app_id: scope, from: dateText(days.fromMs), to: dateText(days.toMs), cells });
+    print({ app_id: scope, from: dateOf(days.fromMs), to: dateOf(days.toMs), cells });
     return exitCodes.ok;
   });
 }
@@ -113,7 +113,7 @@ function meantBy({ app = '', from = '', to = '' }: PurgeOptions): Pick<Purge, 's
 function dayOf(option: string, text: string): number {
   const dayMs = DATE.test(text) ? Date.parse(text) : NaN;
   // Dates such as the 30th of February are read as another day.
-  if (Number.isNaN(dayMs) || dateText(dayMs) !== text) throw new EngineError('CONFIG_INVALID', `${option}: ${JSON.stringify(text.slice(0, 40))} is no day`, { fix: 'give a day in UTC, such as 2026-11-01' });
+  if (Number.isNaN(dayMs) || dateOf(dayMs) !== text) throw new EngineError('CONFIG_INVALID', `${option}: ${JSON.stringify(text.slice(0, 40))} is no day`, { fix: 'give a day in UTC, such as 2026-11-01' });
   return dayMs;
 }
 
@@ -131,7 +131,7 @@ async function purgeCells(path: string, { facts, settings, asked: { scope, days 
       for (const cells of windowsOf(live, kind, { scope, days })) {
         const [first] = cells;
         if (first === undefined) continue;
-        const date = dateText(first.windowStartMs);
+        const date = dateOf(first.windowStartMs);
         const day = tally.get(date) ?? { cells: 0, records: 0, sums: schema.measures.map(() => 0n) };
         tally.set(date, day);
         day.cells += cells.length;

@@ -42,8 +42,8 @@ export function differingIn(before: CellSource, after: CellSource, windowStartMs
   let compared = 0;
   const cells: DifferingCell[] = [];
   for (const kind of KINDS) {
-    const left = cellsOf(before, kind, windowStartMs);
-    const right = cellsOf(after, kind, windowStartMs);
+    const left = cellsByDimensions(before, kind, windowStartMs);
+    const right = cellsByDimensions(after, kind, windowStartMs);
     const names = [...new Set([...left.keys(), ...right.keys()])].sort();
     compared += names.length;
     for (const dimensions of names) {
@@ -55,7 +55,8 @@ export function differingIn(before: CellSource, after: CellSource, windowStartMs
   return { compared, cells };
 }
 
-const cellsOf = (store: CellSource, kind: CellKind, windowStartMs: number): Map<string, MergedCell> => new Map([...store.windowPages(kind, windowStartMs, null)].flat().map((cell) => [cell.dimensions, cell]));
+/** By dimensions. */
+export const cellsByDimensions = (store: CellSource, kind: CellKind, windowStartMs: number): Map<string, MergedCell> => new Map([...store.windowPages(kind, windowStartMs, null)].flat().map((cell) => [cell.dimensions, cell]));
 
 /** What the records come from, and how far it reaches. */
 export interface ReplaySource {

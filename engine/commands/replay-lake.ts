@@ -11,18 +11,17 @@ import { cellMapKey, type CellKind, type MergedCell } from '../core/cell.ts';
 import { EngineError } from '../core/errors.ts';
 import { slotName } from '../core/lake-slot.ts';
 import { emptyConservation } from '../core/record.ts';
-import { withPipelineFile } from '../pipeline-file.ts';
 import { namesIn } from '../runtime/config.ts';
 import { directoriesOf } from '../runtime/data-directory.ts';
 import { exitCodes } from '../runtime/exit-codes.ts';
 import { writeShadow, type Shadow } from '../runtime/shadows.ts';
+import type { Settings } from '../settings.ts';
 import { openLive } from './fold-journal.ts';
 import { LEFT_OUT, type CellChange, type LeftOut } from './lake-hour.ts';
 import { walkLake, type LakeFindings } from './lake-walk.ts';
 import { makeNewShadow, rulesIn, type NewShadow, type ShadowOptions } from './new-shadow.ts';
 import { startProgress } from './progress.ts';
 import { isoHour, printDifference, type ReplaySource } from './replay-difference.ts';
-import { loadSettings } from './settings.ts';
 
 /** Cells of one transaction. */
 const CELLS_PER_WRITE = 5_000;
@@ -31,24 +30,24 @@ const NAMES_TOLD_MAX = 20;
 const TRIABLE = 'metrics.conversion_events';
 
 export async function replayFromLake(options: ShadowOptions): Promise<number> {
-  refuseOtherRules(options);
-  await makeNewShadow(options, { source: 'lake', make: (made) => compareWithLake(made, options.limit) });
+  const { pipeline } = options;
+  const check = (configured: Settings, tried: Settings): void => {
+    if (pipeline !== undefined) refuseOtherRules(pipeline, configured, tried);
+  };
+  await makeNewShadow(options, { source: 'lake', check, make: (made) => compareWithLake(made, options.limit) });
   return exitCodes.ok;
 }
 
 /** Whatever else the file changes would have to be judged by what the lake's rows do not say. */
-function refuseOtherRules(options: ShadowOptions): void {
-  if (options.pipeline === undefined) return;
-  const configured = loadSettings(options);
-  const tried = withPipelineFile(configured, options.pipeline);
+function refuseOtherRules(pipeline: string, configured: Settings, tried: Settings): void {
   const [one, other] = [configured, tried] as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>[];
-  const others = namesIn(options.pipeline)
+  const others = namesIn(pipeline)
     .flatMap(([section, names]) => names.map((name) => ({ section, name })))
     .filter(({ section, name }) => JSON.stringify(one?.[section]?.[name]) !== JSON.stringify(other?.[section]?.[name]))
     .map(({ section, name }) => `${section}.${name}`)
     .filter((name) => name !== TRIABLE);
   if (others.length === 0) return;
-  throw new EngineError('CONFIG_INVALID', `${others.join(', ')}: the rows of the lake do not carry what it takes to try this`, { where: { file: options.pipeline }, fix: `replay from the journal (without --source lake), or leave in the file ${TRIABLE} alone` });
+  throw new EngineError('CONFIG_INVALID', `${others.join(', ')}: the rows of the lake do not carry what it takes to try this`, { where: { file: pipeline }, fix: `replay from the journal (without --source lake), or leave in the file ${TRIABLE} alone` });
 }
 
 async function compareWithLake({ path, place, facts, settings, started, asked, format, rules, spooled }: NewShadow, limit: number): Promise<Shadow> {

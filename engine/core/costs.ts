@@ -4,7 +4,7 @@
  * A row is named by (date, app, media source, campaign, country). Its amount is the absolute spend of that name: a later one replaces it.
  */
 
-import { MS_PER_DAY } from './types.ts';
+import { dateOf, MS_PER_DAY } from './types.ts';
 
 export interface CostRow {
   /** `yyyy-mm-dd`, as the source of the spend counts its days. */
@@ -46,9 +46,6 @@ export interface CostFeed {
   /** Called after every change; returns how to stop. */
   onChange(listener: () => void): () => void;
 }
-
-/** The UTC date of a time, `yyyy-mm-dd`. */
-export const dateOf = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10);
 
 /** The dates that are taken and kept: from `retentionDays` back to tomorrow, since days of some zones begin before those of UTC. */
 export const datesKept = (nowMs: number, retentionDays: number): { readonly first: string; readonly last: string } => ({

@@ -34,6 +34,9 @@ export const MS_PER_DAY = 86_400_000;
 /** Money is summed as integers of this many to the unit, so that totals are exact and order-free. */
 export const MICROS_PER_UNIT = 1_000_000;
 
+/** The UTC date of a time, `yyyy-mm-dd`. */
+export const dateOf = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10);
+
 /** Fails loudly where the code contradicts itself; on in production (STYLE: a bug, never caught for business reasons). */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`bug: ${message}`);

@@ -5,7 +5,7 @@
  * counted before a call is made and kept over restarts: a call whose answer was never seen may have been counted by AppsFlyer as well.
  */
 
-import { MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';
+import { dateOf, MS_PER_DAY, MS_PER_MINUTE, MS_PER_SECOND } from '../../engine/core/types.ts';
 import type { PullOptions } from './options.ts';
 import type { PullReport } from './reports.ts';
 
@@ -38,11 +38,9 @@ export interface DayCalls {
   readonly calls: number;
 }
 
-export const dayOf = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10);
+export const callsOn = (counted: DayCalls, nowMs: number): number => (counted.day === dateOf(nowMs) ? counted.calls : 0);
 
-export const callsOn = (counted: DayCalls, nowMs: number): number => (counted.day === dayOf(nowMs) ? counted.calls : 0);
-
-export const withCall = (counted: DayCalls, nowMs: number): DayCalls => ({ day: dayOf(nowMs), calls: callsOn(counted, nowMs) + 1 });
+export const withCall = (counted: DayCalls, nowMs: number): DayCalls => ({ day: dateOf(nowMs), calls: callsOn(counted, nowMs) + 1 });
 
 export const callsLeft = (counted: DayCalls, options: QuotaOptions, nowMs: number): number => Math.max(0, callsPerDay(options) - callsOn(counted, nowMs));
 

@@ -12,7 +12,7 @@ export const EVENTS_FOLDER = 'events/';
 const EVENT_DATE = /^events\/event_date=(\d{4}-\d\d-\d\d)\//;
 const SUFFIX = '.parquet';
 /** Objects of one listing; S3 gives no more. */
-export const LIST_MAX = 1_000;
+const LIST_MAX = 1_000;
 /** Far above the largest that `lake.rows_per_file` allows. */
 export const FILE_BYTES_MAX = 1024 ** 3;
 /** Races for one object are lost at most this often before the caller's backoff takes over. */

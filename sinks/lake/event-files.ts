@@ -7,7 +7,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { SlotId } from '../../engine/core/lake-slot.ts';
-import { EVENTS_FOLDER, FILE_BYTES_MAX, isEventsFile, LIST_MAX } from './erase-objects.ts';
+import { EVENTS_FOLDER, eventsAfter, FILE_BYTES_MAX, isEventsFile } from './erase-objects.ts';
 import { compareSlots, parseSlotName } from './spool.ts';
 import { refused, type LakeTarget, type RewritableTarget } from './target.ts';
 
@@ -34,7 +34,7 @@ export async function eventFilesOf(target: RewritableTarget, eventDate: string, 
   const folder = `${EVENTS_FOLDER}event_date=${eventDate}/`;
   const names: string[] = [];
   for (let after = folder; ; ) {
-    const page = await patiently(() => target.listAfter(EVENTS_FOLDER, after, LIST_MAX));
+    const page = (await patiently(() => eventsAfter(target, after))) ?? [];
     names.push(...page.filter((name) => name.startsWith(folder) && isEventsFile(name)));
     if (names.length > FILES_MAX) throw refused(`the lake has more than ${FILES_MAX} files under ${folder}`, { sink: 'lake', file: folder }, undefined, 'ask for other days, or look at what wrote them');
     const last = page.at(-1);
