@@ -11,17 +11,18 @@ export interface LakeView {
   readonly refresh: () => Promise<void>;
 }
 
-/** Waits until everything is counted, and resends of what was acknowledged already have come through. */
+/** Waits until everything is folded, the last repeat of an event too, and resends of what was acknowledged already have come through. */
 export async function settleTotals(daemon: TestDaemon, expected: ModelSummary): Promise<PipelineAnswer> {
+  const { counted, duplicate: repeated, rejected: refused } = expected;
   let pipeline = await daemon.pipeline();
   await daemon.until(
     async () => {
       pipeline = await daemon.pipeline();
-      const { accepted, late } = pipeline.conservation;
-      return accepted + late >= expected.counted;
+      const { received, accepted, late } = pipeline.conservation;
+      return accepted + late >= counted && received >= counted + repeated + refused;
     },
     120_000,
-    () => `${expected.counted} records to be counted; have ${JSON.stringify(pipeline.conservation)}`,
+    () => `${counted} records to be counted, ${repeated} repeats and ${refused} rejected ones to be received; have ${JSON.stringify(pipeline.conservation)}`,
   );
   // Resends of what was acknowledged already may still be on their way through the partitions.
   let last = -1;
