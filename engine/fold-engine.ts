@@ -26,8 +26,10 @@ import { RetentionNeed } from './runtime/retention-need.ts';
 import type { Settings } from './settings.ts';
 import { openStore } from './state/index.ts';
 import type { Fault } from './threads/fault.ts';
+import { limitHeapGrowth } from './threads/heap-growth.ts';
 import type { ActorToMain, PartitionStats } from './threads/messages.ts';
 import { SharedWords } from './threads/shared-words.ts';
+import { heapBytes } from './threads/worker.ts';
 
 export interface FoldEngineOptions {
   readonly settings: Settings;
@@ -233,6 +235,7 @@ export class FoldEngine {
         }
         this.threadStats.set(thread, message);
         for (const stats of message.partitions) this.partitionStats.set(stats.partition, stats);
+        limitHeapGrowth([...this.threadStats.values()].reduce((sum, { heapBytes: own }) => sum + own, heapBytes()));
         break;
       case 'answer':
         this.asker.answered(message);

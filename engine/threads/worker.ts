@@ -5,20 +5,15 @@
  * within a deadline is terminated; one that survives that cannot be helped from inside the process.
  */
 
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { getHeapStatistics } from 'node:v8';
 import { Worker, isMainThread, parentPort, threadId, workerData } from 'node:worker_threads';
 import { assert } from '../core/types.ts';
+import { limitHeapGrowthAtFirst } from './heap-growth.ts';
 
 export { isMainThread, threadId };
 
 /** Short-lived objects of a busy thread die before they are copied: with V8's own 48 MB its helpers took 13 us of CPU an event at peak. Chosen. */
 const YOUNG_GENERATION_MB = 96;
-
-/**
- * By how much a heap may outgrow what lived in it before its next full collection, in per cent. V8 by itself goes up to 300 on a large machine.
- * Measured (bench/micro/memory.ts): README.md.
- */
-const HEAP_GROWING_PERCENT = 30;
 
 export interface ThreadHandlers<In> {
   readonly onMessage: (message: In) => void;
@@ -57,8 +52,7 @@ export class Thread<Out, In> {
 
   constructor(name: string, module: URL, start: unknown, handlers: ThreadHandlers<In>) {
     this.name = name;
-    // Of the whole process, and V8 looks at it after each collection.
-    setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
+    limitHeapGrowthAtFirst();
     this.#worker = new Worker(module, { workerData: start, name, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
     running.add(this);
     let error: Error | null = null;

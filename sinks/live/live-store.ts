@@ -25,11 +25,12 @@ import { checkIdentity } from './identity.ts';
 import { isToldAgain, lateFinals } from './late-finals.ts';
 import { LIVE_LIMITS } from './options.ts';
 import type { LiveLimits } from './options.ts';
-import { shownPages, sortByKey } from './order.ts';
+import { shownPages } from './order.ts';
 import { decodeMark, decodeState, newState, nextState } from './state.ts';
 import type { LiveState } from './state.ts';
 import { stateHash } from './state-hash.ts';
 import { LiveTables } from './tables.ts';
+import { WindowReader } from './window-reader.ts';
 import { LiveWindows } from './windows.ts';
 import type { LiveCell, LiveWindow } from './windows.ts';
 
@@ -88,6 +89,7 @@ export class LiveStore implements ResultFeed {
   readonly #limits: LiveLimits;
   readonly #retentionMs: number;
   readonly #windows = new LiveWindows();
+  readonly #reader: WindowReader;
   readonly #log = new ChangeLog();
   readonly #marks = new Map<string, number>();
   readonly #newMarks = new Map<string, number>();
@@ -113,6 +115,7 @@ export class LiveStore implements ResultFeed {
     this.instance = instance;
     this.#store = store;
     this.#tables = new LiveTables(store, schema.measures.length);
+    this.#reader = new WindowReader(this.#windows, this.#tables);
     this.#limits = { ...LIVE_LIMITS, ...options.limits };
     this.#retentionMs = options.retentionDays * MS_PER_DAY;
     this.#identity = checkIdentity(store, { instance, generation, partitionCount, schema });
@@ -219,7 +222,7 @@ export class LiveStore implements ResultFeed {
   }
 
   window(kind: CellKind, windowStartMs: number, resultKey: string | null, limit: number): readonly MergedCell[] {
-    return sortByKey([...this.#pages(kind, windowStartMs, resultKey)].flat()).slice(0, limit);
+    return windowStartMs <= this.#expiredUpTo(kind) ? [] : this.#reader.cells({ kind, windowStartMs, resultKey }, limit);
   }
 
   settledMark(sink: string): number {
@@ -253,20 +256,7 @@ export class LiveStore implements ResultFeed {
 
   /** All cells of one window that are shown, or those whose first dimension is `resultKey`, each once, in no order. The caller may pause between pages. */
   windowPages(kind: CellKind, windowStartMs: number, resultKey: string | null): Generator<readonly MergedCell[]> {
-    return shownPages(this.#pages(kind, windowStartMs, resultKey));
-  }
-
-  *#pages(kind: CellKind, windowStartMs: number, resultKey: string | null): Generator<readonly MergedCell[]> {
-    if (windowStartMs <= this.#expiredUpTo(kind)) return;
-    const window = this.#windows.get(kind, windowStartMs);
-    const here = window?.select(resultKey) ?? [];
-    if (here.length > 0) yield here;
-    if (window?.complete === true) return;
-    const known = new Set(here.map((cell) => cell.dimensions));
-    for (const page of this.#tables.pages(kind, windowStartMs, resultKey)) {
-      const cells = page.filter(({ cell }) => !known.has(cell.dimensions));
-      if (cells.length > 0) yield cells.map(({ cell }) => cell);
-    }
+    return shownPages(windowStartMs <= this.#expiredUpTo(kind) ? [] : this.#reader.pages({ kind, windowStartMs, resultKey }));
   }
 
   /** Names the state of all cells within retention: equal for equal cells, however they came about. Call it at rest. */
@@ -370,6 +360,7 @@ export class LiveStore implements ResultFeed {
   }
 
   #install(plan: Plan): void {
+    this.#reader.changed();
     for (const kind of plan.swept) this.#sweptUpTo.set(kind, this.#expiredUpTo(kind));
     this.#state = plan.state;
     this.#identity = null;

@@ -23,8 +23,8 @@ export class LiveWindow {
   readonly cells = new Map<string, LiveCell>();
   /** No cell of the window is missing here. */
   complete: boolean;
-  /** Dimensions by their first value. */
-  readonly #byResultKey = new Map<string, Set<string>>();
+  /** By the first dimension's value. */
+  readonly #byResultKey = new Map<string, Set<LiveCell>>();
 
   constructor(kind: CellKind, windowStartMs: number, complete: boolean) {
     this.kind = kind;
@@ -37,23 +37,26 @@ export class LiveWindow {
     this.cells.set(dimensions, live);
     const resultKey = resultKeyOf(dimensions);
     const group = this.#byResultKey.get(resultKey);
-    if (group === undefined) this.#byResultKey.set(resultKey, new Set([dimensions]));
-    else group.add(dimensions);
+    if (group === undefined) this.#byResultKey.set(resultKey, new Set([live]));
+    else group.add(live);
   }
 
   remove(dimensions: string): boolean {
-    if (!this.cells.delete(dimensions)) return false;
+    const live = this.cells.get(dimensions);
+    if (live === undefined) return false;
+    this.cells.delete(dimensions);
     const resultKey = resultKeyOf(dimensions);
     const group = this.#byResultKey.get(resultKey);
-    group?.delete(dimensions);
+    group?.delete(live);
     if (group?.size === 0) this.#byResultKey.delete(resultKey);
     return true;
   }
 
   /** The cells here, in no order. */
   select(resultKey: string | null): MergedCell[] {
-    if (resultKey === null) return Array.from(this.cells.values(), (live) => live.cell);
-    return Array.from(this.#byResultKey.get(resultKey) ?? [], (dimensions) => (this.cells.get(dimensions) as LiveCell).cell);
+    const cells: MergedCell[] = [];
+    for (const live of (resultKey === null ? this.cells.values() : this.#byResultKey.get(resultKey)) ?? []) cells.push(live.cell);
+    return cells;
   }
 }
 

@@ -41,6 +41,14 @@ interface Scripted {
   millraceMark(key: string, expected: string, marker: string): Promise<unknown>;
 }
 
+/** What became of one command: an error, or the reply. */
+type Outcome = readonly [error: unknown, reply: unknown];
+
+const NO_ANSWER: Outcome = [new Error('no answer'), null];
+const isFailed = ([error]: Outcome): boolean => error !== null;
+
+const argumentsOf = ({ key, json, timestamp, generation, revision, expireAtMs, yieldsToFinal }: StoreCommand): Parameters<Scripted['millraceStore']> => [key, json, timestamp, generation, revision, expireAtMs, yieldsToFinal ? 1 : 0];
+
 const SCRIPTS = {
   millraceStore: { lua: STORE_SCRIPT, numberOfKeys: 1 },
   millraceMark: { lua: MARK_SCRIPT, numberOfKeys: 1 },
@@ -153,41 +161,40 @@ export class RedisConnection {
 
   /** Runs all commands, as one write where a server takes it; if any fails, raises the first fault and says how many. */
   async store(commands: readonly StoreCommand[]): Promise<StoreCounts> {
-    const replies = this.#client instanceof Cluster ? this.#storeEach(this.#client, commands) : this.#storePipelined(this.#client, commands);
+    const outcomes = this.#client instanceof Cluster ? await this.#storeEach(this.#client, commands) : await this.#storePipelined(this.#client, commands);
     const counts: [number, number, number] = [0, 0, 0];
-    for (const reply of await this.#all(replies, commands)) {
+    for (let index = 0; index < commands.length; index++) {
+      const [error, reply] = outcomes[index] ?? NO_ANSWER;
+      if (error !== null) throw this.#fault(error, { key: (commands[index] as StoreCommand).key, failed: outcomes.filter(isFailed).length, of: commands.length });
       assert(reply === StoreReply.refused || reply === StoreReply.stored || reply === StoreReply.replacedForeign, `the store script answered ${String(reply)}`);
       counts[reply]++;
     }
     return { refused: counts[0], stored: counts[1], replacedForeign: counts[2] };
   }
 
-  #storePipelined(client: Redis, commands: readonly StoreCommand[]): Promise<unknown>[] {
+  /** Resolves when every one has its outcome, so that nothing is under way any more when a fault is raised. */
+  async #storePipelined(client: Redis, commands: readonly StoreCommand[]): Promise<readonly Outcome[]> {
     const pipeline = client.pipeline();
     const scripted = pipeline as unknown as Scripted;
-    for (const command of commands) void scripted.millraceStore(command.key, command.json, command.timestamp, command.generation, command.revision, command.expireAtMs, command.yieldsToFinal ? 1 : 0);
-    const results = pipeline.exec();
-    return commands.map(async (_, index) => {
-      const [error, reply] = (await results)?.[index] ?? [new Error('no answer'), null];
-      if (error !== null) throw error;
-      return reply;
-    });
+    for (const command of commands) void scripted.millraceStore(...argumentsOf(command));
+    try {
+      return (await pipeline.exec()) ?? [];
+    } catch (thrown) {
+      return commands.map(() => [thrown, null]);
+    }
   }
 
   /** The client pipelines only keys of one node; each node's socket gathers these by itself. */
-  #storeEach(client: Cluster, commands: readonly StoreCommand[]): Promise<unknown>[] {
+  #storeEach(client: Cluster, commands: readonly StoreCommand[]): Promise<readonly Outcome[]> {
     const scripted = client as unknown as Scripted;
-    return commands.map((command) => scripted.millraceStore(command.key, command.json, command.timestamp, command.generation, command.revision, command.expireAtMs, command.yieldsToFinal ? 1 : 0));
+    return Promise.all(commands.map((command) => scripted.millraceStore(...argumentsOf(command)).then((reply): Outcome => [null, reply], (thrown: unknown): Outcome => [thrown, null])));
   }
 
   /** Waits for every one, so that nothing is under way any more when a fault is raised. */
-  async #all<Value>(work: readonly Promise<Value>[], commands?: readonly StoreCommand[]): Promise<Value[]> {
+  async #all<Value>(work: readonly Promise<Value>[]): Promise<Value[]> {
     const results = await Promise.allSettled(work);
-    const failed = results.findIndex((result) => result.status === 'rejected');
-    if (failed >= 0) {
-      const count = results.reduce((sum, result) => (result.status === 'rejected' ? sum + 1 : sum), 0);
-      throw this.#fault((results[failed] as PromiseRejectedResult).reason, commands === undefined ? {} : { key: (commands[failed] as StoreCommand).key, failed: count, of: results.length });
-    }
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw this.#fault(failed.reason);
     return results.map((result) => (result as PromiseFulfilledResult<Value>).value);
   }
 

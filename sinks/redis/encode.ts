@@ -17,6 +17,8 @@ import { MICROS_PER_UNIT } from '../../engine/core/types.ts';
 export const CELLS_PER_VALUE_MAX = 1_000;
 /** Dimension values whose JSON is kept; few values repeat in most cells. Chosen. */
 const TEXTS_MAX = 4_096;
+/** Sets of dimension values whose JSON is kept: hot cells are written many times a minute. Some 250 bytes each. Chosen. */
+const DIMENSIONS_MAX = 20_000;
 
 export interface ValueInput {
   readonly resultKey: string;
@@ -64,37 +66,43 @@ interface MeasureFormat {
 }
 
 export class ValueEncoder {
-  readonly #schema: ResultSchema;
+  /** `,"campaign_id":` */
+  readonly #resultKeyHead: string;
+  readonly #labelHeads: readonly string[];
+  readonly #breakdownHead: string;
   /** `{"app_id":`, `,"country":`, ... without the first dimension. */
   readonly #dimensionHeads: readonly string[];
   readonly #measures: readonly MeasureFormat[];
   readonly #zeros: readonly number[];
+  /** By the first measure and the one behind the last, as they come up. */
+  readonly #zeroRuns: readonly string[][];
   readonly #texts = new Map<string, string>();
+  readonly #dimensions = new Map<string, string>();
+  readonly #windowStart = new LastText(timestampOf);
+  readonly #updatedAt = new LastText((ms) => new Date(ms).toISOString());
 
   constructor(schema: ResultSchema) {
-    this.#schema = schema;
+    const headOf = (name: string): string => `,${JSON.stringify(name)}:`;
+    this.#resultKeyHead = headOf(schema.dimensions[0] as string);
+    this.#labelHeads = schema.labels.map(headOf);
+    this.#breakdownHead = headOf(schema.breakdown);
     this.#dimensionHeads = schema.dimensions.slice(1).map((name, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`);
     this.#measures = schema.measures.map(({ name, unit }) => {
-      const head = `,${JSON.stringify(name)}:`;
-      const decimalHead = unit === 'micros' && name.endsWith('_micros') ? `,${JSON.stringify(name.slice(0, -'_micros'.length))}:` : null;
+      const head = headOf(name);
+      const decimalHead = unit === 'micros' && name.endsWith('_micros') ? headOf(name.slice(0, -'_micros'.length)) : null;
       return { head, decimalHead, zero: `${decimalHead === null ? '' : `${decimalHead}0`}${head}0` };
     });
     this.#zeros = schema.measures.map(() => 0);
+    this.#zeroRuns = schema.measures.map(() => []);
   }
 
   encode(input: ValueInput): EncodedValue {
     const [cells, lateCells] = [shownCells(input.cells), shownCells(input.lateCells ?? [])];
-    const lateByDimensions = new Map(lateCells.map((cell) => [cell.dimensions, cell.records]));
-    const sums = this.#zeros.slice();
-    const breakdown = new Map<string, number>();
+    const lateByDimensions = lateCells.length === 0 ? null : new Map(lateCells.map((cell) => [cell.dimensions, cell.records]));
     let revision = 0;
     let updatedAtMs = 0;
     let final = input.cells.length > 0 || input.closed;
-    for (const cell of cells) {
-      for (let index = 0; index < sums.length; index++) sums[index] = (sums[index] as number) + (cell.measures[index] ?? 0);
-      if (cell.breakdown !== null) for (const name of Object.keys(cell.breakdown)) breakdown.set(name, (breakdown.get(name) ?? 0) + (cell.breakdown[name] ?? 0));
-      revision += cell.revision;
-    }
+    for (const cell of cells) revision += cell.revision;
     let lateRecords = 0;
     for (const cell of lateCells) {
       lateRecords += cell.records;
@@ -105,56 +113,83 @@ export class ValueEncoder {
       if (cell.updatedAtMs > updatedAtMs) updatedAtMs = cell.updatedAtMs;
     }
     for (const cell of input.lateCells ?? []) if (cell.updatedAtMs > updatedAtMs) updatedAtMs = cell.updatedAtMs;
-    const timestamp = timestampOf(input.windowStartMs);
+    const timestamp = this.#windowStart.of(input.windowStartMs);
     const rows = this.#rows(cells, lateCells);
     const shown = largest(rows, CELLS_PER_VALUE_MAX);
-    let json = `{"timestamp":"${timestamp}","generation":${input.generation},"revision":${revision}`;
-    json += `,${JSON.stringify(this.#schema.dimensions[0])}:${JSON.stringify(input.resultKey)}${this.#labels(cells, lateCells)}${this.#measuresJson(sums)}`;
-    json += `,${JSON.stringify(this.#schema.breakdown)}:${breakdownJson(breakdown)}`;
-    if (input.lateCells !== null) json += `,"late_records":${lateRecords}`;
     // Joined, not concatenated: one rope of all the rows takes longer to become bytes.
-    json += `,"cells":[${shown.map((row) => this.#rowJson(row, lateByDimensions)).join(',')}]${shown.length < rows.length ? ',"truncated":true' : ''},"final":${final},"updated_at":"${new Date(updatedAtMs).toISOString()}"}`;
+    const rowsJson = shown.map((row) => this.#rowJson(row, lateByDimensions)).join(',');
+    let json = `{"timestamp":"${timestamp}","generation":${input.generation},"revision":${revision}`;
+    json += `${this.#resultKeyHead}${JSON.stringify(input.resultKey)}${this.#labels(cells, lateCells)}${this.#measuresJson(this.#sumsOf(cells))}`;
+    json += `${this.#breakdownHead}${breakdownJson(cells)}`;
+    if (input.lateCells !== null) json += `,"late_records":${lateRecords}`;
+    json += `,"cells":[${rowsJson}]${shown.length < rows.length ? ',"truncated":true' : ''},"final":${final},"updated_at":"${this.#updatedAt.of(updatedAtMs)}"}`;
     return { json, timestamp, revision, updatedAtMs };
   }
 
+  #sumsOf(cells: readonly MergedCell[]): readonly number[] {
+    const [only] = cells;
+    if (only === undefined) return this.#zeros;
+    if (cells.length === 1) return only.measures;
+    const sums = this.#zeros.slice();
+    for (const { measures } of cells) for (let index = 0; index < sums.length; index++) sums[index] = (sums[index] as number) + (measures[index] ?? 0);
+    return sums;
+  }
+
   /** One row per set of dimension values; those that have late records alone come last, with measures of 0. */
-  #rows(cells: readonly MergedCell[], lateCells: readonly MergedCell[]): Row[] {
-    const rows: Row[] = cells.map((cell) => ({ dimensions: cell.dimensions, measures: cell.measures }));
-    if (lateCells.length > 0) {
-      const known = new Set(cells.map((cell) => cell.dimensions));
-      for (const cell of lateCells) if (!known.has(cell.dimensions)) rows.push({ dimensions: cell.dimensions, measures: this.#zeros });
-    }
+  #rows(cells: readonly MergedCell[], lateCells: readonly MergedCell[]): readonly Row[] {
+    if (lateCells.length === 0) return cells;
+    const rows: Row[] = [...cells];
+    const known = new Set(cells.map((cell) => cell.dimensions));
+    for (const cell of lateCells) if (!known.has(cell.dimensions)) rows.push({ dimensions: cell.dimensions, measures: this.#zeros });
     return rows;
   }
 
-  #rowJson(row: Row, lateByDimensions: ReadonlyMap<string, number>): string {
-    const values = row.dimensions.split(DIMENSION_SEPARATOR);
-    let json = '';
-    for (let index = 0; index < this.#dimensionHeads.length; index++) json += (this.#dimensionHeads[index] as string) + this.#text(values[index + 1] ?? '');
+  #rowJson(row: Row, lateByDimensions: ReadonlyMap<string, number> | null): string {
     const measures = this.#measuresJson(row.measures);
-    json += this.#dimensionHeads.length === 0 ? `{${measures.slice(1)}` : measures;
-    const late = lateByDimensions.size === 0 ? undefined : lateByDimensions.get(row.dimensions);
+    const json = this.#dimensionHeads.length === 0 ? `{${measures.slice(1)}` : this.#dimensionsJson(row.dimensions) + measures;
+    const late = lateByDimensions?.get(row.dimensions);
     return late === undefined ? `${json}}` : `${json},"late":${late}}`;
   }
 
-  #measuresJson(measures: readonly number[]): string {
+  /** `{"app_id":"…","country":"…"`: all dimensions but the first. */
+  #dimensionsJson(dimensions: string): string {
+    const known = this.#dimensions.get(dimensions);
+    if (known !== undefined) return known;
+    const values = dimensions.split(DIMENSION_SEPARATOR);
     let json = '';
-    for (let index = 0; index < this.#measures.length; index++) {
-      const format = this.#measures[index] as MeasureFormat;
-      const value = measures[index] ?? 0;
-      if (value === 0) json += format.zero;
-      else if (format.decimalHead === null) json += format.head + value;
-      else json += format.decimalHead + decimalOfMicros(value) + format.head + value;
-    }
+    for (let index = 0; index < this.#dimensionHeads.length; index++) json += (this.#dimensionHeads[index] as string) + this.#text(values[index + 1] ?? '');
+    if (this.#dimensions.size >= DIMENSIONS_MAX) this.#dimensions.clear();
+    this.#dimensions.set(dimensions, json);
     return json;
+  }
+
+  #measuresJson(measures: readonly number[]): string {
+    const count = this.#measures.length;
+    let json = '';
+    let zerosFrom = 0;
+    for (let index = 0; index < count; index++) {
+      const value = measures[index] ?? 0;
+      if (value === 0) continue;
+      if (zerosFrom < index) json += this.#zeroRun(zerosFrom, index);
+      zerosFrom = index + 1;
+      const { head, decimalHead } = this.#measures[index] as MeasureFormat;
+      json += decimalHead === null ? head + value : decimalHead + decimalOfMicros(value) + head + value;
+    }
+    return zerosFrom < count ? json + this.#zeroRun(zerosFrom, count) : json;
+  }
+
+  /** What is written for the measures [from, to), all of them 0. */
+  #zeroRun(from: number, to: number): string {
+    const runs = this.#zeroRuns[from] as string[];
+    return (runs[to] ??= this.#measures.slice(from, to).map(({ zero }) => zero).join(''));
   }
 
   #labels(cells: readonly MergedCell[], lateCells: readonly MergedCell[]): string {
     let json = '';
-    for (let index = 0; index < this.#schema.labels.length; index++) {
+    for (let index = 0; index < this.#labelHeads.length; index++) {
       let best: CellLabel = { timeMs: -1, text: '' };
       for (const list of [cells, lateCells]) for (const cell of list) best = laterLabel(best, cell.labels[index]);
-      json += `,${JSON.stringify(this.#schema.labels[index])}:${JSON.stringify(best.text)}`;
+      json += (this.#labelHeads[index] as string) + this.#text(best.text);
     }
     return json;
   }
@@ -181,9 +216,33 @@ function laterLabel(best: CellLabel, label: CellLabel | undefined): CellLabel {
   return label.timeMs > best.timeMs || label.text > best.text ? label : best;
 }
 
-function breakdownJson(breakdown: ReadonlyMap<string, number>): string {
-  const names = [...breakdown.keys()].sort();
-  return `{${names.map((name) => `${JSON.stringify(name)}:${breakdown.get(name)}`).join(',')}}`;
+/** The text of a time, kept for the next value: those of one write mostly share it. */
+class LastText {
+  readonly #textOf: (ms: number) => string;
+  #ms = NaN;
+  #text = '';
+
+  constructor(textOf: (ms: number) => string) {
+    this.#textOf = textOf;
+  }
+
+  of(ms: number): string {
+    if (ms !== this.#ms) [this.#ms, this.#text] = [ms, this.#textOf(ms)];
+    return this.#text;
+  }
+}
+
+/** Counts by name over all cells, names in order. */
+function breakdownJson(cells: readonly MergedCell[]): string {
+  let counts: Map<string, number> | null = null;
+  for (const { breakdown } of cells) {
+    if (breakdown === null) continue;
+    counts ??= new Map();
+    for (const name of Object.keys(breakdown)) counts.set(name, (counts.get(name) ?? 0) + (breakdown[name] ?? 0));
+  }
+  if (counts === null) return '{}';
+  const all = counts;
+  return `{${[...all.keys()].sort().map((name) => `${JSON.stringify(name)}:${all.get(name)}`).join(',')}}`;
 }
 
 /** The `limit` rows with the largest first measure, largest first; equal ones in the order given. */
@@ -197,5 +256,6 @@ function largest(rows: readonly Row[], limit: number): readonly Row[] {
     let placesAtThreshold = limit - rows.reduce((count, row) => (sizeOf(row) > threshold ? count + 1 : count), 0);
     candidates = rows.filter((row) => sizeOf(row) > threshold || (sizeOf(row) === threshold && placesAtThreshold-- > 0));
   }
+  if (candidates.length < 2) return candidates;
   return [...candidates].sort((left, right) => sizeOf(right) - sizeOf(left));
 }

@@ -19,8 +19,10 @@ export const keyPart = (id: string): string => id.replace(/[%:\u0000-\u001f\u007
 export const newestKey = (prefix: string, kind: ValueKind, resultKey: string): string => `${prefix}${VALUE_KINDS[kind].prefix}${keyPart(resultKey)}`;
 
 /** `metrics:hourly:<id>:2026-11-22T01`, `metrics:daily:<id>:2026-11-22`. */
-export const windowKey = (prefix: string, kind: ValueKind, resultKey: string, windowStartMs: number): string =>
-  `${newestKey(prefix, kind, resultKey)}:${new Date(windowStartMs).toISOString().slice(0, VALUE_KINDS[kind].stampLength)}`;
+export const windowKey = (prefix: string, kind: ValueKind, resultKey: string, windowStartMs: number): string => windowKeyOf(newestKey(prefix, kind, resultKey), kind, windowStartMs);
+
+/** The same from the newest window's key. */
+export const windowKeyOf = (newest: string, kind: ValueKind, windowStartMs: number): string => `${newest}:${new Date(windowStartMs).toISOString().slice(0, VALUE_KINDS[kind].stampLength)}`;
 
 export const markerKey = (prefix: string, instance: string): string => `${prefix}millrace:marker:${instance}`;
 

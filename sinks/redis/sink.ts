@@ -19,7 +19,7 @@ import { RedisConnection } from './connection.ts';
 import type { EncodedValue } from './encode.ts';
 import { ValueEncoder } from './encode.ts';
 import type { ValueKind } from './keys.ts';
-import { markerKeys, NEWEST_HOUR_TTL_MS, newestKey, VALUE_KINDS, windowKey } from './keys.ts';
+import { markerKeys, NEWEST_HOUR_TTL_MS, newestKey, VALUE_KINDS, windowKeyOf } from './keys.ts';
 import type { RedisOptions } from './options.ts';
 
 /** One pipeline ends at this many characters or commands: bounds memory, and what must be answered within one command timeout. Chosen. */
@@ -103,6 +103,20 @@ export class RedisSink implements Sink {
 
   async write(changed: ChangedCells, feed: ResultFeed): Promise<void> {
     const connection = this.#connected();
+    // The next chunk is rendered while Redis takes the last one; no two are under way at a time, and none when this ends.
+    let underWay: Promise<void> | null = null;
+    try {
+      for (const chunk of this.#chunks(changed, feed)) {
+        await underWay;
+        underWay = this.#store(connection, chunk);
+      }
+    } finally {
+      await Promise.allSettled([underWay]);
+    }
+    await underWay;
+  }
+
+  *#chunks(changed: ChangedCells, feed: ResultFeed): Generator<readonly StoreCommand[]> {
     const nowMs = this.#clock.nowMs();
     const values = changedValues(changed.cells);
     const newest = newestWindows(values);
@@ -116,13 +130,12 @@ export class RedisSink implements Sink {
         chunk.push({ json, timestamp, generation: feed.generation, revision, yieldsToFinal, ...target });
         chunkChars += json.length;
       }
-      if (chunkChars >= CHUNK_CHARS_MAX || chunk.length >= CHUNK_COMMANDS_MAX) {
-        await this.#store(connection, chunk);
-        chunk = [];
-        chunkChars = 0;
-      }
+      if (chunkChars < CHUNK_CHARS_MAX && chunk.length < CHUNK_COMMANDS_MAX) continue;
+      yield chunk;
+      chunk = [];
+      chunkChars = 0;
     }
-    if (chunk.length > 0) await this.#store(connection, chunk);
+    if (chunk.length > 0) yield chunk;
   }
 
   async mark(marker: SinkMarker): Promise<void> {
@@ -159,15 +172,13 @@ export class RedisSink implements Sink {
    * Where a value goes and until when. A window's own key is kept for a while after its last change, so that an old hour that was
    * backfilled can be seen; the newest window's key expires with the window, so an old one is not stored there at all.
    */
-  #targets(value: ChangedValue, newest: ReadonlyMap<string, number>): { key: string; expireAtMs: number }[] {
+  #targets(value: ChangedValue, newest: NewestWindows): { key: string; expireAtMs: number }[] {
     const { kind, windowStartMs, resultKey, updatedAtMs } = value;
-    const prefix = this.#options.key_prefix;
     const windowEndMs = windowStartMs + VALUE_KINDS[kind].sizeMs;
     const ttlMs = (kind === 'hour' ? this.#options.hour_ttl_hours : this.#options.day_ttl_hours) * MS_PER_HOUR;
-    const targets = [{ key: windowKey(prefix, kind, resultKey, windowStartMs), expireAtMs: Math.max(windowEndMs, updatedAtMs) + ttlMs }];
-    if (newest.get(valueFamily(value)) === windowStartMs) {
-      targets.push({ key: newestKey(prefix, kind, resultKey), expireAtMs: windowEndMs + (kind === 'hour' ? NEWEST_HOUR_TTL_MS : ttlMs) });
-    }
+    const newestOfKey = newestKey(this.#options.key_prefix, kind, resultKey);
+    const targets = [{ key: windowKeyOf(newestOfKey, kind, windowStartMs), expireAtMs: Math.max(windowEndMs, updatedAtMs) + ttlMs }];
+    if (newest[kind].get(resultKey) === windowStartMs) targets.push({ key: newestOfKey, expireAtMs: windowEndMs + (kind === 'hour' ? NEWEST_HOUR_TTL_MS : ttlMs) });
     return targets;
   }
 
@@ -185,29 +196,36 @@ export class RedisSink implements Sink {
 
 const unavailable = (message: string): EngineError => new EngineError('SINK_UNAVAILABLE', `redis: ${message}`, { where: { sink: 'redis' } });
 
-const valueFamily = (value: ChangedValue): string => `${value.kind}${DIMENSION_SEPARATOR}${value.resultKey}`;
-
 /** The values on which changed cells show, each once, in order of change. A late cell shows on its hour's value. */
 export function changedValues(cells: readonly MergedCell[]): ChangedValue[] {
-  const values = new Map<string, ChangedValue>();
-  for (const cell of cells) {
-    const kind = cell.kind === CellKind.day ? 'day' : 'hour';
-    const end = cell.dimensions.indexOf(DIMENSION_SEPARATOR);
-    const resultKey = end < 0 ? cell.dimensions : cell.dimensions.slice(0, end);
-    const name = `${kind}${cell.windowStartMs}${DIMENSION_SEPARATOR}${resultKey}`;
-    const known = values.get(name);
-    if (known === undefined) values.set(name, { kind, windowStartMs: cell.windowStartMs, resultKey, updatedAtMs: cell.updatedAtMs });
-    else if (cell.updatedAtMs > known.updatedAtMs) known.updatedAtMs = cell.updatedAtMs;
+  const values: ChangedValue[] = [];
+  const known = { hour: new Map<number, Map<string, ChangedValue>>(), day: new Map<number, Map<string, ChangedValue>>() };
+  for (const { kind: cellKind, windowStartMs, dimensions, updatedAtMs } of cells) {
+    const kind = cellKind === CellKind.day ? 'day' : 'hour';
+    const end = dimensions.indexOf(DIMENSION_SEPARATOR);
+    const resultKey = end < 0 ? dimensions : dimensions.slice(0, end);
+    const window = known[kind].get(windowStartMs) ?? new Map<string, ChangedValue>();
+    if (window.size === 0) known[kind].set(windowStartMs, window);
+    const value = window.get(resultKey);
+    if (value === undefined) {
+      const added = { kind, windowStartMs, resultKey, updatedAtMs } satisfies ChangedValue;
+      window.set(resultKey, added);
+      values.push(added);
+    } else if (updatedAtMs > value.updatedAtMs) {
+      value.updatedAtMs = updatedAtMs;
+    }
   }
-  return [...values.values()];
+  return values;
 }
 
+/** By kind and result key. */
+type NewestWindows = Readonly<Record<ValueKind, ReadonlyMap<string, number>>>;
+
 /** Only the newest window of each key within one write can become the newest in Redis. */
-function newestWindows(values: readonly ChangedValue[]): Map<string, number> {
-  const newest = new Map<string, number>();
-  for (const value of values) {
-    const family = valueFamily(value);
-    if (value.windowStartMs > (newest.get(family) ?? -1)) newest.set(family, value.windowStartMs);
+function newestWindows(values: readonly ChangedValue[]): NewestWindows {
+  const newest = { hour: new Map<string, number>(), day: new Map<string, number>() };
+  for (const { kind, windowStartMs, resultKey } of values) {
+    if (windowStartMs > (newest[kind].get(resultKey) ?? -1)) newest[kind].set(resultKey, windowStartMs);
   }
   return newest;
 }

@@ -197,4 +197,12 @@ export const RESULTS: readonly Guard[] = [
     replace: '',
     test: { file: 'unit/merge/merge.test.ts', name: 'makes an hour final once it has closed in all partitions, writes each of its cells once more and frees them' },
   },
+  {
+    section: 'results',
+    rule: 'a window without cells is looked for again once something has changed',
+    file: 'sinks/live/window-reader.ts',
+    find: 'this.#nowhere.clear();',
+    replace: '',
+    test: { file: 'unit/live/live-store.test.ts', name: 'has a window that was asked for before it had cells, in memory and once it has left it' },
+  },
 ];

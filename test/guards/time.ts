@@ -169,6 +169,14 @@ export const TIME: readonly Guard[] = [
   },
   {
     section: 'time',
+    rule: 'emission: changes are not held back for more than half of a core',
+    file: 'engine/runtime/egress.ts',
+    find: 'Math.max(workMs, Math.min(REST_PER_WORK * workMs, LONG_REST_MS))',
+    replace: 'REST_PER_WORK * workMs',
+    test: { file: 'unit/runtime/egress.test.ts', name: 'rests from long work as long as that took, so that what has changed is seen sooner and half of its thread is left' },
+  },
+  {
+    section: 'time',
     rule: 'every one of these is a setting with a unit in its name',
     file: 'engine/settings.ts',
     find: 'allowed_lateness_seconds: wholeNumber(0, 86_400).default(300),',

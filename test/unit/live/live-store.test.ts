@@ -138,6 +138,18 @@ describe('LiveStore', () => {
     expect([...store.range('changes', {})].length).toBe(5);
   });
 
+  it('has a window that was asked for before it had cells, in memory and once it has left it', async () => {
+    const live = openLive(memoryStore(LIVE_TABLES), { limits: { memoryCellsMax: 0, logAgeMs: 10 } });
+    const late = (): readonly number[] => live.window(CellKind.late, DAY_START_MS, 'c1', 9).map(({ revision }) => revision);
+    expect(late()).toEqual([]);
+    await live.apply(output([merged({ kind: CellKind.late })]), 1);
+    expect(late()).toEqual([1]);
+    await live.apply(output([]), 50);
+    expect(live.levels().memoryCells).toBe(0);
+    expect(late()).toEqual([1]);
+    expect(live.window(CellKind.late, DAY_START_MS, 'c2', 9)).toEqual([]);
+  });
+
   it('gives windows in key order and no more than asked for', async () => {
     const live = openLive();
     const campaigns = ['b', '\u{10000}', 'a', '\uffee', 'a!'];

@@ -222,17 +222,17 @@ describe('egress', () => {
     expect(harness.taken(0, 'settled')).toEqual([{ type: 'settled', settled: [{ partition: 0, sequence: 5 }], finalUpToMs: 0 }]);
   });
 
-  it('rests as long as its work asks for, so that it stays under a quarter of its thread', async () => {
+  /** Share of the thread that egress takes for `overMs` while a thread has a report of changes ready whenever it may send one. */
+  async function shareOfThread(workMs: number, overMs: number): Promise<number> {
     const harness = new Harness(1);
     harness.report(0, 1, cells(1), { complete: true });
     await harness.pass(100);
     harness.taken(0, 'credit');
-    harness.workMs = 20;
+    harness.workMs = workMs;
     const startMs = harness.nowMs;
     let sequence = 1;
-    while (harness.nowMs < startMs + 4_000) {
+    while (harness.nowMs < startMs + overMs) {
       await harness.pass(1);
-      // A thread that has a report of changes ready whenever it may send one.
       for (let credits = harness.taken(0, 'credit').length; credits > 0; credits--) {
         sequence++;
         harness.report(0, sequence, [partial({ dimensions: `c${sequence}\u001fDE`, revision: sequence })]);
@@ -240,7 +240,17 @@ describe('egress', () => {
       if (sequence === 1) harness.report(0, ++sequence, [partial({ dimensions: 'first\u001fDE', revision: sequence })]);
     }
     expect(harness.workedMs).toBeGreaterThan(100);
-    expect(harness.workedMs / (harness.nowMs - startMs)).toBeLessThan(0.25);
+    return harness.workedMs / (harness.nowMs - startMs);
+  }
+
+  it('rests as long as its work asks for, so that it stays under a quarter of its thread', async () => {
+    expect(await shareOfThread(20, 4_000)).toBeLessThan(0.25);
+  });
+
+  it('rests from long work as long as that took, so that what has changed is seen sooner and half of its thread is left', async () => {
+    const share = await shareOfThread(300, 12_000);
+    expect(share).toBeLessThanOrEqual(0.5);
+    expect(share).toBeGreaterThan(0.4);
   });
 
   it('writes once what a thread tells in several messages, and credits all but the last of them at once', async () => {
