@@ -25,7 +25,7 @@ function buildCells(count: number): MergedCell[] {
     windowStartMs: WINDOW_START_MS,
     dimensions: schema.dimensions.map((name, position) => (position === 0 ? 'campaign-1' : `${name}-${Math.floor(index / 4 ** (position - 1)) % (position === 1 ? 100 : 20)}`)).join(DIMENSION_SEPARATOR),
     records: index,
-    measures: schema.measures.map(({ unit }, position) => (position % 4 === 0 ? (index * 7_919) % 1_000 : unit === 'micros' ? (index * 13_610_000) % 1_000_000_007 : 0)),
+    measures: schema.measures.map(({ unit }, position) => (position % 4 === 0 ? ((index + 1) * 7_919) % 1_000 : unit === 'micros' ? ((index + 1) * 13_610_000) % 1_000_000_007 : 0)),
     breakdown: index % 3 === 0 ? { af_purchase: index } : null,
     labels: schema.labels.map(() => ({ timeMs: index, text: 'Summer sale' })),
     revision: index,

@@ -12,6 +12,7 @@ import type { CellLabel, MergedCell } from '../../engine/core/cell.ts';
 import { DIMENSION_SEPARATOR, shownCells } from '../../engine/core/cell.ts';
 import type { ResultSchema } from '../../engine/core/pipeline.ts';
 import { MICROS_PER_UNIT } from '../../engine/core/types.ts';
+import { TimeTexts } from './time-texts.ts';
 
 /** Contract: more cells than this are cut, and `truncated` says so. */
 export const CELLS_PER_VALUE_MAX = 1_000;
@@ -78,8 +79,8 @@ export class ValueEncoder {
   readonly #zeroRuns: readonly string[][];
   readonly #texts = new Map<string, string>();
   readonly #dimensions = new Map<string, string>();
-  readonly #windowStart = new LastText(timestampOf);
-  readonly #updatedAt = new LastText((ms) => new Date(ms).toISOString());
+  readonly #windowStart = new TimeTexts(timestampOf);
+  readonly #updatedAt = new TimeTexts((ms) => new Date(ms).toISOString());
 
   constructor(schema: ResultSchema) {
     const headOf = (name: string): string => `,${JSON.stringify(name)}:`;
@@ -214,22 +215,6 @@ interface Row {
 function laterLabel(best: CellLabel, label: CellLabel | undefined): CellLabel {
   if (label === undefined || label.timeMs < best.timeMs) return best;
   return label.timeMs > best.timeMs || label.text > best.text ? label : best;
-}
-
-/** The text of a time, kept for the next value: those of one write mostly share it. */
-class LastText {
-  readonly #textOf: (ms: number) => string;
-  #ms = NaN;
-  #text = '';
-
-  constructor(textOf: (ms: number) => string) {
-    this.#textOf = textOf;
-  }
-
-  of(ms: number): string {
-    if (ms !== this.#ms) [this.#ms, this.#text] = [ms, this.#textOf(ms)];
-    return this.#text;
-  }
 }
 
 /** Counts by name over all cells, names in order. */

@@ -18,11 +18,14 @@ export const keyPart = (id: string): string => id.replace(/[%:\u0000-\u001f\u007
 /** `metrics:hourly:<id>`: the newest window. */
 export const newestKey = (prefix: string, kind: ValueKind, resultKey: string): string => `${prefix}${VALUE_KINDS[kind].prefix}${keyPart(resultKey)}`;
 
-/** `metrics:hourly:<id>:2026-11-22T01`, `metrics:daily:<id>:2026-11-22`. */
-export const windowKey = (prefix: string, kind: ValueKind, resultKey: string, windowStartMs: number): string => windowKeyOf(newestKey(prefix, kind, resultKey), kind, windowStartMs);
+/** `2026-11-22T01`, `2026-11-22`. */
+export const windowStamp = (kind: ValueKind, windowStartMs: number): string => new Date(windowStartMs).toISOString().slice(0, VALUE_KINDS[kind].stampLength);
 
-/** The same from the newest window's key. */
-export const windowKeyOf = (newest: string, kind: ValueKind, windowStartMs: number): string => `${newest}:${new Date(windowStartMs).toISOString().slice(0, VALUE_KINDS[kind].stampLength)}`;
+/** `metrics:hourly:<id>:2026-11-22T01`, `metrics:daily:<id>:2026-11-22`. `newest`: the newest window's key. */
+export const stampedKey = (newest: string, stamp: string): string => `${newest}:${stamp}`;
+
+/** The same from its parts. */
+export const windowKey = (prefix: string, kind: ValueKind, resultKey: string, windowStartMs: number): string => stampedKey(newestKey(prefix, kind, resultKey), windowStamp(kind, windowStartMs));
 
 export const markerKey = (prefix: string, instance: string): string => `${prefix}millrace:marker:${instance}`;
 

@@ -19,8 +19,9 @@ import { RedisConnection } from './connection.ts';
 import type { EncodedValue } from './encode.ts';
 import { ValueEncoder } from './encode.ts';
 import type { ValueKind } from './keys.ts';
-import { markerKeys, NEWEST_HOUR_TTL_MS, newestKey, VALUE_KINDS, windowKeyOf } from './keys.ts';
+import { markerKeys, NEWEST_HOUR_TTL_MS, newestKey, stampedKey, VALUE_KINDS, windowStamp } from './keys.ts';
 import type { RedisOptions } from './options.ts';
+import { TimeTexts } from './time-texts.ts';
 
 /** One pipeline ends at this many characters or commands: bounds memory, and what must be answered within one command timeout. Chosen. */
 const CHUNK_CHARS_MAX = 1024 * 1024;
@@ -68,6 +69,7 @@ export class RedisSink implements Sink {
   #markerKeys: readonly string[] = [];
   #markersHeld: readonly string[] = [];
   #encoder: ValueEncoder | null = null;
+  readonly #stamps = { hour: new TimeTexts((ms) => windowStamp('hour', ms)), day: new TimeTexts((ms) => windowStamp('day', ms)) };
   #closed = false;
   #counts = { valuesStored: 0, valuesRefused: 0, foreignReplaced: 0 };
 
@@ -177,7 +179,7 @@ export class RedisSink implements Sink {
     const windowEndMs = windowStartMs + VALUE_KINDS[kind].sizeMs;
     const ttlMs = (kind === 'hour' ? this.#options.hour_ttl_hours : this.#options.day_ttl_hours) * MS_PER_HOUR;
     const newestOfKey = newestKey(this.#options.key_prefix, kind, resultKey);
-    const targets = [{ key: windowKeyOf(newestOfKey, kind, windowStartMs), expireAtMs: Math.max(windowEndMs, updatedAtMs) + ttlMs }];
+    const targets = [{ key: stampedKey(newestOfKey, this.#stamps[kind].of(windowStartMs)), expireAtMs: Math.max(windowEndMs, updatedAtMs) + ttlMs }];
     if (newest[kind].get(resultKey) === windowStartMs) targets.push({ key: newestOfKey, expireAtMs: windowEndMs + (kind === 'hour' ? NEWEST_HOUR_TTL_MS : ttlMs) });
     return targets;
   }
