@@ -2,8 +2,8 @@
  * The lake in a bucket, AWS's or any server that speaks S3: the only door to @aws-sdk/client-s3.
  *
  * One attempt per call (the SDK's own retries are off), bounded in time as a whole by an abort signal. Bodies are buffers with their length
- * and CRC32, so that a cut body is never stored. Replaced objects carry (generation, revision) as metadata and are written under
- * If-Match or If-None-Match of what was read; a server without conditions is told from its 501 and then written to plainly.
+ * and CRC32, so that a cut body is never stored. Every object is written under If-None-Match, or If-Match of what was read, so that a write which lands late puts
+ * nothing back; versioned ones carry (generation, revision) as metadata. A server without conditions is told from its 501 and then written to plainly.
  */
 
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
@@ -62,8 +62,13 @@ export class S3Target implements RewritableTarget {
     this.#client = options.client ?? new S3Client(clientConfig(this.#address, options));
   }
 
+  /** Taken for new at first, as most are: that costs one request. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#attempt(name, (abortSignal) => this.#client.send(new PutObjectCommand({ ...this.#at(name), Body: bytes, ContentLength: bytes.byteLength }), { abortSignal }));
+    let stored: Stored | null = null;
+    for (let attempt = 1; (await this.#putIfUnchanged(name, bytes, null, stored)) === 'changed'; attempt++) {
+      if (attempt === CONDITION_ATTEMPTS_MAX) throw this.#contended(name, attempt);
+      stored = await this.#head(name);
+    }
   }
 
   async putVersioned(name: string, bytes: Uint8Array, version: ObjectVersion): Promise<'written' | 'refused'> {
@@ -72,9 +77,7 @@ export class S3Target implements RewritableTarget {
       if (stored?.version && isOlder(version, stored.version)) return 'refused';
       const outcome = await this.#putIfUnchanged(name, bytes, version, stored);
       if (outcome === 'written') return outcome;
-      if (attempt === CONDITION_ATTEMPTS_MAX) {
-        throw unavailable(`${name} was changed by another writer ${attempt} times in a row`, this.#where(name), undefined);
-      }
+      if (attempt === CONDITION_ATTEMPTS_MAX) throw this.#contended(name, attempt);
     }
   }
 
@@ -161,7 +164,7 @@ export class S3Target implements RewritableTarget {
         if (status === 404 && stored !== null && nameOf(error) !== 'NoSuchBucket') return 'changed';
         if (status === 501 && this.#conditional) {
           this.#conditional = false;
-          this.#options.warn('the server of the lake knows no conditional writes: a write that lands late can put back an hour until its next change', { url: this.url });
+          this.#options.warn('the server of the lake knows no conditional writes: a write that lands late can put back an hour until its next change, or rows that were erased meanwhile', { url: this.url });
           return 'changed';
         }
         throw error;
@@ -184,6 +187,10 @@ export class S3Target implements RewritableTarget {
       if (nameOf(error) === 'CredentialsProviderError') throw refused(text, where, error, 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role');
       throw fix === undefined ? unavailable(text, where, error) : refused(text, where, error, fix);
     }
+  }
+
+  #contended(name: string, attempts: number): EngineError {
+    return unavailable(`${name} was changed by another writer ${attempts} times in a row`, this.#where(name), undefined);
   }
 
   #at(name: string): { Bucket: string; Key: string } {

@@ -30,7 +30,7 @@ export interface ReadObject {
 export interface LakeTarget {
   /** The lake's address, free of secrets. */
   readonly url: string;
-  /** Writes or overwrites; for objects whose name determines their content. */
+  /** Writes or overwrites; for objects whose name determines their content. Conditional on what is there, so that one of our own that lands late puts nothing back. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   /**
    * Writes unless what is there has a higher version: then 'refused'. Conditional on what was read, so that neither another writer

@@ -118,6 +118,14 @@ export const SINKS: readonly Guard[] = [
   },
   {
     section: 'results',
+    rule: 'a file of events/ too: one that lands late puts no erased rows back',
+    file: 'sinks/lake/s3-target.ts',
+    find: "(await this.#putIfUnchanged(name, bytes, null, stored)) === 'changed'",
+    replace: "(await this.#attempt(name, (abortSignal) => this.#client.send(new PutObjectCommand({ ...this.#at(name), Body: bytes }), { abortSignal }))) === (stored as unknown)",
+    test: { file: 'integration/lake/s3-target.test.ts', name: 'a file that timed out and lands late does not put rows back that were taken out since: a new file' },
+  },
+  {
+    section: 'results',
     rule: 'a folder of the lake counts once its name is durable, whoever made it',
     file: 'sinks/lake/durable-file.ts',
     find: 'if (isNew || !CANNOT_BE_SYNCED.includes(systemCode(error))) throw error;',

@@ -40,8 +40,6 @@ export class SimulatedBucket {
   hangMs = 0;
   /** Requests that have not landed. */
   inFlight = 0;
-  /** Objects that were written by a request whose sender had given up, or was dead. */
-  readonly writtenLate = new Set<string>();
   readonly #world: World;
   readonly #objects = new Map<string, Stored>();
   #copy = new Map<string, Stored>();
@@ -84,12 +82,12 @@ export class SimulatedBucket {
     const send = (command: Request, options?: { readonly abortSignal?: AbortSignal }): Promise<unknown> => {
       this.#world.step();
       if (!isAlive()) return Promise.reject(new Error('the process is gone'));
-      return this.#send(command, isAlive, options?.abortSignal);
+      return this.#send(command, options?.abortSignal);
     };
     return { send: send as unknown as S3Client['send'], destroy: () => undefined };
   }
 
-  #send(command: Request, isAlive: () => boolean, signal: AbortSignal | undefined): Promise<unknown> {
+  #send(command: Request, signal: AbortSignal | undefined): Promise<unknown> {
     const { away, status, mute, hangMs } = this;
     const copiesPutBack = this.#copiesPutBack;
     this.inFlight++;
@@ -103,7 +101,6 @@ export class SimulatedBucket {
           if (away || copiesPutBack !== this.#copiesPutBack) throw Object.assign(new Error('ECONNREFUSED'), { name: 'Error' });
           if (status > 0) throw s3Error(status === 503 ? 'SlowDown' : 'InternalError', status);
           const answer = this.#apply(command);
-          if (command.input.Body !== undefined && (signal?.aborted === true || !isAlive())) this.writtenLate.add(command.input.Key ?? '');
           if (mute) throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError' });
           resolve(answer);
         } catch (error) {

@@ -10,7 +10,7 @@ import type { SimulatedActor } from './threads.ts';
 export function checkErasedFiles(lake: LakeMemory, people: People, ids?: string): void {
   const asked = people.asked.filter(({ id, doneAt }) => doneAt < Infinity && (ids === undefined || id === ids));
   if (asked.length === 0) return;
-  for (const [name, bytes] of lake.objects()) if (name.startsWith('events/') && lake.bucket?.writtenLate.has(name) !== true) checkRows(`${LAKE}/${name}`, bytes, { people, asked });
+  for (const [name, bytes] of lake.objects()) if (name.startsWith('events/')) checkRows(`${LAKE}/${name}`, bytes, { people, asked });
   for (const path of lake.disk.paths) if (path.startsWith(`${SPOOL}/ready/`) && !path.endsWith('.tmp')) checkRows(path, lake.disk.bytesOf(path), { people, asked });
 }
 

@@ -94,7 +94,7 @@ export class LakeMemory {
   hasAll(counted: number): boolean {
     const { people } = this;
     if (people === null || this.#rows >= counted) return this.#rows >= counted;
-    return [...people.records].every((record) => !record.isCounted || people.idsOf(record).some((id) => this.#ids.has(id) || people.mayBeGone(id)));
+    return [...people.records].every((record) => !record.isCounted || people.rowNamesOf(record).some((id) => this.#ids.has(id) || people.mayBeGone(id)));
   }
 
   /** A file that is written again may only have lost rows of erased people. */

@@ -9,6 +9,7 @@ import { appsflyerPipeline } from '../../actors/appsflyer/pipeline.ts';
 import { diskErrorCode } from '../../engine/core/disk.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { fingerprintHex } from '../../engine/core/hash.ts';
+import { RecordSource } from '../../engine/core/record.ts';
 import type { DedupeMode } from '../../engine/core/rules.ts';
 import type { Life } from './life.ts';
 import type { World } from './world.ts';
@@ -116,6 +117,12 @@ export class People {
   /** Hex names that the record may have in the lake. */
   idsOf(record: SentRecord): readonly string[] {
     return this.#ids.get(record) ?? [];
+  }
+
+  /** Hex names that the row of its event may have: what Pull tells may stand there as Push told it, which was received before it and has milliseconds. */
+  rowNamesOf(record: SentRecord): readonly string[] {
+    const ids = this.idsOf(record);
+    return record.source === RecordSource.pull ? ids.flatMap((id) => this.recordsOf(id)).flatMap((same) => this.idsOf(same)) : ids;
   }
 
   recordOf(text: string): SentRecord | null {
