@@ -49,7 +49,7 @@ function checkRows(objects: ReadonlyMap<string, Uint8Array>, { counted, lake: { 
 }
 
 function checkPeople(seen: ReadonlySet<string>, people: People): void {
-  for (const id of seen) if (!people.recordsOf(id).some(({ isCounted }) => isCounted)) throw new Error(`lake: event ${id} is a row that the model does not have`);
+  for (const id of seen) if (!people.isCounted(id)) throw new Error(`lake: event ${id} is a row that the model does not have`);
   for (const record of people.records) {
     if (!record.isCounted || people.rowNamesOf(record).some((id) => seen.has(id) || people.mayBeGone(id))) continue;
     throw new Error(`lake: no row of ${record.text}, and nobody who is named there was erased`);

@@ -119,10 +119,21 @@ export class People {
     return this.#ids.get(record) ?? [];
   }
 
-  /** Hex names that the row of its event may have: what Pull tells may stand there as Push told it, which was received before it and has milliseconds. */
+  /**
+   * Hex names that the row of its event may have: what Pull tells may stand there as Push told it, which was received before it and has milliseconds, though the model has
+   * taken Pull's text.
+   */
   rowNamesOf(record: SentRecord): readonly string[] {
-    const ids = this.idsOf(record);
-    return record.source === RecordSource.pull ? ids.flatMap((id) => this.recordsOf(id)).flatMap((same) => this.idsOf(same)) : ids;
+    return record.source === RecordSource.pull ? this.#sameEvents(record).flatMap((same) => this.idsOf(same)) : this.idsOf(record);
+  }
+
+  /** The model counts the event of which a row has this name. */
+  isCounted(id: string): boolean {
+    return this.recordsOf(id).some((record) => record.isCounted || this.#sameEvents(record).some((same) => same.isCounted && same.source === RecordSource.pull));
+  }
+
+  #sameEvents(record: SentRecord): SentRecord[] {
+    return this.idsOf(record).flatMap((id) => this.recordsOf(id));
   }
 
   recordOf(text: string): SentRecord | null {
